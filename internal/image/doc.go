@@ -1,0 +1,3 @@
+// Package image is an image reference pinned by digest, and the rules for which
+// tags may stand for one.
+package image

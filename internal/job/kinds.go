@@ -1,0 +1,146 @@
+package job
+
+import (
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// The queues. Each has its own workers, so that a slow cluster or registry never
+// keeps a comment waiting.
+const (
+	QueueEvents = "events" // decode what arrived, answer people
+	QueueVerify = "verify" // ask registries
+	QueueMove   = "move"   // move promotions
+	QueueSurvey = "survey" // read env repos' base branches
+	QueueSync   = "sync"   // bring clusters to commits
+	QueueUpkeep = "upkeep" // periodic work
+)
+
+// Workers is how many jobs of each queue one process works on at a time.
+var Workers = map[string]river.QueueConfig{
+	QueueEvents: {MaxWorkers: 8},
+	QueueVerify: {MaxWorkers: 8},
+	QueueMove:   {MaxWorkers: 8},
+	QueueSurvey: {MaxWorkers: 1}, // a later look never ends before an earlier one
+	QueueSync:   {MaxWorkers: 8},
+	QueueUpkeep: {MaxWorkers: 1},
+}
+
+// Deliver decodes a delivery and does, or enqueues, what follows from it.
+type Deliver struct {
+	Delivery int64 `json:"delivery"`
+}
+
+// Verify asks the registry for an image and enters it into the tag ledger.
+type Verify struct {
+	Image        string `json:"image"`
+	Tag          string `json:"tag"`
+	Digest       string `json:"digest,omitempty"` // what the event claims; "" when it does not
+	SourceRepo   string `json:"sourceRepo,omitempty"`
+	SourceCommit string `json:"sourceCommit,omitempty"`
+	RunURL       string `json:"runURL,omitempty"`
+	Delivery     int64  `json:"delivery"`
+}
+
+// Answer works on a comment's commands.
+type Answer struct {
+	Command int64 `json:"command"`
+}
+
+// Survey reads the base branches of an env repo, and wants the clusters of every
+// overlay brought to what it finds.
+type Survey struct {
+	Repo int64 `json:"repo"`
+}
+
+// Reconcile moves a promotion until there is nothing left to do.
+type Reconcile struct {
+	Promotion int64 `json:"promotion" river:"unique"`
+}
+
+// Sync brings a target to the newest commit of its branch.
+type Sync struct {
+	Target int64 `json:"target" river:"unique"`
+}
+
+// Sweep re-derives what a lost event would have told.
+type Sweep struct{}
+
+// Rescue gives back the jobs of processes that died.
+type Rescue struct{}
+
+// Kind names the job in the queue's table.
+func (Deliver) Kind() string   { return "deliver" }
+func (Verify) Kind() string    { return "verify" }    // Kind names the job in the queue's table.
+func (Answer) Kind() string    { return "answer" }    // Kind names the job in the queue's table.
+func (Survey) Kind() string    { return "survey" }    // Kind names the job in the queue's table.
+func (Reconcile) Kind() string { return "reconcile" } // Kind names the job in the queue's table.
+func (Sync) Kind() string      { return "sync" }      // Kind names the job in the queue's table.
+func (Sweep) Kind() string     { return "sweep" }     // Kind names the job in the queue's table.
+func (Rescue) Kind() string    { return "rescue" }    // Kind names the job in the queue's table.
+
+// live are the states in which a unique job keeps another from being inserted.
+var live = []rivertype.JobState{
+	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+	rivertype.JobStateRunning, rivertype.JobStateScheduled,
+}
+
+// InsertOpts: a delivery is worked on until it succeeds or is found invalid.
+func (Deliver) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: 100}
+}
+
+// InsertOpts: a registry may be down for hours.
+func (Verify) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueVerify, MaxAttempts: 500}
+}
+
+// InsertOpts: a person waits for the answer, but GitHub may be down.
+func (Answer) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: 100}
+}
+
+// InsertOpts: the sweep surveys again.
+func (Survey) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueSurvey, MaxAttempts: 50}
+}
+
+// InsertOpts: one per promotion; what gives up is woken by the sweep.
+func (Reconcile) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueMove, MaxAttempts: 500, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
+}
+
+// InsertOpts: one per target; what gives up is woken by the sweep.
+func (Sync) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueSync, MaxAttempts: 500, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
+}
+
+// InsertOpts: the next sweep comes anyway.
+func (Sweep) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueUpkeep, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByState: live}}
+}
+
+// InsertOpts: the next rescue comes anyway.
+func (Rescue) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueUpkeep, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByState: live}}
+}
+
+// Timeouts of one attempt. A sync waits for rollouts; nothing else waits for
+// anything but answers over the network.
+const (
+	Timeout     = 2 * time.Minute
+	SyncTimeout = 15 * time.Minute
+)
+
+// RetryAfter is how long to wait after the nth failed attempt: soon at first,
+// because most faults pass in a moment, and never longer than half a minute,
+// because people wait.
+func RetryAfter(attempt int) time.Duration {
+	const most = 30 * time.Second
+	if attempt > 10 {
+		return most
+	}
+	return min(most, time.Duration(250*attempt*attempt)*time.Millisecond)
+}

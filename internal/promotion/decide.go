@@ -1,0 +1,127 @@
+package promotion
+
+import "time"
+
+// Decide names the gates' verdicts and the next effect for a promotion. The
+// hashes say what would be shown to people now: an effect that publishes is
+// named only when that differs from what they were last shown.
+func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
+	if f.State == Merged {
+		return afterMerge(f, render)
+	}
+	d := Decision{Gates: Evaluate(f, now), Effect: Rest}
+	for _, g := range d.Gates {
+		if !g.NextCheck.IsZero() && (d.NextCheck.IsZero() || g.NextCheck.Before(d.NextCheck)) {
+			d.NextCheck = g.NextCheck
+		}
+	}
+	d.Effect, d.Why = next(f, d.Gates, render)
+	return d
+}
+
+// Shown is what people would be shown for a set of gates, as hashes.
+type Shown struct {
+	CheckHash   string
+	BodyHash    string
+	CommentHash string // after the merge
+}
+
+func next(f Facts, gates []Gate, render func([]Gate) Shown) (Effect, string) {
+	if !f.State.Active() {
+		return Rest, ""
+	}
+	if f.Pull == nil {
+		return beforePull(f)
+	}
+	switch {
+	case f.Pull.Merged:
+		return RecordMerged, ""
+	case f.Pull.Closed:
+		return RecordClosed, "The pull request was closed without merging."
+	}
+	if f.Plan.Nothing {
+		return Withdraw, nothingToChange(f)
+	}
+	if needsRegenerate(f) {
+		return Regenerate, ""
+	}
+	shown := render(gates)
+	// The verdict is published on the head that it was made for, and before the
+	// merge: the branch may require it.
+	if f.Published.CheckSHA != f.Pull.HeadSHA || f.Published.CheckHash != shown.CheckHash {
+		return PublishCheck, ""
+	}
+	if f.Published.BodyHash != shown.BodyHash {
+		return PublishBody, ""
+	}
+	if f.Rule.Auto && allPass(gates) {
+		return Merge, ""
+	}
+	return Rest, ""
+}
+
+func beforePull(f Facts) (Effect, string) {
+	switch {
+	case f.RuleErr != "":
+		return RecordClosed, f.RuleErr
+	case f.Plan.Err != "":
+		return RecordClosed, f.Plan.Err
+	case f.Plan.Nothing:
+		return RecordClosed, nothingToChange(f)
+	case f.Digest.Now != "" && f.Digest.Now != f.Artifact.Digest:
+		return RecordClosed, digestGate(f).Reason
+	}
+	return OpenPull, ""
+}
+
+// needsRegenerate: our commit no longer says what the newest base needs. A head
+// that somebody else moved is never overwritten: that is for people to sort out.
+func needsRegenerate(f Facts) bool {
+	if f.Pull.HeadSHA != f.Pull.OurHeadSHA || f.RuleErr != "" || f.Plan.Err != "" {
+		return false
+	}
+	return f.Pull.Behind || f.Plan.Hash != "" && f.Plan.Hash != f.Pull.EditHash
+}
+
+func nothingToChange(f Facts) string {
+	return "The base branch already has " + f.Artifact.Tag + "; there is nothing to change."
+}
+
+// afterMerge follows a merged promotion until its clusters are healthy with it,
+// and tells people how they took it. A failure is told, and watched on: the next
+// sync may mend it.
+func afterMerge(f Facts, render func([]Gate) Shown) Decision {
+	d := Decision{Effect: Rest, Outcome: outcome(f)}
+	switch {
+	case !f.Reported.BranchDeleted:
+		d.Effect = DeleteBranch
+	case f.Overtaken && d.Outcome != Success:
+		d.Effect = RecordOvertaken
+	case !f.Reported.Deployment:
+		d.Effect = CreateDeployment
+	case d.Outcome == Pending:
+	case f.Reported.DeploymentState != string(d.Outcome):
+		d.Effect = UpdateDeployment
+	case f.Reported.CommentHash != render(nil).CommentHash:
+		d.Effect = PublishComment
+	case d.Outcome == Success:
+		d.Effect = RecordDeployed
+	}
+	return d
+}
+
+func outcome(f Facts) Outcome {
+	if len(f.Targets) == 0 {
+		return Pending
+	}
+	result := Success
+	for _, t := range f.Targets {
+		switch {
+		case !t.Settled || t.Healthy && t.Digest != f.Artifact.Digest:
+			return Pending
+		case !t.Healthy:
+			result = Failure
+		}
+	}
+	return result
+}

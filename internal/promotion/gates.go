@@ -1,0 +1,223 @@
+package promotion
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/image"
+)
+
+// Verdict is what a gate says.
+type Verdict string
+
+const (
+	Pass Verdict = "pass"
+	Wait Verdict = "wait" // may pass by itself, or when somebody acts
+	Fail Verdict = "fail" // will not pass unless something is changed
+)
+
+// Gate is one condition for merging, evaluated for one digest and one head SHA.
+type Gate struct {
+	Name      string // stable, lower-case: "digest", "head", "checks", ...
+	Title     string // what people read
+	Verdict   Verdict
+	Reason    string
+	Owner     string // who can move it
+	URL       string
+	NextCheck time.Time // when it may change by itself; zero when only an event can change it
+}
+
+// The gates, in the order in which people read them.
+const (
+	GateConfig    = "config"
+	GateDigest    = "digest"
+	GateHead      = "head"
+	GateChecks    = "checks"
+	GateChecklist = "checklist"
+	GateApprovals = "approvals"
+	GateUpstream  = "upstream"
+)
+
+// Evaluate answers for every gate of f. The order is fixed; gates that the
+// environment does not ask for are left out.
+func Evaluate(f Facts, now time.Time) []Gate {
+	if f.RuleErr != "" {
+		return []Gate{{
+			Name: GateConfig, Title: "Configuration", Verdict: Fail,
+			Reason: f.RuleErr, Owner: "whoever maintains tagboat.yaml",
+		}}
+	}
+	gates := []Gate{digestGate(f), headGate(f), checksGate(f)}
+	if len(f.Checklist) > 0 {
+		gates = append(gates, checklistGate(f))
+	}
+	if f.Rule.Approvals {
+		gates = append(gates, approvalsGate(f))
+	}
+	if len(f.Rule.Needs) > 0 {
+		gates = append(gates, upstreamGate(f, now))
+	}
+	return gates
+}
+
+func allPass(gates []Gate) bool {
+	return len(gates) > 0 && !slices.ContainsFunc(gates, func(g Gate) bool { return g.Verdict != Pass })
+}
+
+func digestGate(f Facts) Gate {
+	g := Gate{Name: GateDigest, Title: "Digest", URL: f.Digest.URL}
+	short := image.ShortDigest(f.Artifact.Digest)
+	switch {
+	case f.Digest.Err != "":
+		g.Verdict, g.Owner = Wait, "the registry"
+		g.Reason = "The registry could not be asked: " + f.Digest.Err
+	case f.Digest.Now == "":
+		g.Verdict, g.Owner = Wait, "Tagboat"
+		g.Reason = "The registry has not been asked yet."
+	case f.Digest.Now != f.Artifact.Digest:
+		g.Verdict, g.Owner = Fail, "whoever pushed the tag again"
+		g.Reason = fmt.Sprintf("Tag %s now points to %s, but this promotion was verified as %s. Push the new content under a new tag.",
+			f.Artifact.Tag, image.ShortDigest(f.Digest.Now), short)
+	default:
+		g.Verdict = Pass
+		g.Reason = fmt.Sprintf("Tag %s is %s in the registry.", f.Artifact.Tag, short)
+	}
+	return g
+}
+
+func headGate(f Facts) Gate {
+	g := Gate{Name: GateHead, Title: "Commit"}
+	switch {
+	case f.Pull == nil:
+		g.Verdict, g.Owner, g.Reason = Wait, "Tagboat", "The pull request is not open yet."
+	case f.Pull.HeadSHA != f.Pull.OurHeadSHA:
+		g.Verdict, g.Owner = Fail, "whoever pushed it"
+		g.Reason = fmt.Sprintf("The head commit %s is not Tagboat's (which is %s). Remove it from the branch, or close this pull request and ask for the promotion again.",
+			shortSHA(f.Pull.HeadSHA), shortSHA(f.Pull.OurHeadSHA))
+	case f.Plan.Err != "":
+		g.Verdict, g.Owner = Fail, "whoever maintains the overlay"
+		g.Reason = f.Plan.Err
+	case f.Plan.Hash != "" && f.Plan.Hash != f.Pull.EditHash:
+		g.Verdict, g.Owner = Wait, "Tagboat"
+		g.Reason = "The overlay changed on the base branch; the commit is being made anew."
+	default:
+		g.Verdict = Pass
+		g.Reason = fmt.Sprintf("Only the image's tag and digest change, in commit %s.", shortSHA(f.Pull.HeadSHA))
+	}
+	return g
+}
+
+func checksGate(f Facts) Gate {
+	g := Gate{Name: GateChecks, Title: "Checks"}
+	if !f.ChecksKnown {
+		g.Verdict, g.Owner = Wait, "GitHub"
+		g.Reason = "GitHub has not said yet which checks the branch requires."
+		return g
+	}
+	if len(f.Required) == 0 {
+		g.Verdict, g.Reason = Pass, "No check is required for this environment."
+		return g
+	}
+	var passed, pending, failed []string
+	for _, name := range f.Required {
+		i := slices.IndexFunc(f.Checks, func(c Check) bool { return c.Name == name })
+		switch {
+		case i < 0:
+			pending = append(pending, name+" (not reported)")
+		case f.Checks[i].State == CheckPassed:
+			passed = append(passed, name)
+		case f.Checks[i].State == CheckFailed:
+			failed = append(failed, fmt.Sprintf("%s (%s)", name, f.Checks[i].Conclusion))
+			g.URL = f.Checks[i].URL
+		default:
+			pending = append(pending, name)
+		}
+	}
+	switch {
+	case len(failed) > 0:
+		g.Verdict, g.Owner = Fail, "whoever owns the check"
+		g.Reason = fmt.Sprintf("Not successful: %s. Mend it, then run the check again.", strings.Join(failed, ", "))
+	case len(pending) > 0:
+		g.Verdict, g.Owner = Wait, "CI"
+		g.Reason = "Waiting for " + strings.Join(pending, ", ") + "."
+	default:
+		g.Verdict, g.Reason = Pass, "Successful on this commit: "+strings.Join(passed, ", ")+"."
+	}
+	return g
+}
+
+func checklistGate(f Facts) Gate {
+	g := Gate{Name: GateChecklist, Title: "Checklist"}
+	var open []string
+	for _, item := range f.Checklist {
+		if !item.Ticked {
+			open = append(open, "“"+item.Text+"”")
+		}
+	}
+	if len(open) > 0 {
+		g.Verdict, g.Owner = Wait, "anyone with write permission"
+		g.Reason = fmt.Sprintf("%d of %d ticked; open: %s.", len(f.Checklist)-len(open), len(f.Checklist), strings.Join(open, ", "))
+		return g
+	}
+	g.Verdict, g.Reason = Pass, fmt.Sprintf("All %d items are ticked.", len(f.Checklist))
+	return g
+}
+
+func approvalsGate(f Facts) Gate {
+	g := Gate{Name: GateApprovals, Title: "Approvals", Reason: f.Approval.Reason, Owner: f.Approval.Owner}
+	switch {
+	case f.Approval.Blocked:
+		g.Verdict = Fail
+	case f.Approval.Satisfied:
+		g.Verdict, g.Owner = Pass, ""
+	default:
+		g.Verdict = Wait
+	}
+	return g
+}
+
+func upstreamGate(f Facts, now time.Time) Gate {
+	g := Gate{Name: GateUpstream, Title: "Upstream", Verdict: Pass}
+	var reasons []string
+	for _, need := range f.Rule.Needs {
+		verdict, reason, next := needVerdict(f, need, now)
+		reasons = append(reasons, reason)
+		if verdict != Pass {
+			g.Verdict, g.Owner = Wait, need.Env
+		}
+		if !next.IsZero() && (g.NextCheck.IsZero() || next.Before(g.NextCheck)) {
+			g.NextCheck = next
+		}
+	}
+	g.Reason = strings.Join(reasons, " ")
+	return g
+}
+
+func needVerdict(f Facts, need Need, now time.Time) (Verdict, string, time.Time) {
+	i := slices.IndexFunc(f.Upstream, func(u Upstream) bool { return u.Env == need.Env })
+	want := fmt.Sprintf("%s (%s)", f.Artifact.Tag, image.ShortDigest(f.Artifact.Digest))
+	if i < 0 || f.Upstream[i].Digest == "" {
+		return Wait, fmt.Sprintf("Nothing is known to run in %s yet; %s must run there first.", need.Env, want), time.Time{}
+	}
+	up := f.Upstream[i]
+	if up.Digest != f.Artifact.Digest {
+		return Wait, fmt.Sprintf("%s runs %s (%s), not %s.", need.Env, up.Tag, image.ShortDigest(up.Digest), want), time.Time{}
+	}
+	if !up.Healthy {
+		return Wait, fmt.Sprintf("%s has %s, but is not healthy: %s", need.Env, want, up.Reason), time.Time{}
+	}
+	if since := now.Sub(up.HealthySince); since < need.Healthy {
+		at := up.HealthySince.Add(need.Healthy)
+		return Wait, fmt.Sprintf("%s has to stay healthy with %s for %s, until %s.", need.Env, want,
+			need.Healthy, at.UTC().Format(clock)), at
+	}
+	return Pass, fmt.Sprintf("%s is healthy with %s since %s.", need.Env, want, up.HealthySince.UTC().Format(clock)), time.Time{}
+}
+
+// clock is how people read a time. A gate's reason never says how long ago: it
+// would change, and be published anew, at every look.
+const clock = "2006-01-02 15:04:05 MST"
+
+func shortSHA(sha string) string { return sha[:min(len(sha), 12)] }

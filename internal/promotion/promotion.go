@@ -1,0 +1,213 @@
+package promotion
+
+import (
+	"time"
+
+	"github.com/tagboat/tagboat/internal/image"
+)
+
+// State is where a promotion is in its life.
+type State string
+
+const (
+	Proposed   State = "proposed"   // wanted; no pull request carries it yet
+	Open       State = "open"       // its pull request is open
+	Merged     State = "merged"     // in Git; the clusters are catching up
+	Deployed   State = "deployed"   // every cluster of the environment was healthy with it
+	Superseded State = "superseded" // a newer artifact took its place
+	Closed     State = "closed"     // a person closed it, or there was nothing to do
+)
+
+// Active reports whether a promotion in this state still waits to be merged. At
+// most one promotion of an (app, environment) is active (I2).
+func (s State) Active() bool { return s == Proposed || s == Open }
+
+// Person is a GitHub account: the number is the identity, the login is for
+// reading (a login can be renamed and taken by somebody else).
+type Person struct {
+	ID    int64
+	Login string
+}
+
+// Known reports whether p names anybody.
+func (p Person) Known() bool { return p.ID != 0 }
+
+// Facts are everything that Decide looks at.
+type Facts struct {
+	App, Env  string
+	State     State
+	Artifact  image.Ref // what is promoted: name, tag and digest
+	Requester Person    // who asked; nobody when Tagboat proposed it by itself
+
+	Rule     Rule
+	RuleErr  string   // why tagboat.yaml of the base branch cannot be used; "" when it can
+	Plan     Plan     // what the newest base branch says about the overlay
+	Digest   Digest   // what the registry says about the artifact
+	Pull     *Pull    // the pull request as last seen; nil while there is none
+	Checks   []Check  // newest result of every required check on Pull.HeadSHA
+	Required []string // names of the checks that must succeed
+	// ChecksKnown is false when the branch protection could not be read, so that
+	// Required may be incomplete.
+	ChecksKnown bool
+	Approval    Approval
+	Checklist   []ChecklistItem
+	Upstream    []Upstream
+
+	Published Published // what people were last shown
+
+	// What matters after the merge.
+	Targets   []Target // the environment's clusters for this app
+	Overtaken bool     // a newer promotion of this (app, environment) was merged
+	Reported  Reported
+}
+
+// Target is one cluster of the environment.
+type Target struct {
+	Cluster string
+	Digest  string // what runs there
+	Settled bool   // its last sync came to an end
+	Healthy bool
+}
+
+// Reported is what was told to GitHub since the merge.
+type Reported struct {
+	BranchDeleted   bool
+	Deployment      bool   // a deployment object exists, or cannot be made
+	DeploymentState string // its last status
+	CommentHash     string // of the status comment
+}
+
+// Rule is what tagboat.yaml says about this environment.
+type Rule struct {
+	Needs     []Need
+	Approvals bool // whether approvals are asked for at all
+	Auto      bool // merge as soon as every gate passes
+}
+
+// Need is one upstream environment that must run the same digest.
+type Need struct {
+	Env     string
+	Healthy time.Duration // contiguous healthy time of this very digest
+}
+
+// Plan is what changing the overlay on the newest base would mean.
+type Plan struct {
+	Err     string // why the overlay cannot be edited, for a person; "" when it can
+	Nothing bool   // the base already pins this artifact
+	Current image.Ref
+	Hash    string // hash of the managed edit; equal edits on different bases have equal hashes
+}
+
+// Digest is the registry's answer about the artifact's tag.
+type Digest struct {
+	Now        string    // the digest that the tag has; "" when it was not asked
+	Err        string    // why the registry could not answer
+	ObservedAt time.Time // when it was asked
+	URL        string
+}
+
+// Pull is a pull request of ours as last read from GitHub.
+type Pull struct {
+	Number     int
+	HeadSHA    string // what GitHub says the head is
+	OurHeadSHA string // the commit that we put there last
+	EditHash   string // hash of the managed edit in OurHeadSHA
+	Closed     bool
+	Merged     bool
+	MergeSHA   string
+	Behind     bool // GitHub asks for a head that contains the newest base, or sees a conflict
+}
+
+// Check is one required check run or commit status on the head SHA.
+type Check struct {
+	Name       string
+	State      CheckState
+	Conclusion string // GitHub's word: success, failure, timed_out, ...
+	URL        string
+	At         time.Time
+}
+
+// CheckState is what a check's result means for a gate.
+type CheckState int
+
+const (
+	CheckPending CheckState = iota
+	CheckPassed
+	CheckFailed
+)
+
+// Approval is the verdict of package approval, handed over by the worker.
+type Approval struct {
+	Satisfied bool
+	Blocked   bool   // somebody asked for changes
+	Reason    string // who approved, who did not count and why, who is missing
+	Owner     string // who can act
+}
+
+// ChecklistItem is one line that a person has to tick.
+type ChecklistItem struct {
+	ID, Text string
+	Ticked   bool
+	By       string
+}
+
+// Upstream is what the clusters of one needed environment run.
+type Upstream struct {
+	Env          string
+	Digest       string    // "" when nothing is known to run there
+	Tag          string    //
+	Healthy      bool      // every cluster of the environment runs Digest and is healthy
+	HealthySince time.Time // the latest of the clusters' times
+	Reason       string    // why not healthy
+}
+
+// Published remembers what was shown to people, so that nothing is written to
+// GitHub twice.
+type Published struct {
+	CheckHash string // of the check run on HeadSHA
+	CheckSHA  string // the head the check run is on
+	BodyHash  string
+}
+
+// Effect is one step into the outside world.
+type Effect string
+
+const (
+	Rest         Effect = "rest"          // nothing to do until something changes
+	OpenPull     Effect = "open pull"     // commit, branch, pull request
+	Regenerate   Effect = "regenerate"    // a new commit on the newest base, on the same branch
+	PublishCheck Effect = "publish check" // the check run on the head SHA
+	PublishBody  Effect = "publish body"  // the pull request's title and body
+	Merge        Effect = "merge"         // merge with the evaluated head SHA
+	Withdraw     Effect = "withdraw"      // close the pull request: the base already has the artifact
+	RecordMerged Effect = "record merged" // GitHub merged it; write that down
+	RecordClosed Effect = "record closed" // a person closed it, or there is nothing to do
+
+	DeleteBranch     Effect = "delete branch"
+	CreateDeployment Effect = "create deployment"
+	UpdateDeployment Effect = "update deployment" // to Decision.Outcome
+	PublishComment   Effect = "publish comment"   // what became of it in the clusters
+	RecordDeployed   Effect = "record deployed"   // and propose it to the environments that follow
+	RecordOvertaken  Effect = "record overtaken"  // a newer one was merged before it ran everywhere
+)
+
+// Decision is Decide's answer.
+type Decision struct {
+	Gates     []Gate
+	Effect    Effect
+	Why       string    // for RecordClosed and Withdraw: what a person should read
+	Outcome   Outcome   // after the merge: how the clusters took it
+	NextCheck time.Time // when to look again even if nothing happens; zero: no such time
+}
+
+// Outcome is how the clusters of an environment took a merged promotion.
+type Outcome string
+
+const (
+	Pending Outcome = ""        // some have not come to an end
+	Success Outcome = "success" // all are healthy with the artifact
+	Failure Outcome = "failure" // all came to an end, not all of them healthy
+)
+
+// Passed reports whether every gate passes.
+func (d Decision) Passed() bool { return allPass(d.Gates) }

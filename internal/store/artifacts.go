@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tagboat/tagboat/internal/store/query"
+)
+
+// Verified is what the registry and the event say about an image.
+type Verified struct {
+	Image, Tag, Digest       string
+	MediaType                string
+	Platforms                []string
+	SourceRepo, SourceCommit string
+	RunURL                   string
+	Delivery                 int64
+}
+
+// Ledger enters a verified image into the tag ledger and returns the row that
+// the tag has there. When the tag was seen before with another digest, that row
+// holds the earlier digest, and nothing was changed: the caller compares.
+func (s *Store) Ledger(ctx context.Context, v Verified) (a Artifact, err error) {
+	defer wrap(&err, "enter %s:%s into the tag ledger", v.Image, v.Tag)
+	err = s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		now := s.now()
+		if v.Platforms == nil {
+			v.Platforms = []string{}
+		}
+		a, err = q.LedgerArtifact(ctx, query.LedgerArtifactParams{
+			Image: v.Image, Tag: v.Tag, Digest: v.Digest, MediaType: v.MediaType, Platforms: v.Platforms,
+			SourceRepo: v.SourceRepo, SourceCommit: v.SourceCommit, RunURL: v.RunURL, VerifiedAt: now,
+		})
+		if err != nil || !a.VerifiedAt.Equal(now.Truncate(time.Microsecond)) || a.Digest != v.Digest {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Action: "artifact verified", Delivery: v.Delivery, SHA: v.Digest, Inputs: v})
+	})
+	return a, err
+}
+
+// Refuse writes down that an image will not be promoted, and why; fresh is false
+// when the same was refused before.
+func (s *Store) Refuse(ctx context.Context, v Verified, reason string) (fresh bool, err error) {
+	defer wrap(&err, "refuse %s:%s", v.Image, v.Tag)
+	err = s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		_, err := q.InsertRefusal(ctx, query.InsertRefusalParams{
+			Image: v.Image, Tag: v.Tag, Digest: v.Digest, Reason: reason, DeliveryID: reference(v.Delivery), RefusedAt: s.now(),
+		})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		fresh = true
+		return s.audit(ctx, q, Entry{Action: "artifact refused", Delivery: v.Delivery, SHA: v.Digest, Inputs: map[string]string{
+			"image": v.Image, "tag": v.Tag, "reason": reason,
+		}})
+	})
+	return fresh && err == nil, err
+}
+
+// Artifact is one verified artifact.
+func (s *Store) Artifact(ctx context.Context, id int64) (_ Artifact, err error) {
+	defer wrap(&err, "read artifact %d", id)
+	return s.query.Artifact(ctx, id)
+}
+
+// ArtifactByTag is the artifact that a tag stands for; ErrNotFound if the tag
+// was never verified.
+func (s *Store) ArtifactByTag(ctx context.Context, image, tag string) (_ Artifact, err error) {
+	defer wrap(&err, "read artifact %s:%s", image, tag)
+	return s.query.ArtifactByTag(ctx, query.ArtifactByTagParams{Image: image, Tag: tag})
+}
+
+// ArtifactByDigest is an artifact by its identity.
+func (s *Store) ArtifactByDigest(ctx context.Context, image, digest string) (_ Artifact, err error) {
+	defer wrap(&err, "read artifact %s@%s", image, digest)
+	return s.query.ArtifactByDigest(ctx, query.ArtifactByDigestParams{Image: image, Digest: digest})
+}
+
+// ArtifactBySource is the newest artifact that was built from a commit of a
+// source repository ("owner/name").
+func (s *Store) ArtifactBySource(ctx context.Context, repo, commit string) (_ Artifact, err error) {
+	defer wrap(&err, "read the artifact built from %s@%s", repo, commit)
+	return s.query.ArtifactBySource(ctx, query.ArtifactBySourceParams{SourceRepo: repo, SourceCommit: commit})
+}
+
+// RecentRefusals are the newest refusals.
+func (s *Store) RecentRefusals(ctx context.Context, most int32) (_ []Refusal, err error) {
+	defer wrap(&err, "read refusals")
+	return s.query.RecentRefusals(ctx, most)
+}
+
+// PromotionsOfTag are the promotions whose pull requests carry image:tag, newest
+// first.
+func (s *Store) PromotionsOfTag(ctx context.Context, image, tag string) (_ []Promotion, err error) {
+	defer wrap(&err, "read promotions of %s:%s", image, tag)
+	return s.query.PromotionsOfTag(ctx, query.PromotionsOfTagParams{Image: image, Tag: tag})
+}

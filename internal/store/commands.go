@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/store/query"
+)
+
+// NewCommand is a comment that holds at least one command.
+type NewCommand struct {
+	Owner, Repo  string
+	Installation int64
+	Number       int
+	IsPull       bool
+	Comment      int64
+	Body         string
+	Author       Actor
+	Delivery     int64
+}
+
+// RecordCommand keeps a comment and the job that answers it, once per comment.
+func (s *Store) RecordCommand(ctx context.Context, c NewCommand, job func(command int64) river.JobArgs) (err error) {
+	defer wrap(&err, "record comment %d", c.Comment)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		id, err := q.InsertCommand(ctx, query.InsertCommandParams{
+			Owner: c.Owner, Repo: c.Repo, InstallationID: c.Installation, Number: int32(c.Number), IsPull: c.IsPull,
+			CommentID: c.Comment, Body: c.Body, AuthorID: c.Author.ID, Author: c.Author.Login,
+			DeliveryID: reference(c.Delivery), ReceivedAt: s.now(),
+		})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return s.enqueue(ctx, tx, job(id))
+	})
+}
+
+// Command is one recorded comment.
+func (s *Store) Command(ctx context.Context, id int64) (_ Command, err error) {
+	defer wrap(&err, "read command %d", id)
+	return s.query.Command(ctx, id)
+}
+
+// AnswerCommand writes down what came of a command, and what to say about it.
+func (s *Store) AnswerCommand(ctx context.Context, c Command, outcome, reply string) (err error) {
+	defer wrap(&err, "answer command %d", c.ID)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		if err := q.AnswerCommand(ctx, query.AnswerCommandParams{ID: c.ID, Outcome: outcome, Reply: reply}); err != nil {
+			return err
+		}
+		delivery := int64(0)
+		if c.DeliveryID != nil {
+			delivery = *c.DeliveryID
+		}
+		return s.audit(ctx, q, Entry{
+			Actor: Actor{ID: c.AuthorID, Login: c.Author}, Action: "command answered", Delivery: delivery,
+			Inputs: map[string]any{"comment": c.CommentID, "body": c.Body, "outcome": outcome},
+		})
+	})
+}
+
+// AnnounceReply writes down that the reply is about to be posted.
+func (s *Store) AnnounceReply(ctx context.Context, id int64) (err error) {
+	defer wrap(&err, "announce the reply to command %d", id)
+	return s.query.AnnounceReply(ctx, id)
+}
+
+// RecordReply keeps the comment that answered a command.
+func (s *Store) RecordReply(ctx context.Context, id, comment int64) (err error) {
+	defer wrap(&err, "keep the reply to command %d", id)
+	return s.query.SetReply(ctx, query.SetReplyParams{ID: id, ReplyID: comment})
+}

@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/store/query"
+)
+
+// SeeCheck keeps the newest result of a check, and wakes the open promotions
+// whose head it is about.
+func (s *Store) SeeCheck(ctx context.Context, c CheckResult, wake func(promotion int64) river.JobArgs) (woken int, err error) {
+	defer wrap(&err, "keep check %s on %s", c.Name, c.HeadSHA)
+	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		if err := q.UpsertCheckResult(ctx, query.UpsertCheckResultParams(c)); err != nil {
+			return err
+		}
+		promotions, err := q.PromotionsByHead(ctx, query.PromotionsByHeadParams{RepoID: c.RepoID, HeadSHA: c.HeadSHA})
+		if err != nil {
+			return err
+		}
+		woken = len(promotions)
+		return s.wake(ctx, tx, q, promotions, wake)
+	})
+	return woken, err
+}
+
+// KeepChecks keeps results that were read from GitHub.
+func (s *Store) KeepChecks(ctx context.Context, results []CheckResult) (err error) {
+	defer wrap(&err, "keep %d checks", len(results))
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		for _, c := range results {
+			if err := q.UpsertCheckResult(ctx, query.UpsertCheckResultParams(c)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Checks are the newest results on a commit.
+func (s *Store) Checks(ctx context.Context, repo int64, sha string) (_ []CheckResult, err error) {
+	defer wrap(&err, "read checks on %s", sha)
+	return s.query.CheckResults(ctx, query.CheckResultsParams{RepoID: repo, HeadSHA: sha})
+}
+
+// NewReview is a review as it was submitted.
+type NewReview struct {
+	ReviewID    int64
+	Reviewer    Actor
+	Bot         bool
+	State       string
+	HeadSHA     string // the head when it was submitted
+	SubmittedAt time.Time
+}
+
+// RecordReview appends a review of a promotion's pull request, with the digest
+// that the pull request carried, and wakes the promotion.
+func (s *Store) RecordReview(ctx context.Context, promotion int64, r NewReview, delivery int64, wake func(promotion int64) river.JobArgs) (err error) {
+	defer wrap(&err, "record review %d", r.ReviewID)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		p, err := q.LockPromotion(ctx, promotion)
+		if err != nil {
+			return err
+		}
+		digest, err := digestSeen(ctx, q, p, r.HeadSHA)
+		if err != nil {
+			return err
+		}
+		rows, err := q.InsertReview(ctx, query.InsertReviewParams{
+			PromotionID: p.ID, ReviewID: r.ReviewID, ReviewerID: r.Reviewer.ID, Reviewer: r.Reviewer.Login, Bot: r.Bot,
+			State: r.State, HeadSHA: r.HeadSHA, Digest: digest, SubmittedAt: r.SubmittedAt, RecordedAt: s.now(), DeliveryID: reference(delivery),
+		})
+		if err != nil || rows == 0 {
+			return err
+		}
+		if err := s.audit(ctx, q, Entry{
+			Actor: r.Reviewer, Action: "review recorded", Promotion: p.ID, Delivery: delivery, SHA: r.HeadSHA,
+			Inputs: map[string]any{"review": r.ReviewID, "state": r.State, "digest": digest},
+		}); err != nil {
+			return err
+		}
+		return s.wake(ctx, tx, q, []Promotion{p}, wake)
+	})
+}
+
+// digestSeen is the digest that a head of ours carried; "" for a head that is
+// not ours, so that a review of it can never count.
+func digestSeen(ctx context.Context, q *query.Queries, p Promotion, head string) (string, error) {
+	heads, err := q.Heads(ctx, query.HeadsParams{RepoID: p.RepoID, PullNumber: p.PullNumber})
+	for _, h := range heads {
+		if h.HeadSHA == head {
+			return h.Digest, err
+		}
+	}
+	return "", err
+}
+
+// Reviews are a promotion's reviews in the order of their arrival, each with the
+// managed edit of the head that was reviewed.
+func (s *Store) Reviews(ctx context.Context, promotion int64) (_ []Review, err error) {
+	defer wrap(&err, "read reviews of promotion %d", promotion)
+	return s.query.Reviews(ctx, promotion)
+}
+
+// NewTick is a change of one checklist item.
+type NewTick struct {
+	Item    string
+	Checked bool
+}
+
+// RecordTicks appends who changed which items, keeps the body as it now stands,
+// and wakes the promotion, which will render the body anew.
+func (s *Store) RecordTicks(ctx context.Context, promotion int64, ticks []NewTick, by Actor, body string, delivery int64, wake func(promotion int64) river.JobArgs) (err error) {
+	defer wrap(&err, "record ticks on promotion %d", promotion)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		p, err := q.LockPromotion(ctx, promotion)
+		if err != nil {
+			return err
+		}
+		for _, t := range ticks {
+			if err := q.InsertTick(ctx, query.InsertTickParams{
+				PromotionID: p.ID, Item: t.Item, Checked: t.Checked, ActorID: by.ID, Actor: by.Login, At: s.now(), DeliveryID: reference(delivery),
+			}); err != nil {
+				return err
+			}
+		}
+		if len(ticks) > 0 {
+			if err := s.audit(ctx, q, Entry{
+				Actor: by, Action: "checklist changed", Promotion: p.ID, Delivery: delivery, SHA: p.SeenHeadSHA, Inputs: ticks,
+			}); err != nil {
+				return err
+			}
+		}
+		if err := q.ForgetBody(ctx, query.ForgetBodyParams{ID: p.ID, PullBody: body}); err != nil {
+			return err
+		}
+		return s.wake(ctx, tx, q, []Promotion{p}, wake)
+	})
+}
+
+// Ticks are the newest state of each checklist item that anybody ever touched.
+func (s *Store) Ticks(ctx context.Context, promotion int64) (_ []Tick, err error) {
+	defer wrap(&err, "read ticks of promotion %d", promotion)
+	return s.query.Ticks(ctx, promotion)
+}
+
+// Observed is one gate's verdict for one digest and head.
+type Observed struct {
+	Gate, Verdict, Reason, Source, URL string
+	ExpiresAt                          *time.Time
+}
+
+// Observe appends the verdicts that differ from what was last observed for this
+// digest and head.
+func (s *Store) Observe(ctx context.Context, p Promotion, digest string, gates []Observed) (err error) {
+	defer wrap(&err, "record evidence of promotion %d", p.ID)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		known, err := q.LatestEvidence(ctx, query.LatestEvidenceParams{PromotionID: p.ID, Digest: digest, HeadSHA: p.SeenHeadSHA})
+		if err != nil {
+			return err
+		}
+		last := map[string]Evidence{}
+		for _, e := range known {
+			last[e.Gate] = e
+		}
+		for _, g := range gates {
+			if e, ok := last[g.Gate]; ok && e.Verdict == g.Verdict && e.Reason == g.Reason {
+				continue
+			}
+			if err := insertEvidence(ctx, q, p, digest, p.SeenHeadSHA, g, s.now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func insertEvidence(ctx context.Context, q *query.Queries, p Promotion, digest, head string, g Observed, now time.Time) error {
+	return q.InsertEvidence(ctx, query.InsertEvidenceParams{
+		PromotionID: p.ID, App: p.App, Env: p.Env, Digest: digest, HeadSHA: head,
+		Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Source: g.Source, URL: g.URL, ObservedAt: now, ExpiresAt: g.ExpiresAt,
+	})
+}
+
+// Evidence is everything that was observed for a promotion, oldest first.
+func (s *Store) Evidence(ctx context.Context, promotion int64) (_ []Evidence, err error) {
+	defer wrap(&err, "read evidence of promotion %d", promotion)
+	return s.query.Evidence(ctx, promotion)
+}

@@ -1,0 +1,235 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/store/query"
+)
+
+// Announce writes down that an effect is about to be done. It answers false when
+// it was announced before: the answer of that attempt was lost, and the caller
+// has to look whether it was done.
+func (s *Store) Announce(ctx context.Context, promotion int64, effect string) (fresh bool, err error) {
+	defer wrap(&err, "announce %s", effect)
+	rows, err := s.query.AnnounceIntent(ctx, query.AnnounceIntentParams{PromotionID: promotion, Effect: effect, At: s.now()})
+	return rows > 0, err
+}
+
+// Commit is a commit that we made for a promotion.
+type Commit struct {
+	HeadSHA, BaseSHA, EditHash, Digest string
+	OldTag, OldDigest, Diff            string
+}
+
+// KeepHead remembers a commit of ours before any branch points to it.
+func (s *Store) KeepHead(ctx context.Context, promotion int64, c Commit) (err error) {
+	defer wrap(&err, "keep commit %s of promotion %d", c.HeadSHA, promotion)
+	return insertHead(ctx, s.query, promotion, c, s)
+}
+
+func insertHead(ctx context.Context, q *query.Queries, promotion int64, c Commit, s *Store) error {
+	return q.InsertHead(ctx, query.InsertHeadParams{
+		HeadSHA: c.HeadSHA, PromotionID: promotion, BaseSHA: c.BaseSHA, EditHash: c.EditHash, Digest: c.Digest, MadeAt: s.now(),
+	})
+}
+
+// Opened is a pull request of ours as GitHub answered it.
+type Opened struct {
+	Number         int
+	URL            string
+	Body, BodyHash string
+}
+
+// RecordOpened writes down that a promotion's pull request is open.
+func (s *Store) RecordOpened(ctx context.Context, p Promotion, c Commit, o Opened) (err error) {
+	defer wrap(&err, "record pull request #%d of promotion %d", o.Number, p.ID)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		if err := q.SetOpened(ctx, query.SetOpenedParams{
+			ID: p.ID, PullNumber: int32(o.Number), PullURL: o.URL, PullBody: o.Body, BodyHash: o.BodyHash,
+			HeadSHA: c.HeadSHA, BaseSHA: c.BaseSHA, EditHash: c.EditHash, OldTag: c.OldTag, OldDigest: c.OldDigest, Diff: c.Diff, At: s.now(),
+		}); err != nil {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Action: "pull request opened", Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
+			"pull": o.Number, "base": c.BaseSHA, "digest": c.Digest, "edit": c.EditHash,
+		}})
+	})
+}
+
+// RecordRegenerated writes down that the branch stands at a new commit of ours.
+func (s *Store) RecordRegenerated(ctx context.Context, p Promotion, c Commit) (err error) {
+	defer wrap(&err, "record commit %s of promotion %d", c.HeadSHA, p.ID)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		if err := q.SetRegenerated(ctx, query.SetRegeneratedParams{
+			ID: p.ID, HeadSHA: c.HeadSHA, BaseSHA: c.BaseSHA, EditHash: c.EditHash,
+			OldTag: c.OldTag, OldDigest: c.OldDigest, Diff: c.Diff, At: s.now(),
+		}); err != nil {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Action: "commit regenerated", Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
+			"was": p.HeadSHA, "base": c.BaseSHA, "digest": c.Digest, "edit": c.EditHash,
+		}})
+	})
+}
+
+// SeenPull is a pull request as read from GitHub or told by it.
+type SeenPull struct {
+	State    string // open, closed, merged
+	Body     string
+	HeadSHA  string
+	MergeSHA string // only when merged
+	Behind   bool
+}
+
+// SawPull keeps how GitHub sees a pull request.
+func (s *Store) SawPull(ctx context.Context, promotion int64, p SeenPull) (err error) {
+	defer wrap(&err, "keep the pull request of promotion %d", promotion)
+	return s.query.SawPull(ctx, sawPull(promotion, p, s))
+}
+
+func sawPull(promotion int64, p SeenPull, s *Store) query.SawPullParams {
+	return query.SawPullParams{
+		ID: promotion, PullState: p.State, PullBody: p.Body, SeenHeadSHA: p.HeadSHA, MergeSHA: p.MergeSHA, Behind: p.Behind, At: s.now(),
+	}
+}
+
+// SawPullAndWake keeps how GitHub sees a pull request, and has the promotion
+// looked at.
+func (s *Store) SawPullAndWake(ctx context.Context, promotion int64, p SeenPull, job river.JobArgs) (err error) {
+	defer wrap(&err, "keep the pull request of promotion %d", promotion)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		if err := q.SawPull(ctx, sawPull(promotion, p, s)); err != nil {
+			return err
+		}
+		return s.wake(ctx, tx, q, []Promotion{{ID: promotion}}, func(int64) river.JobArgs { return job })
+	})
+}
+
+// SawRegistry keeps what the registry last said about a promotion's tag.
+func (s *Store) SawRegistry(ctx context.Context, promotion int64, digest, problem string) (err error) {
+	defer wrap(&err, "keep the digest of promotion %d", promotion)
+	now := s.now()
+	return s.query.SetRegistry(ctx, query.SetRegistryParams{ID: promotion, Digest: digest, Error: problem, At: &now})
+}
+
+// RecordCheckRun keeps what our check run shows, and on which head.
+func (s *Store) RecordCheckRun(ctx context.Context, promotion, checkRun int64, head, hash string) (err error) {
+	defer wrap(&err, "keep check run %d", checkRun)
+	return s.query.SetCheckRun(ctx, query.SetCheckRunParams{ID: promotion, CheckRunID: checkRun, CheckSHA: head, CheckHash: hash})
+}
+
+// RecordBody keeps what the pull request's title and body show.
+func (s *Store) RecordBody(ctx context.Context, promotion int64, hash, body string) (err error) {
+	defer wrap(&err, "keep the body of promotion %d", promotion)
+	return s.query.SetBody(ctx, query.SetBodyParams{ID: promotion, BodyHash: hash, PullBody: body})
+}
+
+// RecordClosed ends a promotion that will not be merged, and says why. One that
+// is not active any more stays as it is.
+func (s *Store) RecordClosed(ctx context.Context, p Promotion, why string) (err error) {
+	defer wrap(&err, "close promotion %d", p.ID)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		rows, err := q.SetClosed(ctx, query.SetClosedParams{ID: p.ID, Message: why, At: s.now()})
+		if err != nil || rows == 0 {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Action: "promotion closed", Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]string{"why": why}})
+	})
+}
+
+// RecordMessage keeps why a promotion stands still, for the board.
+func (s *Store) RecordMessage(ctx context.Context, promotion int64, message string) (err error) {
+	defer wrap(&err, "keep the message of promotion %d", promotion)
+	return s.query.SetMessage(ctx, query.SetMessageParams{ID: promotion, Message: message})
+}
+
+// RecordBranchDeleted keeps that the promotion's branch is gone.
+func (s *Store) RecordBranchDeleted(ctx context.Context, promotion int64) (err error) {
+	defer wrap(&err, "keep that the branch of promotion %d is gone", promotion)
+	return s.query.SetBranchDeleted(ctx, promotion)
+}
+
+// RecordComment keeps the one status comment of a promotion and what it shows.
+func (s *Store) RecordComment(ctx context.Context, promotion, comment int64, hash string) (err error) {
+	defer wrap(&err, "keep comment %d", comment)
+	return s.query.SetComment(ctx, query.SetCommentParams{ID: promotion, CommentID: comment, CommentHash: hash})
+}
+
+// RecordDeployment keeps the GitHub deployment of a promotion and its state.
+func (s *Store) RecordDeployment(ctx context.Context, promotion, deployment int64, state string) (err error) {
+	defer wrap(&err, "keep deployment %d", deployment)
+	return s.query.SetDeployment(ctx, query.SetDeploymentParams{ID: promotion, DeploymentID: deployment, DeploymentState: state})
+}
+
+// RecordDeployed writes down that every cluster was healthy with a promotion.
+func (s *Store) RecordDeployed(ctx context.Context, p Promotion, digest string) (err error) {
+	defer wrap(&err, "record that promotion %d is deployed", p.ID)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		now := s.now()
+		rows, err := q.SetDeployed(ctx, query.SetDeployedParams{ID: p.ID, At: &now})
+		if err != nil || rows == 0 {
+			return err
+		}
+		if err := insertEvidence(ctx, q, p, digest, p.MergeSHA, Observed{
+			Gate: "deployed", Verdict: "pass", Reason: "Every cluster of " + p.Env + " is healthy with this digest.", Source: "cluster",
+		}, now); err != nil {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Action: "deployed", Promotion: p.ID, SHA: p.MergeSHA, Inputs: map[string]string{"digest": digest}})
+	})
+}
+
+// Merging is a merge under way: the lock on (env repo, environment) is held.
+type Merging struct {
+	store *Store
+	tx    pgx.Tx
+	query *query.Queries
+}
+
+// Merge holds the lock on (env repo, environment) while f reads GitHub again,
+// decides and merges. What f records is kept if f returns nil.
+func (s *Store) Merge(ctx context.Context, repo int64, env string, f func(m Merging) error) (err error) {
+	defer wrap(&err, "merge into %s", env)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		if err := q.LockMerge(ctx, query.LockMergeParams{RepoID: repo, Env: env}); err != nil {
+			return err
+		}
+		return f(Merging{store: s, tx: tx, query: q})
+	})
+}
+
+// Promotion reads and locks the promotion to merge.
+func (m Merging) Promotion(ctx context.Context, id int64) (Promotion, error) {
+	return m.query.LockPromotion(ctx, id)
+}
+
+// Evidence appends every gate's verdict as it was for the merge.
+func (m Merging) Evidence(ctx context.Context, p Promotion, digest, head string, gates []Observed) error {
+	for _, g := range gates {
+		if err := insertEvidence(ctx, m.query, p, digest, head, g, m.store.now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Merged writes down the merge and raises the want of the environment's targets
+// for this app, whose sync jobs it enqueues.
+func (m Merging) Merged(ctx context.Context, p Promotion, by Actor, sha string, inputs any, sync func(target int64) river.JobArgs) error {
+	now := m.store.now()
+	rows, err := m.query.SetMerged(ctx, query.SetMergedParams{ID: p.ID, MergeSHA: sha, At: &now})
+	if err != nil || rows == 0 {
+		return err
+	}
+	if err := m.store.audit(ctx, m.query, Entry{Actor: by, Action: "merged", Promotion: p.ID, SHA: sha, Inputs: inputs}); err != nil {
+		return err
+	}
+	targets, err := m.query.TargetsOfPair(ctx, query.TargetsOfPairParams{RepoID: p.RepoID, App: p.App, Env: p.Env})
+	if err != nil {
+		return err
+	}
+	return m.store.want(ctx, m.tx, m.query, targets, sync)
+}

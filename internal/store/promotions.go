@@ -1,0 +1,190 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/store/query"
+)
+
+// Proposal is the wish to have an artifact in an (app, environment).
+type Proposal struct {
+	Repo               int64
+	App, Env           string
+	Artifact           int64
+	Requester          Actor  // nobody when Tagboat proposes by itself
+	Reason             string // for people
+	Branch, BaseBranch string
+	Delivery           int64
+}
+
+// Proposed is what came of a proposal.
+type Proposed struct {
+	Promotion Promotion
+	Fresh     bool       // false: this very artifact is active already
+	Older     *Promotion // the promotion whose place it took
+}
+
+// Propose makes a promotion the active one of its (app, environment). An older
+// active promotion is superseded, and the new one takes over its pull request;
+// one for the same artifact is left as it is.
+func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion int64) river.JobArgs) (out Proposed, err error) {
+	defer wrap(&err, "propose artifact %d for %s in %s", in.Artifact, in.App, in.Env)
+	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		if err := q.LockPair(ctx, query.LockPairParams{RepoID: in.Repo, App: in.App, Env: in.Env}); err != nil {
+			return err
+		}
+		older, err := q.ActivePromotion(ctx, query.ActivePromotionParams{RepoID: in.Repo, App: in.App, Env: in.Env})
+		switch {
+		case err == nil && older.ArtifactID == in.Artifact:
+			out = Proposed{Promotion: older}
+			return nil
+		case err == nil:
+			out.Older = &older
+			if err := q.SupersedePromotion(ctx, query.SupersedePromotionParams{ID: older.ID, Message: "A newer artifact took its place.", At: s.now()}); err != nil {
+				return err
+			}
+		case !errors.Is(err, pgx.ErrNoRows):
+			return err
+		}
+		if out.Promotion, err = s.insertPromotion(ctx, q, in, out.Older); err != nil {
+			return err
+		}
+		out.Fresh = true
+		return s.enqueue(ctx, tx, wake(out.Promotion.ID))
+	})
+	return out, err
+}
+
+func (s *Store) insertPromotion(ctx context.Context, q *query.Queries, in Proposal, older *Promotion) (Promotion, error) {
+	p, err := q.InsertPromotion(ctx, query.InsertPromotionParams{
+		RepoID: in.Repo, App: in.App, Env: in.Env, ArtifactID: in.Artifact,
+		RequesterID: in.Requester.ID, Requester: in.Requester.Login, Reason: in.Reason,
+		Branch: in.Branch, BaseBranch: in.BaseBranch, At: s.now(),
+	})
+	if err != nil {
+		return p, err
+	}
+	inputs := map[string]any{"app": in.App, "env": in.Env, "artifact": in.Artifact, "reason": in.Reason}
+	if older != nil {
+		inputs["supersedes"] = older.ID
+	}
+	if err := s.audit(ctx, q, Entry{
+		Actor: in.Requester, Action: "promotion proposed", Promotion: p.ID, Delivery: in.Delivery, Inputs: inputs,
+	}); err != nil {
+		return p, err
+	}
+	if older == nil || older.PullNumber == 0 {
+		return p, nil
+	}
+	return q.InheritPull(ctx, query.InheritPullParams{ID: p.ID, OlderID: older.ID})
+}
+
+// wake raises the want of promotions and enqueues the job that looks at each.
+func (s *Store) wake(ctx context.Context, tx pgx.Tx, q *query.Queries, promotions []Promotion, job func(promotion int64) river.JobArgs) error {
+	for _, p := range promotions {
+		if err := q.RaiseWant(ctx, p.ID); err != nil {
+			return err
+		}
+		if err := s.enqueue(ctx, tx, job(p.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Wake has a promotion looked at again.
+func (s *Store) Wake(ctx context.Context, id int64, job river.JobArgs) (err error) {
+	defer wrap(&err, "wake promotion %d", id)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		return s.wake(ctx, tx, q, []Promotion{{ID: id}}, func(int64) river.JobArgs { return job })
+	})
+}
+
+// SettlePromotion ends a look at a promotion that had seen want: the job is
+// completed if nothing was wanted since, else again is true and the job has to
+// go round once more. next is when to look without being asked; zero for never.
+func SettlePromotion[T river.JobArgs](ctx context.Context, s *Store, id, want int64, next time.Time, job *river.Job[T]) (again bool, err error) {
+	defer wrap(&err, "settle promotion %d", id)
+	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		var at *time.Time
+		if !next.IsZero() {
+			at = &next
+		}
+		now, err := q.SettlePromotion(ctx, query.SettlePromotionParams{ID: id, Got: want, NextCheck: at, At: s.now()})
+		if err != nil {
+			return err
+		}
+		again = now != want
+		return completeUnless(ctx, tx, again, job)
+	})
+	return again, err
+}
+
+// Promotion is one promotion.
+func (s *Store) Promotion(ctx context.Context, id int64) (_ Promotion, err error) {
+	defer wrap(&err, "read promotion %d", id)
+	return s.query.Promotion(ctx, id)
+}
+
+// PromotionByPull is the newest promotion that a pull request carries.
+func (s *Store) PromotionByPull(ctx context.Context, repo int64, number int) (_ Promotion, err error) {
+	defer wrap(&err, "read the promotion of pull request #%d", number)
+	return s.query.PromotionByPull(ctx, query.PromotionByPullParams{RepoID: repo, PullNumber: int32(number)})
+}
+
+// ActivePromotion is the promotion of an (app, environment) that waits to be
+// merged; ErrNotFound if there is none.
+func (s *Store) ActivePromotion(ctx context.Context, repo int64, app, env string) (_ Promotion, err error) {
+	defer wrap(&err, "read the active promotion of %s in %s", app, env)
+	return s.query.ActivePromotion(ctx, query.ActivePromotionParams{RepoID: repo, App: app, Env: env})
+}
+
+// ActivePromotions are all promotions that wait to be merged.
+func (s *Store) ActivePromotions(ctx context.Context) (_ []Promotion, err error) {
+	defer wrap(&err, "read active promotions")
+	return s.query.ActivePromotions(ctx)
+}
+
+// DuePromotions are the active promotions whose next look is due, or that were
+// woken without having been looked at since.
+func (s *Store) DuePromotions(ctx context.Context) (_ []Promotion, err error) {
+	defer wrap(&err, "read due promotions")
+	now := s.now()
+	return s.query.DuePromotions(ctx, &now)
+}
+
+// UnreportedPromotions are merged, but not known to run everywhere yet.
+func (s *Store) UnreportedPromotions(ctx context.Context) (_ []Promotion, err error) {
+	defer wrap(&err, "read unreported promotions")
+	return s.query.UnreportedPromotions(ctx)
+}
+
+// LatestPromotions are the newest promotion of every (app, environment).
+func (s *Store) LatestPromotions(ctx context.Context) (_ []Promotion, err error) {
+	defer wrap(&err, "read latest promotions")
+	return s.query.LatestPromotions(ctx)
+}
+
+// PromotionsOfPair are the newest promotions of one (app, environment).
+func (s *Store) PromotionsOfPair(ctx context.Context, repo int64, app, env string, most int32) (_ []Promotion, err error) {
+	defer wrap(&err, "read promotions of %s in %s", app, env)
+	return s.query.PromotionsOfPair(ctx, query.PromotionsOfPairParams{RepoID: repo, App: app, Env: env, Most: most})
+}
+
+// Superseded are the promotions that a pull request carried before.
+func (s *Store) Superseded(ctx context.Context, repo int64, number int32) (_ []query.SupersededRow, err error) {
+	defer wrap(&err, "read what pull request #%d superseded", number)
+	return s.query.Superseded(ctx, query.SupersededParams{RepoID: repo, PullNumber: number})
+}
+
+// MergedPromotion is the promotion that brought a digest into an (app,
+// environment) last; ErrNotFound if none did.
+func (s *Store) MergedPromotion(ctx context.Context, repo int64, app, env, digest string) (_ Promotion, err error) {
+	defer wrap(&err, "read the promotion that brought %s into %s", app, env)
+	return s.query.MergedPromotionOf(ctx, query.MergedPromotionOfParams{RepoID: repo, App: app, Env: env, Digest: digest})
+}

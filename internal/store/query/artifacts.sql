@@ -1,0 +1,36 @@
+-- name: LedgerArtifact :one
+-- The first digest of a tag stays; what a later event adds about its origin is kept.
+INSERT INTO artifact (image, tag, digest, media_type, platforms, source_repo, source_commit, run_url, verified_at)
+VALUES (@image, @tag, @digest, @media_type, @platforms, @source_repo, @source_commit, @run_url, @verified_at)
+ON CONFLICT (image, tag) DO UPDATE SET
+    source_repo   = CASE WHEN artifact.digest = excluded.digest AND artifact.source_repo   = '' THEN excluded.source_repo   ELSE artifact.source_repo   END,
+    source_commit = CASE WHEN artifact.digest = excluded.digest AND artifact.source_commit = '' THEN excluded.source_commit ELSE artifact.source_commit END,
+    run_url       = CASE WHEN artifact.digest = excluded.digest AND artifact.run_url       = '' THEN excluded.run_url       ELSE artifact.run_url       END
+RETURNING *;
+
+-- name: Artifact :one
+SELECT * FROM artifact WHERE id = @id;
+
+-- name: ArtifactByTag :one
+SELECT * FROM artifact WHERE image = @image AND tag = @tag;
+
+-- name: ArtifactByDigest :one
+SELECT * FROM artifact WHERE image = @image AND digest = @digest ORDER BY id LIMIT 1;
+
+-- name: ArtifactBySource :one
+SELECT * FROM artifact WHERE lower(source_repo) = lower(@source_repo) AND source_commit = @source_commit ORDER BY id DESC LIMIT 1;
+
+-- name: InsertRefusal :one
+INSERT INTO refusal (image, tag, digest, reason, delivery_id, refused_at)
+VALUES (@image, @tag, @digest, @reason, @delivery_id, @refused_at)
+ON CONFLICT (image, tag, digest) DO NOTHING
+RETURNING id;
+
+-- name: RecentRefusals :many
+SELECT * FROM refusal ORDER BY id DESC LIMIT @most;
+
+-- name: PromotionsOfTag :many
+-- Where people saw this (image, tag): newest first.
+SELECT p.* FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+WHERE a.image = @image AND a.tag = @tag AND p.pull_number > 0
+ORDER BY p.id DESC;

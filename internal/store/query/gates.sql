@@ -1,0 +1,37 @@
+-- name: UpsertCheckResult :exec
+INSERT INTO check_result (repo_id, head_sha, kind, app_id, name, status, conclusion, url, observed_at)
+VALUES (@repo_id, @head_sha, @kind, @app_id, @name, @status, @conclusion, @url, @observed_at)
+ON CONFLICT (repo_id, head_sha, kind, app_id, name) DO UPDATE
+SET status = excluded.status, conclusion = excluded.conclusion, url = excluded.url, observed_at = excluded.observed_at
+WHERE check_result.observed_at <= excluded.observed_at;
+
+-- name: CheckResults :many
+SELECT * FROM check_result WHERE repo_id = @repo_id AND head_sha = @head_sha ORDER BY name, observed_at;
+
+-- name: InsertReview :execrows
+INSERT INTO review (promotion_id, review_id, reviewer_id, reviewer, bot, state, head_sha, digest, submitted_at, recorded_at, delivery_id)
+VALUES (@promotion_id, @review_id, @reviewer_id, @reviewer, @bot, @state, @head_sha, @digest, @submitted_at, @recorded_at, @delivery_id)
+ON CONFLICT (promotion_id, review_id, state, head_sha) DO NOTHING;
+
+-- name: Reviews :many
+SELECT r.*, coalesce(h.edit_hash, '')::text AS edit_hash FROM review r
+LEFT JOIN promotion_head h ON h.head_sha = r.head_sha AND h.promotion_id = r.promotion_id
+WHERE r.promotion_id = @promotion_id ORDER BY r.id;
+
+-- name: InsertTick :exec
+INSERT INTO tick (promotion_id, item, checked, actor_id, actor, at, delivery_id)
+VALUES (@promotion_id, @item, @checked, @actor_id, @actor, @at, @delivery_id);
+
+-- name: Ticks :many
+SELECT DISTINCT ON (item) * FROM tick WHERE promotion_id = @promotion_id ORDER BY item, id DESC;
+
+-- name: LatestEvidence :many
+SELECT DISTINCT ON (gate) * FROM evidence
+WHERE promotion_id = @promotion_id AND digest = @digest AND head_sha = @head_sha ORDER BY gate, id DESC;
+
+-- name: InsertEvidence :exec
+INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at)
+VALUES (@promotion_id, @app, @env, @digest, @head_sha, @gate, @verdict, @reason, @source, @url, @observed_at, @expires_at);
+
+-- name: Evidence :many
+SELECT * FROM evidence WHERE promotion_id = @promotion_id ORDER BY id;

@@ -1,0 +1,135 @@
+-- name: InsertPromotion :one
+INSERT INTO promotion (repo_id, app, env, artifact_id, state, requester_id, requester, reason, branch, base_branch, want, created_at, updated_at)
+VALUES (@repo_id, @app, @env, @artifact_id, 'proposed', @requester_id, @requester, @reason, @branch, @base_branch, 1, @at, @at)
+RETURNING *;
+
+-- name: InheritPull :one
+-- A newer artifact takes over the pull request of the one that it supersedes.
+UPDATE promotion p SET
+    state = 'open', pull_number = o.pull_number, pull_url = o.pull_url, pull_state = o.pull_state, pull_body = o.pull_body,
+    seen_head_sha = o.seen_head_sha, head_sha = o.head_sha, base_sha = o.base_sha, edit_hash = o.edit_hash,
+    old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch
+FROM promotion o
+WHERE p.id = @id AND o.id = @older_id
+RETURNING p.*;
+
+-- name: SupersedePromotion :exec
+UPDATE promotion SET state = 'superseded', message = @message, updated_at = @at WHERE id = @id;
+
+-- name: Promotion :one
+SELECT * FROM promotion WHERE id = @id;
+
+-- name: LockPromotion :one
+SELECT * FROM promotion WHERE id = @id FOR UPDATE;
+
+-- name: ActivePromotion :one
+SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env AND state IN ('proposed', 'open');
+
+-- name: ActivePromotions :many
+SELECT * FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id;
+
+-- name: UnreportedPromotions :many
+-- Merged, but the clusters' state has not been reported to the end.
+SELECT * FROM promotion WHERE state = 'merged' ORDER BY id;
+
+-- name: PromotionByPull :one
+SELECT * FROM promotion WHERE repo_id = @repo_id AND pull_number = @pull_number ORDER BY id DESC LIMIT 1;
+
+-- name: PromotionsByHead :many
+SELECT * FROM promotion WHERE repo_id = @repo_id AND state = 'open' AND (head_sha = @head_sha::text OR seen_head_sha = @head_sha::text);
+
+-- name: LatestPromotions :many
+SELECT DISTINCT ON (repo_id, app, env) * FROM promotion ORDER BY repo_id, app, env, id DESC;
+
+-- name: PromotionsOfPair :many
+SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env ORDER BY id DESC LIMIT @most;
+
+-- name: Superseded :many
+SELECT p.id, a.tag, p.requester FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+WHERE p.repo_id = @repo_id AND p.pull_number = @pull_number AND p.state = 'superseded' ORDER BY p.id;
+
+-- name: RaiseWant :exec
+UPDATE promotion SET want = want + 1 WHERE id = @id;
+
+-- name: SettlePromotion :one
+UPDATE promotion SET got = greatest(got, @got), next_check = @next_check, updated_at = @at WHERE id = @id RETURNING want;
+
+-- name: DuePromotions :many
+SELECT * FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= @now OR got < want) ORDER BY id;
+
+-- name: SetOpened :exec
+UPDATE promotion SET
+    state = 'open', message = '', pull_number = @pull_number, pull_url = @pull_url, pull_state = 'open', pull_body = @pull_body,
+    seen_head_sha = @head_sha, head_sha = @head_sha, base_sha = @base_sha, edit_hash = @edit_hash, body_hash = @body_hash,
+    old_tag = @old_tag, old_digest = @old_digest, diff = @diff, behind = false, updated_at = @at
+WHERE id = @id;
+
+-- name: SetRegenerated :exec
+UPDATE promotion SET
+    seen_head_sha = @head_sha, head_sha = @head_sha, base_sha = @base_sha, edit_hash = @edit_hash,
+    old_tag = @old_tag, old_digest = @old_digest, diff = @diff, behind = false, updated_at = @at
+WHERE id = @id;
+
+-- name: InsertHead :exec
+INSERT INTO promotion_head (head_sha, promotion_id, base_sha, edit_hash, digest, made_at)
+VALUES (@head_sha, @promotion_id, @base_sha, @edit_hash, @digest, @made_at)
+ON CONFLICT DO NOTHING;
+
+-- name: Head :one
+SELECT * FROM promotion_head WHERE head_sha = @head_sha AND promotion_id = @promotion_id;
+
+-- name: Heads :many
+SELECT h.* FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
+WHERE p.repo_id = @repo_id AND p.pull_number = @pull_number;
+
+-- name: SawPull :exec
+UPDATE promotion SET pull_state = @pull_state, pull_body = @pull_body, seen_head_sha = @seen_head_sha,
+    behind = @behind, merge_sha = @merge_sha, updated_at = @at
+WHERE id = @id;
+
+-- name: SetRegistry :exec
+UPDATE promotion SET registry_digest = @digest, registry_error = @error, registry_at = @at WHERE id = @id;
+
+-- name: SetCheckRun :exec
+UPDATE promotion SET check_run_id = @check_run_id, check_sha = @check_sha, check_hash = @check_hash WHERE id = @id;
+
+-- name: SetBody :exec
+UPDATE promotion SET body_hash = @body_hash, pull_body = @pull_body WHERE id = @id;
+
+-- name: ForgetBody :exec
+UPDATE promotion SET body_hash = '', pull_body = @pull_body WHERE id = @id;
+
+-- name: SetMerged :execrows
+UPDATE promotion SET state = 'merged', pull_state = 'merged', message = '', merge_sha = @merge_sha, merged_at = @at, updated_at = @at
+WHERE id = @id AND state IN ('proposed', 'open');
+
+-- name: SetClosed :execrows
+UPDATE promotion SET state = 'closed', pull_state = CASE WHEN pull_number > 0 THEN 'closed' ELSE '' END, message = @message, updated_at = @at
+WHERE id = @id AND state IN ('proposed', 'open');
+
+-- name: SetDeployed :execrows
+UPDATE promotion SET state = 'deployed', message = '', deployed_at = @at, updated_at = @at WHERE id = @id AND state = 'merged';
+
+-- name: SetMessage :exec
+UPDATE promotion SET message = @message WHERE id = @id;
+
+-- name: SetBranchDeleted :exec
+UPDATE promotion SET branch_deleted = true WHERE id = @id;
+
+-- name: SetComment :exec
+UPDATE promotion SET comment_id = @comment_id, comment_hash = @comment_hash WHERE id = @id;
+
+-- name: SetDeployment :exec
+UPDATE promotion SET deployment_id = @deployment_id, deployment_state = @deployment_state WHERE id = @id;
+
+-- name: MergedPromotionOf :one
+-- The promotion that brought this digest into (app, env) last.
+SELECT p.* FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND a.digest = @digest AND p.state IN ('merged', 'deployed')
+ORDER BY p.id DESC LIMIT 1;
+
+-- name: AnnounceIntent :execrows
+INSERT INTO intent (promotion_id, effect, at) VALUES (@promotion_id, @effect, @at) ON CONFLICT DO NOTHING;
+
+-- name: ClearIntent :exec
+DELETE FROM intent WHERE promotion_id = @promotion_id AND effect = @effect;

@@ -1,0 +1,53 @@
+-- name: UpsertTarget :one
+-- What tagboat.yaml says exists. A target that was gone and is back starts anew.
+INSERT INTO target (repo_id, app, env, cluster, branch, updated_at)
+VALUES (@repo_id, @app, @env, @cluster, @branch, @at)
+ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, gone = false
+RETURNING *;
+
+-- name: MarkTargetsGone :exec
+UPDATE target SET gone = true, updated_at = @at WHERE repo_id = @repo_id AND NOT gone AND NOT (id = ANY (@keep::bigint[]));
+
+-- name: RaiseTarget :exec
+UPDATE target SET want = want + 1 WHERE id = @id;
+
+-- name: TargetsOfPair :many
+SELECT * FROM target WHERE repo_id = @repo_id AND app = @app AND env = @env AND NOT gone ORDER BY cluster;
+
+-- name: TargetsOfRepo :many
+SELECT * FROM target WHERE repo_id = @repo_id AND NOT gone ORDER BY app, env, cluster;
+
+-- name: Targets :many
+SELECT * FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster;
+
+-- name: Target :one
+SELECT * FROM target WHERE id = @id;
+
+-- name: StartTarget :exec
+UPDATE target SET state = @state, message = @message, updated_at = @at WHERE id = @id;
+
+-- name: SetTarget :exec
+UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, image = @image, tag = @tag, digest = @digest,
+    state = @state, message = @message, updated_at = @at,
+    healthy_since = CASE
+        WHEN @state::text <> 'healthy' THEN NULL
+        WHEN healthy_since IS NOT NULL AND digest = @digest::text THEN healthy_since
+        ELSE @at END
+WHERE id = @id;
+
+-- name: SettleTarget :one
+UPDATE target SET got = greatest(got, @got) WHERE id = @id RETURNING want;
+
+-- name: InsertSync :one
+INSERT INTO sync (target_id, commit_sha, tag, digest, state, started_at)
+VALUES (@target_id, @commit_sha, @tag, @digest, 'running', @started_at) RETURNING id;
+
+-- name: FinishSync :exec
+UPDATE sync SET state = @state, message = @message, changed = @changed, finished_at = @finished_at WHERE id = @id;
+
+-- name: InterruptSyncs :exec
+UPDATE sync SET state = 'interrupted', message = 'Tagboat stopped while this ran; the next attempt takes over.', finished_at = @at
+WHERE target_id = @target_id AND state = 'running';
+
+-- name: RecentSyncs :many
+SELECT * FROM sync WHERE target_id = @target_id ORDER BY id DESC LIMIT @most;

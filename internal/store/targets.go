@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/tagboat/tagboat/internal/store/query"
+)
+
+// The states of a target.
+const (
+	TargetUnknown     = "unknown"
+	TargetApplying    = "applying"
+	TargetWaiting     = "waiting"
+	TargetHealthy     = "healthy"
+	TargetFailed      = "failed"
+	TargetUnreachable = "unreachable"
+)
+
+// NewTarget is an overlay and a cluster that tagboat.yaml brings together.
+type NewTarget struct {
+	App, Env, Cluster, Branch string
+}
+
+// KeepTargets makes the targets of an env repo those that its tagboat.yaml
+// names, and wants every one of them looked at.
+func (s *Store) KeepTargets(ctx context.Context, repo int64, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
+	defer wrap(&err, "keep %d targets of env repo %d", len(named), repo)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		keep := make([]int64, 0, len(named))
+		targets := make([]Target, 0, len(named))
+		for _, n := range named {
+			t, err := q.UpsertTarget(ctx, query.UpsertTargetParams{
+				RepoID: repo, App: n.App, Env: n.Env, Cluster: n.Cluster, Branch: n.Branch, At: s.now(),
+			})
+			if err != nil {
+				return err
+			}
+			keep, targets = append(keep, t.ID), append(targets, t)
+		}
+		if err := q.MarkTargetsGone(ctx, query.MarkTargetsGoneParams{RepoID: repo, Keep: keep, At: s.now()}); err != nil {
+			return err
+		}
+		return s.want(ctx, tx, q, targets, sync)
+	})
+}
+
+// want raises the want of targets and enqueues their syncs.
+func (s *Store) want(ctx context.Context, tx pgx.Tx, q *query.Queries, targets []Target, sync func(target int64) river.JobArgs) error {
+	for _, t := range targets {
+		if err := q.RaiseTarget(ctx, t.ID); err != nil {
+			return err
+		}
+		if err := s.enqueue(ctx, tx, sync(t.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SettleTarget ends a sync that had seen want, as SettlePromotion does.
+func SettleTarget[T river.JobArgs](ctx context.Context, s *Store, id, want int64, job *river.Job[T]) (again bool, err error) {
+	defer wrap(&err, "settle target %d", id)
+	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		now, err := q.SettleTarget(ctx, query.SettleTargetParams{ID: id, Got: want})
+		if err != nil {
+			return err
+		}
+		again = now != want
+		return completeUnless(ctx, tx, again, job)
+	})
+	return again, err
+}
+
+// completeUnless completes a job in tx, unless it has to run again.
+func completeUnless[T river.JobArgs](ctx context.Context, tx pgx.Tx, again bool, job *river.Job[T]) error {
+	if again {
+		return nil
+	}
+	_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+	return err
+}
+
+// Target is one target.
+func (s *Store) Target(ctx context.Context, id int64) (_ Target, err error) {
+	defer wrap(&err, "read target %d", id)
+	return s.query.Target(ctx, id)
+}
+
+// Targets are all targets.
+func (s *Store) Targets(ctx context.Context) (_ []Target, err error) {
+	defer wrap(&err, "read targets")
+	return s.query.Targets(ctx)
+}
+
+// TargetsOfPair are the clusters of one (app, environment).
+func (s *Store) TargetsOfPair(ctx context.Context, repo int64, app, env string) (_ []Target, err error) {
+	defer wrap(&err, "read targets of %s in %s", app, env)
+	return s.query.TargetsOfPair(ctx, query.TargetsOfPairParams{RepoID: repo, App: app, Env: env})
+}
+
+// StartTarget shows what a sync is doing now.
+func (s *Store) StartTarget(ctx context.Context, id int64, state, message string) (err error) {
+	defer wrap(&err, "keep the state of target %d", id)
+	return s.query.StartTarget(ctx, query.StartTargetParams{ID: id, State: state, Message: message, At: s.now()})
+}
+
+// StartSync begins an attempt; attempts that never ended are marked interrupted.
+func (s *Store) StartSync(ctx context.Context, target int64, commit, tag, digest string) (id int64, err error) {
+	defer wrap(&err, "start a sync of target %d", target)
+	err = s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		now := s.now()
+		if err := q.InterruptSyncs(ctx, query.InterruptSyncsParams{TargetID: target, At: &now}); err != nil {
+			return err
+		}
+		id, err = q.InsertSync(ctx, query.InsertSyncParams{TargetID: target, CommitSHA: commit, Tag: tag, Digest: digest, StartedAt: now})
+		return err
+	})
+	return id, err
+}
+
+// Reached is where a target stands after a sync.
+type Reached struct {
+	Commit, RenderedHash string
+	Image, Tag, Digest   string
+	State, Message       string
+	Changed              int // objects that were written
+}
+
+// FinishSync writes down how an attempt ended (sync 0: nothing had to be done),
+// where the target stands now, and enqueues what follows from it.
+func (s *Store) FinishSync(ctx context.Context, target, sync int64, r Reached, jobs ...river.JobArgs) (err error) {
+	defer wrap(&err, "finish a sync of target %d", target)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		now := s.now()
+		if sync != 0 {
+			state := "failed"
+			if r.State == TargetHealthy {
+				state = "healthy"
+			}
+			if err := q.FinishSync(ctx, query.FinishSyncParams{ID: sync, State: state, Message: r.Message, Changed: int32(r.Changed), FinishedAt: &now}); err != nil {
+				return err
+			}
+		}
+		if err := q.SetTarget(ctx, query.SetTargetParams{
+			ID: target, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
+			State: r.State, Message: r.Message, At: now,
+		}); err != nil {
+			return err
+		}
+		return s.enqueue(ctx, tx, jobs...)
+	})
+}
+
+// RecentSyncs are the newest attempts on a target.
+func (s *Store) RecentSyncs(ctx context.Context, target int64, most int32) (_ []Sync, err error) {
+	defer wrap(&err, "read syncs of target %d", target)
+	return s.query.RecentSyncs(ctx, query.RecentSyncsParams{TargetID: target, Most: most})
+}
+
+// HealthySince is when the last of an environment's clusters became healthy with
+// a digest that they all run; ok is false while they do not.
+func HealthySince(targets []Target) (since time.Time, ok bool) {
+	for _, t := range targets {
+		if t.State != TargetHealthy || t.HealthySince == nil || t.Digest != targets[0].Digest {
+			return time.Time{}, false
+		}
+		if t.HealthySince.After(since) {
+			since = *t.HealthySince
+		}
+	}
+	return since, len(targets) > 0
+}
