@@ -68,9 +68,6 @@ type Sync struct {
 // Sweep re-derives what a lost event would have told.
 type Sweep struct{}
 
-// Rescue gives back the jobs of processes that died.
-type Rescue struct{}
-
 // Kind names the job in the queue's table.
 func (Deliver) Kind() string   { return "deliver" }
 func (Verify) Kind() string    { return "verify" }    // Kind names the job in the queue's table.
@@ -79,7 +76,6 @@ func (Survey) Kind() string    { return "survey" }    // Kind names the job in t
 func (Reconcile) Kind() string { return "reconcile" } // Kind names the job in the queue's table.
 func (Sync) Kind() string      { return "sync" }      // Kind names the job in the queue's table.
 func (Sweep) Kind() string     { return "sweep" }     // Kind names the job in the queue's table.
-func (Rescue) Kind() string    { return "rescue" }    // Kind names the job in the queue's table.
 
 // live are the states in which a unique job keeps another from being inserted.
 var live = []rivertype.JobState{
@@ -119,11 +115,6 @@ func (Sync) InsertOpts() river.InsertOpts {
 
 // InsertOpts: the next sweep comes anyway.
 func (Sweep) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueUpkeep, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByState: live}}
-}
-
-// InsertOpts: the next rescue comes anyway.
-func (Rescue) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueUpkeep, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByState: live}}
 }
 

@@ -62,10 +62,12 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown) (Effect, string) {
 
 func beforePull(f Facts) (Effect, string) {
 	switch {
+	// What people have to mend in Git is waited for: the next commit there has
+	// this looked at again.
 	case f.RuleErr != "":
-		return RecordClosed, f.RuleErr
+		return Rest, f.RuleErr
 	case f.Plan.Err != "":
-		return RecordClosed, f.Plan.Err
+		return Rest, f.Plan.Err
 	case f.Plan.Nothing:
 		return RecordClosed, nothingToChange(f)
 	case f.Digest.Now != "" && f.Digest.Now != f.Artifact.Digest:

@@ -24,6 +24,7 @@ type Gate struct {
 	Title     string // what people read
 	Verdict   Verdict
 	Reason    string
+	Missing   int    // how many approvals, items or checks are still to come; 0 where nothing is counted
 	Owner     string // who can move it
 	URL       string
 	NextCheck time.Time // when it may change by itself; zero when only an event can change it
@@ -140,7 +141,7 @@ func checksGate(f Facts) Gate {
 		g.Verdict, g.Owner = Fail, "whoever owns the check"
 		g.Reason = fmt.Sprintf("Not successful: %s. Mend it, then run the check again.", strings.Join(failed, ", "))
 	case len(pending) > 0:
-		g.Verdict, g.Owner = Wait, "CI"
+		g.Verdict, g.Owner, g.Missing = Wait, "CI", len(pending)
 		g.Reason = "Waiting for " + strings.Join(pending, ", ") + "."
 	default:
 		g.Verdict, g.Reason = Pass, "Successful on this commit: "+strings.Join(passed, ", ")+"."
@@ -157,7 +158,7 @@ func checklistGate(f Facts) Gate {
 		}
 	}
 	if len(open) > 0 {
-		g.Verdict, g.Owner = Wait, "anyone with write permission"
+		g.Verdict, g.Owner, g.Missing = Wait, "anyone with write permission", len(open)
 		g.Reason = fmt.Sprintf("%d of %d ticked; open: %s.", len(f.Checklist)-len(open), len(f.Checklist), strings.Join(open, ", "))
 		return g
 	}
@@ -173,7 +174,7 @@ func approvalsGate(f Facts) Gate {
 	case f.Approval.Satisfied:
 		g.Verdict, g.Owner = Pass, ""
 	default:
-		g.Verdict = Wait
+		g.Verdict, g.Missing = Wait, f.Approval.Missing
 	}
 	return g
 }

@@ -140,6 +140,7 @@ const (
 type Approval struct {
 	Satisfied bool
 	Blocked   bool   // somebody asked for changes
+	Missing   int    // how many more are needed
 	Reason    string // who approved, who did not count and why, who is missing
 	Owner     string // who can act
 }
@@ -195,7 +196,7 @@ const (
 type Decision struct {
 	Gates     []Gate
 	Effect    Effect
-	Why       string    // for RecordClosed and Withdraw: what a person should read
+	Why       string    // what a person should read about a promotion that does not move
 	Outcome   Outcome   // after the merge: how the clusters took it
 	NextCheck time.Time // when to look again even if nothing happens; zero: no such time
 }

@@ -102,3 +102,9 @@ func (s *Store) PromotionsOfTag(ctx context.Context, image, tag string) (_ []Pro
 	defer wrap(&err, "read promotions of %s:%s", image, tag)
 	return s.query.PromotionsOfTag(ctx, query.PromotionsOfTagParams{Image: image, Tag: tag})
 }
+
+// NewestArtifact is the artifact of an image that was verified last.
+func (s *Store) NewestArtifact(ctx context.Context, image string) (_ Artifact, err error) {
+	defer wrap(&err, "read the newest artifact of %s", image)
+	return s.query.NewestArtifact(ctx, image)
+}

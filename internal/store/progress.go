@@ -182,6 +182,21 @@ func (s *Store) RecordDeployed(ctx context.Context, p Promotion, digest string) 
 	})
 }
 
+// RecordOvertaken ends a merged promotion whose artifact gave way to a newer one
+// before it ran everywhere.
+func (s *Store) RecordOvertaken(ctx context.Context, p Promotion) (err error) {
+	defer wrap(&err, "record that promotion %d was overtaken", p.ID)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		rows, err := q.SetOvertaken(ctx, query.SetOvertakenParams{
+			ID: p.ID, Message: "A newer version was merged before this one ran everywhere.", At: s.now(),
+		})
+		if err != nil || rows == 0 {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Action: "overtaken", Promotion: p.ID, SHA: p.MergeSHA})
+	})
+}
+
 // Merging is a merge under way: the lock on (env repo, environment) is held.
 type Merging struct {
 	store *Store
@@ -199,11 +214,6 @@ func (s *Store) Merge(ctx context.Context, repo int64, env string, f func(m Merg
 		}
 		return f(Merging{store: s, tx: tx, query: q})
 	})
-}
-
-// Promotion reads and locks the promotion to merge.
-func (m Merging) Promotion(ctx context.Context, id int64) (Promotion, error) {
-	return m.query.LockPromotion(ctx, id)
 }
 
 // Evidence appends every gate's verdict as it was for the merge.

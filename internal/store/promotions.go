@@ -20,6 +20,7 @@ type Proposal struct {
 	Reason             string // for people
 	Branch, BaseBranch string
 	Delivery           int64
+	Once               bool // not if this artifact was ever promoted here: a person may have closed it
 }
 
 // Proposed is what came of a proposal.
@@ -37,6 +38,12 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		if err := q.LockPair(ctx, query.LockPairParams{RepoID: in.Repo, App: in.App, Env: in.Env}); err != nil {
 			return err
+		}
+		if in.Once {
+			had, err := q.HasPromotion(ctx, query.HasPromotionParams{RepoID: in.Repo, App: in.App, Env: in.Env, ArtifactID: in.Artifact})
+			if err != nil || had {
+				return err
+			}
 		}
 		older, err := q.ActivePromotion(ctx, query.ActivePromotionParams{RepoID: in.Repo, App: in.App, Env: in.Env})
 		switch {
@@ -187,4 +194,29 @@ func (s *Store) Superseded(ctx context.Context, repo int64, number int32) (_ []q
 func (s *Store) MergedPromotion(ctx context.Context, repo int64, app, env, digest string) (_ Promotion, err error) {
 	defer wrap(&err, "read the promotion that brought %s into %s", app, env)
 	return s.query.MergedPromotionOf(ctx, query.MergedPromotionOfParams{RepoID: repo, App: app, Env: env, Digest: digest})
+}
+
+// KnownHead reports whether a commit is one that we made.
+func (s *Store) KnownHead(ctx context.Context, sha string) (_ bool, err error) {
+	defer wrap(&err, "look up commit %s", sha)
+	return s.query.KnownHead(ctx, sha)
+}
+
+// Overtaken reports whether a newer promotion of p's (app, environment) was
+// merged.
+func (s *Store) Overtaken(ctx context.Context, p Promotion) (_ bool, err error) {
+	defer wrap(&err, "look for a newer promotion than %d", p.ID)
+	return s.query.Overtaken(ctx, query.OvertakenParams{RepoID: p.RepoID, App: p.App, Env: p.Env, ID: p.ID})
+}
+
+// WakeRepo has every active promotion of an env repo looked at: its base moved.
+func (s *Store) WakeRepo(ctx context.Context, repo int64, job func(promotion int64) river.JobArgs) (err error) {
+	defer wrap(&err, "wake the promotions of env repo %d", repo)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		promotions, err := q.ActivePromotionsOfRepo(ctx, repo)
+		if err != nil {
+			return err
+		}
+		return s.wake(ctx, tx, q, promotions, job)
+	})
 }

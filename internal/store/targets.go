@@ -132,9 +132,9 @@ type Reached struct {
 }
 
 // FinishSync writes down how an attempt ended (sync 0: nothing had to be done),
-// where the target stands now, and enqueues what follows from it.
-func (s *Store) FinishSync(ctx context.Context, target, sync int64, r Reached, jobs ...river.JobArgs) (err error) {
-	defer wrap(&err, "finish a sync of target %d", target)
+// where the target stands now, and has the app's promotions looked at.
+func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, wake func(promotion int64) river.JobArgs) (err error) {
+	defer wrap(&err, "finish a sync of target %d", t.ID)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		now := s.now()
 		if sync != 0 {
@@ -147,12 +147,19 @@ func (s *Store) FinishSync(ctx context.Context, target, sync int64, r Reached, j
 			}
 		}
 		if err := q.SetTarget(ctx, query.SetTargetParams{
-			ID: target, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
+			ID: t.ID, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, At: now,
 		}); err != nil {
 			return err
 		}
-		return s.enqueue(ctx, tx, jobs...)
+		if r.State == t.State && r.Digest == t.Digest && r.Message == t.Message {
+			return nil
+		}
+		promotions, err := q.PromotionsOfApp(ctx, query.PromotionsOfAppParams{RepoID: t.RepoID, App: t.App})
+		if err != nil {
+			return err
+		}
+		return s.wake(ctx, tx, q, promotions, wake)
 	})
 }
 

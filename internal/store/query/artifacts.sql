@@ -34,3 +34,6 @@ SELECT * FROM refusal ORDER BY id DESC LIMIT @most;
 SELECT p.* FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE a.image = @image AND a.tag = @tag AND p.pull_number > 0
 ORDER BY p.id DESC;
+
+-- name: NewestArtifact :one
+SELECT * FROM artifact WHERE image = @image ORDER BY id DESC LIMIT 1;

@@ -194,6 +194,28 @@ func (q *Queries) LedgerArtifact(ctx context.Context, arg LedgerArtifactParams) 
 	return i, err
 }
 
+const newestArtifact = `-- name: NewestArtifact :one
+SELECT id, image, tag, digest, media_type, platforms, source_repo, source_commit, run_url, verified_at FROM artifact WHERE image = $1 ORDER BY id DESC LIMIT 1
+`
+
+func (q *Queries) NewestArtifact(ctx context.Context, image string) (Artifact, error) {
+	row := q.db.QueryRow(ctx, newestArtifact, image)
+	var i Artifact
+	err := row.Scan(
+		&i.ID,
+		&i.Image,
+		&i.Tag,
+		&i.Digest,
+		&i.MediaType,
+		&i.Platforms,
+		&i.SourceRepo,
+		&i.SourceCommit,
+		&i.RunURL,
+		&i.VerifiedAt,
+	)
+	return i, err
+}
+
 const promotionsOfTag = `-- name: PromotionsOfTag :many
 SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE a.image = $1 AND a.tag = $2 AND p.pull_number > 0

@@ -22,6 +22,9 @@ SELECT * FROM promotion WHERE id = @id;
 -- name: LockPromotion :one
 SELECT * FROM promotion WHERE id = @id FOR UPDATE;
 
+-- name: ActivePromotionsOfRepo :many
+SELECT * FROM promotion WHERE repo_id = @repo_id AND state IN ('proposed', 'open') ORDER BY id;
+
 -- name: ActivePromotion :one
 SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env AND state IN ('proposed', 'open');
 
@@ -45,7 +48,7 @@ SELECT DISTINCT ON (repo_id, app, env) * FROM promotion ORDER BY repo_id, app, e
 SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env ORDER BY id DESC LIMIT @most;
 
 -- name: Superseded :many
-SELECT p.id, a.tag, p.requester FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+SELECT p.id, a.tag, a.digest, p.requester, p.updated_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE p.repo_id = @repo_id AND p.pull_number = @pull_number AND p.state = 'superseded' ORDER BY p.id;
 
 -- name: RaiseWant :exec
@@ -77,6 +80,23 @@ ON CONFLICT DO NOTHING;
 
 -- name: Head :one
 SELECT * FROM promotion_head WHERE head_sha = @head_sha AND promotion_id = @promotion_id;
+
+-- name: KnownHead :one
+SELECT EXISTS (SELECT 1 FROM promotion_head WHERE head_sha = @head_sha);
+
+-- name: PromotionsOfApp :many
+-- Those that a change in one of the app's clusters may move.
+SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND state IN ('proposed', 'open', 'merged') ORDER BY id;
+
+-- name: HasPromotion :one
+SELECT EXISTS (SELECT 1 FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env AND artifact_id = @artifact_id);
+
+-- name: Overtaken :one
+-- Was a newer promotion of the same (app, environment) merged?
+SELECT EXISTS (SELECT 1 FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env AND id > @id AND state IN ('merged', 'deployed'));
+
+-- name: SetOvertaken :execrows
+UPDATE promotion SET state = 'superseded', message = @message, updated_at = @at WHERE id = @id AND state = 'merged';
 
 -- name: Heads :many
 SELECT h.* FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id

@@ -141,6 +141,75 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 	return items, nil
 }
 
+const activePromotionsOfRepo = `-- name: ActivePromotionsOfRepo :many
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
+`
+
+func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]Promotion, error) {
+	rows, err := q.db.Query(ctx, activePromotionsOfRepo, repoID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Promotion
+	for rows.Next() {
+		var i Promotion
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.ArtifactID,
+			&i.State,
+			&i.Message,
+			&i.RequesterID,
+			&i.Requester,
+			&i.Reason,
+			&i.Branch,
+			&i.BaseBranch,
+			&i.PullNumber,
+			&i.PullURL,
+			&i.PullState,
+			&i.PullBody,
+			&i.SeenHeadSHA,
+			&i.HeadSHA,
+			&i.BaseSHA,
+			&i.EditHash,
+			&i.OldTag,
+			&i.OldDigest,
+			&i.Diff,
+			&i.Behind,
+			&i.RegistryDigest,
+			&i.RegistryError,
+			&i.RegistryAt,
+			&i.CheckRunID,
+			&i.CheckSHA,
+			&i.CheckHash,
+			&i.BodyHash,
+			&i.CommentID,
+			&i.CommentHash,
+			&i.DeploymentID,
+			&i.DeploymentState,
+			&i.BranchDeleted,
+			&i.MergeSHA,
+			&i.MergedAt,
+			&i.DeployedAt,
+			&i.NextCheck,
+			&i.Want,
+			&i.Got,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const announceIntent = `-- name: AnnounceIntent :execrows
 INSERT INTO intent (promotion_id, effect, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 `
@@ -254,6 +323,29 @@ type ForgetBodyParams struct {
 func (q *Queries) ForgetBody(ctx context.Context, arg ForgetBodyParams) error {
 	_, err := q.db.Exec(ctx, forgetBody, arg.PullBody, arg.ID)
 	return err
+}
+
+const hasPromotion = `-- name: HasPromotion :one
+SELECT EXISTS (SELECT 1 FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND artifact_id = $4)
+`
+
+type HasPromotionParams struct {
+	RepoID     int64
+	App        string
+	Env        string
+	ArtifactID int64
+}
+
+func (q *Queries) HasPromotion(ctx context.Context, arg HasPromotionParams) (bool, error) {
+	row := q.db.QueryRow(ctx, hasPromotion,
+		arg.RepoID,
+		arg.App,
+		arg.Env,
+		arg.ArtifactID,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const head = `-- name: Head :one
@@ -493,6 +585,17 @@ func (q *Queries) InsertPromotion(ctx context.Context, arg InsertPromotionParams
 	return i, err
 }
 
+const knownHead = `-- name: KnownHead :one
+SELECT EXISTS (SELECT 1 FROM promotion_head WHERE head_sha = $1)
+`
+
+func (q *Queries) KnownHead(ctx context.Context, headSha string) (bool, error) {
+	row := q.db.QueryRow(ctx, knownHead, headSha)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const latestPromotions = `-- name: LatestPromotions :many
 SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion ORDER BY repo_id, app, env, id DESC
 `
@@ -689,6 +792,30 @@ func (q *Queries) MergedPromotionOf(ctx context.Context, arg MergedPromotionOfPa
 	return i, err
 }
 
+const overtaken = `-- name: Overtaken :one
+SELECT EXISTS (SELECT 1 FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND id > $4 AND state IN ('merged', 'deployed'))
+`
+
+type OvertakenParams struct {
+	RepoID int64
+	App    string
+	Env    string
+	ID     int64
+}
+
+// Was a newer promotion of the same (app, environment) merged?
+func (q *Queries) Overtaken(ctx context.Context, arg OvertakenParams) (bool, error) {
+	row := q.db.QueryRow(ctx, overtaken,
+		arg.RepoID,
+		arg.App,
+		arg.Env,
+		arg.ID,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const promotion = `-- name: Promotion :one
 SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE id = $1
 `
@@ -817,6 +944,81 @@ type PromotionsByHeadParams struct {
 
 func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadParams) ([]Promotion, error) {
 	rows, err := q.db.Query(ctx, promotionsByHead, arg.RepoID, arg.HeadSHA)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Promotion
+	for rows.Next() {
+		var i Promotion
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.ArtifactID,
+			&i.State,
+			&i.Message,
+			&i.RequesterID,
+			&i.Requester,
+			&i.Reason,
+			&i.Branch,
+			&i.BaseBranch,
+			&i.PullNumber,
+			&i.PullURL,
+			&i.PullState,
+			&i.PullBody,
+			&i.SeenHeadSHA,
+			&i.HeadSHA,
+			&i.BaseSHA,
+			&i.EditHash,
+			&i.OldTag,
+			&i.OldDigest,
+			&i.Diff,
+			&i.Behind,
+			&i.RegistryDigest,
+			&i.RegistryError,
+			&i.RegistryAt,
+			&i.CheckRunID,
+			&i.CheckSHA,
+			&i.CheckHash,
+			&i.BodyHash,
+			&i.CommentID,
+			&i.CommentHash,
+			&i.DeploymentID,
+			&i.DeploymentState,
+			&i.BranchDeleted,
+			&i.MergeSHA,
+			&i.MergedAt,
+			&i.DeployedAt,
+			&i.NextCheck,
+			&i.Want,
+			&i.Got,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const promotionsOfApp = `-- name: PromotionsOfApp :many
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
+`
+
+type PromotionsOfAppParams struct {
+	RepoID int64
+	App    string
+}
+
+// Those that a change in one of the app's clusters may move.
+func (q *Queries) PromotionsOfApp(ctx context.Context, arg PromotionsOfAppParams) ([]Promotion, error) {
+	rows, err := q.db.Query(ctx, promotionsOfApp, arg.RepoID, arg.App)
 	if err != nil {
 		return nil, err
 	}
@@ -1184,6 +1386,24 @@ func (q *Queries) SetOpened(ctx context.Context, arg SetOpenedParams) error {
 	return err
 }
 
+const setOvertaken = `-- name: SetOvertaken :execrows
+UPDATE promotion SET state = 'superseded', message = $1, updated_at = $2 WHERE id = $3 AND state = 'merged'
+`
+
+type SetOvertakenParams struct {
+	Message string
+	At      time.Time
+	ID      int64
+}
+
+func (q *Queries) SetOvertaken(ctx context.Context, arg SetOvertakenParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setOvertaken, arg.Message, arg.At, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const setRegenerated = `-- name: SetRegenerated :exec
 UPDATE promotion SET
     seen_head_sha = $1, head_sha = $1, base_sha = $2, edit_hash = $3,
@@ -1276,7 +1496,7 @@ func (q *Queries) SupersedePromotion(ctx context.Context, arg SupersedePromotion
 }
 
 const superseded = `-- name: Superseded :many
-SELECT p.id, a.tag, p.requester FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+SELECT p.id, a.tag, a.digest, p.requester, p.updated_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE p.repo_id = $1 AND p.pull_number = $2 AND p.state = 'superseded' ORDER BY p.id
 `
 
@@ -1288,7 +1508,9 @@ type SupersededParams struct {
 type SupersededRow struct {
 	ID        int64
 	Tag       string
+	Digest    string
 	Requester string
+	UpdatedAt time.Time
 }
 
 func (q *Queries) Superseded(ctx context.Context, arg SupersededParams) ([]SupersededRow, error) {
@@ -1300,7 +1522,13 @@ func (q *Queries) Superseded(ctx context.Context, arg SupersededParams) ([]Super
 	var items []SupersededRow
 	for rows.Next() {
 		var i SupersededRow
-		if err := rows.Scan(&i.ID, &i.Tag, &i.Requester); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.Tag,
+			&i.Digest,
+			&i.Requester,
+			&i.UpdatedAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

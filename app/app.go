@@ -1,0 +1,244 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/intake"
+	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/store"
+	"github.com/tagboat/tagboat/internal/web"
+	"github.com/tagboat/tagboat/internal/worker"
+)
+
+const (
+	sweepEvery  = time.Minute
+	rescueEvery = 5 * time.Second
+	stopWithin  = 20 * time.Second
+)
+
+// App is a Tagboat server.
+type App struct {
+	config  Config
+	log     *slog.Logger
+	store   *store.Store
+	queue   *river.Client[pgx.Tx]
+	server  *http.Server
+	socket  net.Listener
+	replica string
+}
+
+// Log is the logger of a server: JSON lines without secrets.
+func Log(out io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(github.RedactHandler(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level})))
+}
+
+// New opens everything that a server needs, and starts nothing. It fails where
+// something is missing or wrong, before anything is served.
+func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	a := &App{config: c, log: log, replica: replica()}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	app, err := github.New(github.Config{
+		APIURL: c.GitHubAPI, GitURL: c.GitHubURL, AppID: c.AppID, PrivateKey: c.Secrets.PrivateKey, Now: time.Now, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	endpoints, err := c.endpoints()
+	if err != nil {
+		return nil, err
+	}
+	clusters, err := c.clusters()
+	if err != nil {
+		return nil, err
+	}
+	// A merge holds one connection while it reads and writes on others.
+	if a.store, err = store.Open(ctx, c.Database, store.Options{MaxConns: 40}); err != nil {
+		return nil, err
+	}
+	work := worker.New(worker.Config{
+		Store: a.store, GitHub: app, Registry: registry.New(registry.Config{Endpoints: endpoints}), Clusters: clusters,
+		EnvRepos: c.EnvRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
+		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Now: time.Now, Log: log,
+	})
+	if a.queue, err = a.newQueue(work); err != nil {
+		return nil, err
+	}
+	handler, err := a.handler(app)
+	if err != nil {
+		return nil, err
+	}
+	a.server = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	a.socket, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	return a, err
+}
+
+// replica names this process among those that share the database.
+func replica() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
+}
+
+func (a *App) newQueue(work *worker.Worker) (*river.Client[pgx.Tx], error) {
+	workers := river.NewWorkers()
+	work.Register(workers)
+	return river.NewClient(riverpgxv5.New(a.store.Pool()), &river.Config{
+		ID:      a.replica,
+		Schema:  store.QueueSchema,
+		Queues:  job.Workers,
+		Workers: workers,
+		Logger:  slog.New(quiet{a.log.Handler()}),
+		// People wait for promotions: fetch at once, not up to 100 ms later.
+		FetchCooldown: 5 * time.Millisecond,
+		// Gone replicas' jobs are given back by store.RescueJobs within seconds;
+		// this is for a job whose own process forgot it.
+		RescueStuckJobsAfter: time.Hour,
+		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
+			func() (river.JobArgs, *river.InsertOpts) { return job.Sweep{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
+	})
+}
+
+func (a *App) handler(app *github.App) (http.Handler, error) {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.Use(middleware.Recover())
+	doors, err := intake.New(a.store, a.config.Secrets.Doors, time.Now, a.log)
+	if err != nil {
+		return nil, err
+	}
+	doors.Register(e)
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(newCallsCollector(app))
+	board, err := web.New(web.Config{Store: a.store, Metrics: metrics, Now: time.Now, Log: a.log})
+	if err != nil {
+		return nil, err
+	}
+	board.Register(e)
+	return e, nil
+}
+
+// URL is where the server listens.
+func (a *App) URL() string { return "http://" + a.socket.Addr().String() }
+
+// Run serves until ctx ends, then stops in order: no new requests, no new jobs,
+// and time for the running ones to come to an end. Whatever does not is done
+// again by whoever runs next.
+func (a *App) Run(ctx context.Context) error {
+	presence, err := a.store.Appear(ctx, a.replica)
+	if err != nil {
+		return err
+	}
+	defer presence.Leave(context.WithoutCancel(ctx))
+	if _, err := a.store.RescueJobs(ctx); err != nil {
+		return err
+	}
+	if err := a.queue.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	a.log.InfoContext(ctx, "serving", "url", a.URL(), "replica", a.replica, "envRepos", a.config.EnvRepos)
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := a.server.Serve(a.socket); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error { return a.rescue(running, presence) })
+	group.Go(func() error {
+		<-running.Done()
+		return a.stop()
+	})
+	return group.Wait()
+}
+
+// rescue gives back the jobs of dead replicas, and makes sure that the others
+// see this one live.
+func (a *App) rescue(ctx context.Context, presence *store.Presence) error {
+	tick := time.NewTicker(rescueEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := presence.Check(ctx); err != nil && ctx.Err() == nil {
+			// The others may take our jobs for abandoned: start over.
+			return fmt.Errorf("the database connection that shows this replica to the others is gone: %w", err)
+		}
+		if n, err := a.store.RescueJobs(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "the jobs of gone replicas could not be looked for", "error", err)
+		} else if n > 0 {
+			a.log.WarnContext(ctx, "took over jobs of a gone replica", "jobs", n)
+		}
+	}
+}
+
+func (a *App) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	err := a.server.Shutdown(ctx)
+	soft, cancelSoft := context.WithTimeout(ctx, stopWithin/2)
+	defer cancelSoft()
+	if a.queue.Stop(soft) == nil {
+		return err
+	}
+	return errors.Join(err, a.queue.StopAndCancel(ctx))
+}
+
+// Close releases what New opened. Run must have ended.
+func (a *App) Close() {
+	if a.socket != nil {
+		_ = a.socket.Close()
+	}
+	if a.store != nil {
+		a.store.Close()
+	}
+}
+
+// quiet keeps River's chatter about every failed attempt out of the log: the
+// worker has said it better.
+type quiet struct{ slog.Handler }
+
+// Enabled drops what is below a warning.
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs keeps the wrapper.
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+
+// WithGroup keeps the wrapper.
+func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }

@@ -1,0 +1,187 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/cluster"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/intake"
+	"github.com/tagboat/tagboat/internal/registry"
+)
+
+// Config is everything that a server is started with. The tags are the command
+// line's: `tagboat serve --help` shows them. Secrets come from the environment
+// or from files, never from flags, which other users of the machine can see.
+type Config struct {
+	Listen    string `default:"127.0.0.1:8080" env:"TAGBOAT_LISTEN" help:"Address to serve on."`
+	PublicURL string `env:"TAGBOAT_PUBLIC_URL" help:"Where people find this server; checks link to it." placeholder:"URL"`
+	DataDir   string `default:"${data_dir}" env:"TAGBOAT_DATA_DIR" help:"Where copies of env repos are kept; a cache." type:"path"`
+
+	Database string `env:"TAGBOAT_DATABASE_URL" help:"PostgreSQL 14 or newer." placeholder:"URL"`
+
+	GitHubAPI string   `name:"github-api" default:"https://api.github.com/" env:"TAGBOAT_GITHUB_API_URL" help:"https://HOST/api/v3/ for GitHub Enterprise Server."`
+	GitHubURL string   `name:"github-url" default:"https://github.com" env:"TAGBOAT_GITHUB_URL" help:"Where repositories are cloned from."`
+	AppID     int64    `name:"github-app-id" env:"TAGBOAT_GITHUB_APP_ID" help:"Number of the GitHub App."`
+	EnvRepos  []string `name:"env-repo" env:"TAGBOAT_ENV_REPOS" help:"GitOps repository to look after; can be given several times." placeholder:"OWNER/NAME"`
+
+	Registries []string          `name:"registry" env:"TAGBOAT_REGISTRIES" help:"Registry that images come from, and where it is reached if elsewhere: HOST or HOST=URL, such as registry.example.com=http://127.0.0.1:5000." placeholder:"HOST[=URL]"`
+	Clusters   map[string]string `name:"cluster" env:"TAGBOAT_CLUSTERS" mapsep:"," help:"Cluster by its name in tagboat.yaml, and its kubeconfig and context; “in-cluster” is the one that Tagboat runs in." placeholder:"NAME=KUBECONFIG[#CONTEXT]"`
+
+	HealthTimeout time.Duration `default:"10m" env:"TAGBOAT_HEALTH_TIMEOUT" help:"How long a rollout may take before it counts as failed."`
+	LogLevel      slog.Level    `default:"info" env:"TAGBOAT_LOG_LEVEL" help:"debug, info, warn or error."`
+
+	Secrets Secrets `kong:"-"`
+}
+
+// Secrets are what nobody else may know.
+type Secrets struct {
+	PrivateKey []byte            // of the GitHub App, PEM
+	Doors      intake.Secrets    // of those who send
+	Registry   map[string]string // host -> "user:password"
+}
+
+// The variables that hold secrets. Each can be given as NAME or, as the path of
+// a file, as NAME_FILE. Several webhook secrets, separated by commas or lines,
+// are all valid: to replace one, add the new one first.
+const (
+	envPrivateKey     = "TAGBOAT_GITHUB_PRIVATE_KEY"
+	envWebhookSecret  = "TAGBOAT_GITHUB_WEBHOOK_SECRET"
+	envRegistrySecret = "TAGBOAT_REGISTRY_WEBHOOK_SECRET"
+	envCISecret       = "TAGBOAT_CI_WEBHOOK_SECRET"
+	envRegistryLogin  = "TAGBOAT_REGISTRY_LOGINS" // host=user:password, separated by commas or lines
+)
+
+// ReadSecrets reads the secrets from the environment.
+func ReadSecrets(getenv func(string) string) (Secrets, error) {
+	var s Secrets
+	values := map[string]string{}
+	for _, name := range []string{envPrivateKey, envWebhookSecret, envRegistrySecret, envCISecret, envRegistryLogin} {
+		value, err := secret(getenv, name)
+		if err != nil {
+			return s, err
+		}
+		values[name] = value
+	}
+	s.PrivateKey = []byte(values[envPrivateKey])
+	s.Doors = intake.Secrets{
+		GitHub: list(values[envWebhookSecret]), Registry: list(values[envRegistrySecret]), CI: list(values[envCISecret]),
+	}
+	s.Registry = map[string]string{}
+	for _, login := range list(values[envRegistryLogin]) {
+		host, credentials, ok := strings.Cut(string(login), "=")
+		if !ok || !strings.Contains(credentials, ":") {
+			return s, fault.Errorf(fault.Invalid, "%s: an entry is not of the form host=user:password", envRegistryLogin)
+		}
+		s.Registry[host] = credentials
+	}
+	return s, nil
+}
+
+func secret(getenv func(string) string, name string) (string, error) {
+	if value := getenv(name); value != "" {
+		return value, nil
+	}
+	path := getenv(name + "_FILE")
+	if path == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fault.E(fault.Invalid, fmt.Sprintf("%s_FILE cannot be read: %v", name, err), err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+func list(s string) [][]byte {
+	var out [][]byte
+	for _, v := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' }) {
+		if v = strings.TrimSpace(v); v != "" {
+			out = append(out, []byte(v))
+		}
+	}
+	return out
+}
+
+// Check names everything that a server lacks, at once.
+func (c Config) Check() error {
+	var missing []string
+	need := func(ok bool, what string) {
+		if !ok {
+			missing = append(missing, what)
+		}
+	}
+	need(c.Database != "", "TAGBOAT_DATABASE_URL (the PostgreSQL database)")
+	need(c.AppID != 0, "TAGBOAT_GITHUB_APP_ID (the number of the GitHub App)")
+	need(len(c.EnvRepos) > 0, "TAGBOAT_ENV_REPOS (the GitOps repositories to look after)")
+	need(len(c.Secrets.PrivateKey) > 0, envPrivateKey+" (the GitHub App's private key)")
+	need(len(c.Secrets.Doors.GitHub) > 0, envWebhookSecret+" (without it everybody could send webhooks)")
+	need(len(c.Secrets.Doors.Registry) > 0, envRegistrySecret+" (without it everybody could announce images)")
+	need(len(c.Secrets.Doors.CI) > 0, envCISecret+" (without it everybody could announce images)")
+	if len(missing) > 0 {
+		return fault.Errorf(fault.Invalid, "Tagboat cannot start: missing are %s. Each can be given as a file, with _FILE behind its name, where it is a secret.", strings.Join(missing, ", "))
+	}
+	for _, repo := range c.EnvRepos {
+		if owner, name, ok := strings.Cut(repo, "/"); !ok || owner == "" || name == "" || strings.Contains(name, "/") {
+			return fault.Errorf(fault.Invalid, "--env-repo %s is not of the form OWNER/NAME", repo)
+		}
+	}
+	return nil
+}
+
+// endpoints reads --registry.
+func (c Config) endpoints() ([]registry.Endpoint, error) {
+	var endpoints []registry.Endpoint
+	for _, r := range c.Registries {
+		host, at, elsewhere := strings.Cut(r, "=")
+		e := registry.Endpoint{Host: host}
+		if elsewhere {
+			u, err := url.Parse(at)
+			if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+				return nil, fault.Errorf(fault.Invalid, "--registry %s: behind “=” an http or https URL is expected", host)
+			}
+			e.API, e.Insecure = u.Host, u.Scheme == "http"
+		}
+		if login, ok := c.Secrets.Registry[host]; ok {
+			e.Username, e.Password, _ = strings.Cut(login, ":")
+		}
+		endpoints = append(endpoints, e)
+	}
+	return endpoints, nil
+}
+
+// hosts translates the host that a registry calls itself into the one that image
+// names have. A host that is not configured is not known.
+func hosts(endpoints []registry.Endpoint) func(string) string {
+	names := map[string]string{}
+	for _, e := range endpoints {
+		names[e.Host] = e.Host
+		if e.API != "" {
+			names[e.API] = e.Host
+		}
+	}
+	return func(host string) string { return names[host] }
+}
+
+// clusters opens --cluster.
+func (c Config) clusters() (map[string]*cluster.Cluster, error) {
+	open := map[string]*cluster.Cluster{}
+	for name, where := range c.Clusters {
+		config := cluster.Config{Name: name}
+		if where == "in-cluster" {
+			config.InCluster = true
+		} else {
+			config.Kubeconfig, config.Context, _ = strings.Cut(where, "#")
+		}
+		door, err := cluster.Open(config)
+		if err != nil {
+			return nil, err
+		}
+		open[name] = door
+	}
+	return open, nil
+}

@@ -1,0 +1,307 @@
+package checklist
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/image"
+)
+
+// DefaultTemplate is the body of an environment that has no template of its own.
+// It has no human items.
+//
+//go:embed default.md
+var DefaultTemplate string
+
+// maxBody is GitHub's limit for a body, in characters
+// (https://github.com/orgs/community/discussions/27190).
+const maxBody = 65536
+
+// Text is a value from outside as a template sees it: printed, it is escaped;
+// {{.Tag.Code}} shows it as code.
+type Text string
+
+func (t Text) String() string { return Escape(string(t)) }
+
+// Code is the value as a code span.
+func (t Text) Code() string { return Code(string(t)) }
+
+// page is what a template can print.
+type page struct {
+	App, Env, Image                          Text
+	Old, New                                 Text // versions: the tag, else the short digest
+	OldTag, NewTag, OldDigest, NewDigest     Text
+	SourceRepo, SourceCommit, RunURL         Text
+	RequestedBy, Reason, Upstream, MediaType Text
+	Platforms                                []Text
+	Facts, Gates, Changes                    string // finished Markdown: a table, the machine items, the diff
+}
+
+func newPage(p Pull, diff string) page {
+	g := page{
+		App: Text(p.App), Env: Text(p.Env), Image: Text(p.Image), Old: Text(version(p.Old)), New: Text(version(p.New)),
+		OldTag: Text(p.Old.Tag), NewTag: Text(p.New.Tag), OldDigest: Text(p.Old.Digest), NewDigest: Text(p.New.Digest),
+		SourceRepo: Text(p.SourceRepo), SourceCommit: Text(p.SourceCommit), RunURL: Text(p.RunURL),
+		RequestedBy: Text(p.RequestedBy), Reason: Text(p.Reason), Upstream: Text(p.Upstream), MediaType: Text(p.MediaType),
+		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff),
+	}
+	for _, s := range p.Platforms {
+		g.Platforms = append(g.Platforms, Text(s))
+	}
+	return g
+}
+
+// RenderBody renders a pull request's body from its environment's template ("" is
+// DefaultTemplate). Every "- [ ] text" of the template is an item for a person,
+// ticked where p.Ticks says so; {{.Gates}} are the machine items, appended where
+// the template does not print them. A diff that is too long for GitHub is cut.
+//
+// Invalid when the template cannot be executed, hides the checklist (an open code
+// fence or HTML comment) or is too long.
+func RenderBody(tmpl string, p Pull) (string, error) {
+	diff := p.Diff
+	for {
+		body, err := renderBody(tmpl, p, diff)
+		if err != nil {
+			return "", err
+		}
+		over := utf8.RuneCountInString(body) - maxBody
+		if over <= 0 {
+			return body, nil
+		}
+		if diff == "" {
+			return "", templateError(fmt.Errorf("the description is %d characters too long for GitHub; shorten the template", over))
+		}
+		diff = shorten(diff, over)
+	}
+}
+
+// shorten drops over bytes and a little more from the end of a diff.
+func shorten(diff string, over int) string {
+	const slack = 64
+	if keep := len(diff) - over - slack; keep > slack {
+		return cutLines(diff, keep)
+	}
+	return ""
+}
+
+func renderBody(tmpl string, p Pull, diff string) (string, error) {
+	text, err := execute(tmpl, p, diff)
+	if err != nil {
+		return "", err
+	}
+	body, want, err := mark(text, p)
+	if err != nil {
+		return "", err
+	}
+	header, err := header(p)
+	if err != nil {
+		return "", err
+	}
+	body = header + "\n" + body
+	got, err := Items(body)
+	if err != nil {
+		return "", templateError(err)
+	}
+	if !slices.Equal(want, got) {
+		return "", templateError(errors.New("it hides checklist items; close every code fence and HTML comment, and print {{.Gates}} at the start of a line"))
+	}
+	return body, nil
+}
+
+func templateError(err error) error {
+	return fault.E(fault.Invalid, "the pull request template cannot be used: "+err.Error(), fmt.Errorf("pull request template: %w", err))
+}
+
+// execute fills the template in and makes sure that the machine items are there.
+func execute(tmpl string, p Pull, diff string) (string, error) {
+	if strings.TrimSpace(tmpl) == "" {
+		tmpl = DefaultTemplate
+	}
+	if strings.Contains(tmpl, "tagboat:") {
+		return "", templateError(errors.New("it contains a marker of Tagboat (tagboat:); remove it"))
+	}
+	t, err := template.New("template").Parse(normal(tmpl))
+	if err != nil {
+		return "", templateError(err)
+	}
+	var out bounded
+	g := newPage(p, diff)
+	if err := t.Execute(&out, g); err != nil {
+		return "", templateError(err)
+	}
+	text := blankLines.ReplaceAllString(strings.TrimSpace(out.String()), "\n\n")
+	if !strings.Contains(text, g.Gates) {
+		text += "\n\n### What it waits for\n\n" + g.Gates
+	}
+	return text + "\n", nil
+}
+
+var blankLines = regexp.MustCompile(`\n{3,}`)
+
+// bounded is a buffer that a template cannot fill without end.
+type bounded struct{ strings.Builder }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > 64*maxBody {
+		return 0, errors.New("it prints without end")
+	}
+	return b.Builder.Write(p)
+}
+
+// mark gives every human item its marker and its tick, and returns the items that
+// the body must be read back as.
+func mark(text string, p Pull) (string, []Item, error) {
+	var items []Item
+	var out strings.Builder
+	seen, at := map[string]int{}, 0
+	for _, b := range boxes(text) {
+		if m := itemMarker.FindStringSubmatch(b.marker); m != nil {
+			items = append(items, Item{Gate: m[2], Text: b.text, Checked: b.checked})
+			continue
+		}
+		if b.text == "" {
+			return "", nil, templateError(errors.New("it has a checklist item without text"))
+		}
+		item := Item{ID: itemID(b.text, seen), Text: b.text, Human: true}
+		_, item.Checked = p.Ticks[item.ID]
+		state := " "
+		if item.Checked {
+			state = "x"
+		}
+		out.WriteString(text[at:b.state] + state + text[b.state+1:b.end] + " <!-- tagboat:item id=" + item.ID + " -->")
+		at = b.end
+		items = append(items, item)
+	}
+	gates := 0
+	for _, i := range items {
+		if !i.Human {
+			gates++
+		}
+	}
+	if want := len(machineGates(p)); gates != want {
+		return "", nil, templateError(fmt.Errorf("it shows %d of %d machine items; close every code fence and HTML comment, and print {{.Gates}} once, at the start of a line", gates, want))
+	}
+	out.WriteString(text[at:])
+	return out.String(), items, nil
+}
+
+// HumanItems lists the items that a template demands from people for p, with
+// their ticks.
+func HumanItems(tmpl string, p Pull) ([]Item, error) {
+	body, err := RenderBody(tmpl, p)
+	if err != nil {
+		return nil, err
+	}
+	items, err := Items(body)
+	return slices.DeleteFunc(items, func(i Item) bool { return !i.Human }), err
+}
+
+var keyGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// header is the invisible first line of a body, which names its promotion.
+func header(p Pull) (string, error) {
+	if !keyGrammar.MatchString(p.App) || !keyGrammar.MatchString(p.Env) {
+		return "", fault.Errorf(fault.Invalid, "app %q and environment %q must be names (a-z, 0-9, '.', '_', '-')", p.App, p.Env)
+	}
+	digest := p.New.Digest
+	if !image.ValidDigest(digest) {
+		digest = ""
+	}
+	return fmt.Sprintf("<!-- tagboat:promotion env=%s app=%s digest=%s -->", p.Env, p.App, digest), nil
+}
+
+func machineGates(p Pull) []Gate {
+	return slices.DeleteFunc(slices.Clone(p.Gates), func(g Gate) bool { return g.Name == HumanGate })
+}
+
+// machineItems are the items that Tagboat ticks, one per gate.
+func machineItems(p Pull) string {
+	var lines []string
+	for _, g := range machineGates(p) {
+		state := " "
+		if g.Verdict == Pass {
+			state = "x"
+		}
+		line := fmt.Sprintf("- [%s] **%s**", state, Escape(g.title()))
+		if g.Reason != "" {
+			line += ": " + link(Escape(cutRunes(clean(g.Reason), maxReason)), g.URL)
+		}
+		lines = append(lines, line+" <!-- tagboat:item gate="+slug(g.Name)+" -->")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// slug is a gate's name as a marker can carry it.
+func slug(s string) string {
+	s = strings.Trim(notSlug.ReplaceAllString(strings.ToLower(s), "-"), "-")
+	if s == "" {
+		return "unnamed"
+	}
+	return s
+}
+
+// facts is the table of what is known about the artifact; unknown rows are left
+// out.
+func facts(p Pull) string {
+	by := "Tagboat, because the environment follows new versions"
+	if p.RequestedBy != "" {
+		by = Escape(p.RequestedBy)
+	}
+	source := cell(p.SourceRepo)
+	if p.SourceCommit != "" {
+		source = strings.TrimSpace(source + " at " + cell(p.SourceCommit))
+	}
+	if p.RunURL != "" {
+		source = strings.TrimSpace(source + " " + link("(CI run)", p.RunURL))
+	}
+	var replaced []string
+	for i, s := range p.Supersedes {
+		if i == maxSuperseded {
+			replaced = append(replaced, fmt.Sprintf("and %d more", len(p.Supersedes)-i))
+			break
+		}
+		replaced = append(replaced, cell(s.Tag))
+	}
+	rows := [][2]string{
+		{"Image", cell(p.Image)},
+		{"Digest", cell(p.New.Digest)},
+		{"Before", cell(strings.TrimLeft(image.Ref{Tag: p.Old.Tag, Digest: p.Old.Digest}.String(), ":@"))},
+		{"Platforms", cell(cutRunes(strings.Join(p.Platforms, ", "), maxReason))},
+		{"Media type", cell(p.MediaType)},
+		{"Built from", source},
+		{"Upstream", Escape(cutRunes(clean(p.Upstream), maxReason))},
+		{"Requested by", by},
+		{"Replaces", strings.Join(replaced, ", ")},
+	}
+	out := "| | |\n| --- | --- |"
+	for _, r := range rows {
+		if r[1] != "" {
+			out += "\n| " + r[0] + " | " + r[1] + " |"
+		}
+	}
+	return out
+}
+
+const (
+	maxReason     = 500
+	maxSuperseded = 10
+)
+
+func changes(diff string) string {
+	if diff == "" {
+		return ""
+	}
+	return "\n<details><summary>Diff</summary>\n\n" + fenced("diff", strings.ToValidUTF8(diff, "\ufffd")) + "\n\n</details>"
+}
+
+// instant is a time as people compare it.
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

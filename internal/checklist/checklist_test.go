@@ -1,0 +1,439 @@
+package checklist_test
+
+import (
+	"flag"
+	"fmt"
+	"html"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	extast "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/text"
+	"pgregory.net/rapid"
+
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/image"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const prodTemplate = `Hello {{.Env}}, here comes {{.App}} {{.New.Code}}.
+
+### Before merging
+
+- [ ] The on-call engineer knows
+- [ ] Release notes of {{.NewTag}} read,
+      with care
+  - [ ] and understood
+- a plain point, and [ ] no box
+
+` + "```\n- [ ] code is no item\n```" + `
+<!-- - [ ] neither is a comment -->
+
+{{.Gates}}
+
+{{.Facts}}
+{{.Changes}}
+`
+
+func payments() checklist.Pull {
+	at := time.Date(2026, 10, 1, 9, 30, 0, 0, time.UTC)
+	name := "registry.example.com/payments"
+	return checklist.Pull{
+		App: "payments", Env: "prod", Image: name,
+		Old:        image.Ref{Name: name, Tag: "1.6.0", Digest: "sha256:" + strings.Repeat("a1", 32)},
+		New:        image.Ref{Name: name, Tag: "1.7.0", Digest: "sha256:" + strings.Repeat("b2", 32)},
+		SourceRepo: "acme/payments", SourceCommit: "0123456789abcdef0123456789abcdef01234567", RunURL: "https://ci.example.com/runs/7",
+		RequestedBy: "alice", Reason: "alice asked for it in acme/env#12",
+		Gates: []checklist.Gate{
+			{Name: "digest", Title: "Digest", Verdict: checklist.Pass, Reason: "1.7.0 is still sha256:b2b2b2b2b2b2", Owner: "Tagboat"},
+			{Name: "checks", Title: "Checks", Verdict: checklist.Wait, Reason: "lint is running", Missing: 1, Owner: "CI", URL: "https://ci.example.com/runs/8"},
+			{Name: "checklist", Title: "Checklist", Verdict: checklist.Wait, Reason: "1 of 3 items is open", Missing: 1, Owner: "whoever reviews"},
+			{Name: "approvals", Title: "Approvals", Verdict: checklist.Wait, Reason: "0 of 2; alice asked for it and does not count", Missing: 2, Owner: "team platform"},
+			{Name: "upstream", Title: "Upstream", Verdict: checklist.Pass, Reason: "healthy in staging since 08:00", NextCheck: at},
+		},
+		Supersedes: []checklist.Superseded{{Tag: "1.6.9"}},
+		Diff:       "--- a/kustomization.yaml\n+++ b/kustomization.yaml\n@@ -1,2 +1,2 @@\n-  newTag: 1.6.0\n+  newTag: 1.7.0\n",
+		Platforms:  []string{"linux/amd64", "linux/arm64"}, MediaType: "application/vnd.oci.image.index.v1+json",
+		Upstream: "staging runs 1.7.0",
+	}
+}
+
+func TestGolden(t *testing.T) {
+	p := payments()
+	items, err := checklist.HumanItems(prodTemplate, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Ticks = map[string]checklist.Tick{items[0].ID: {By: "bob"}}
+	body := func(tmpl string) string {
+		b, err := checklist.RenderBody(tmpl, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	check := func(p checklist.Pull, s checklist.State) string {
+		c := checklist.RenderCheck(p, s)
+		return fmt.Sprintf("title: %s\nconclusion: %q\n\n%s\n\n%s\n", c.Title, c.Conclusion, c.Summary, c.Text)
+	}
+	green, red := payments(), payments()
+	for i := range green.Gates {
+		green.Gates[i].Verdict = checklist.Pass
+	}
+	red.Gates[0].Verdict, red.Gates[0].Reason = checklist.Fail, "tag 1.7.0 was pushed again with other content"
+	status := checklist.Status{App: "payments", Env: "prod", Tag: "1.7.0", Digest: p.New.Digest, Commit: p.SourceCommit, Clusters: []checklist.ClusterStatus{
+		{Cluster: "prod-eu", Tag: "1.7.0", Digest: p.New.Digest, Commit: p.SourceCommit, Phase: checklist.Healthy, Since: time.Date(2026, 10, 1, 10, 0, 0, 0, time.UTC)},
+		{Cluster: "prod-us", Tag: "1.6.0", Digest: p.Old.Digest, Phase: checklist.Failed, Reason: "deployment payments: 1 of 3 replicas | image pull @here", URL: "https://board.example.com/prod-us"},
+	}}
+	for name, got := range map[string]string{
+		"body-default.md":  body(""),
+		"body-prod.md":     body(prodTemplate),
+		"check-waiting.md": check(p, checklist.StateOpen),
+		"check-green.md":   check(green, checklist.StateOpen),
+		"check-failed.md":  check(red, checklist.StateOpen),
+		"check-closed.md":  check(p, checklist.StateClosed),
+		"sticky.md":        checklist.RenderSticky(status),
+		"explain.md":       checklist.RenderExplain(p),
+	} {
+		file := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got, -update rewrites):\n%s", file, diff)
+		}
+	}
+}
+
+func TestTitle(t *testing.T) {
+	p := payments()
+	if got := checklist.Title(p); got != "prod: payments 1.6.0 → 1.7.0" {
+		t.Error(got)
+	}
+	p.Old = image.Ref{}
+	if got := checklist.Title(p); got != "prod: payments 1.7.0" {
+		t.Error(got)
+	}
+	p.Old, p.New.Tag = image.Ref{Digest: "sha256:" + strings.Repeat("a1", 32)}, ""
+	if got := checklist.Title(p); got != "prod: payments sha256:a1a1a1a1a1a1 → sha256:b2b2b2b2b2b2" {
+		t.Error(got)
+	}
+}
+
+func TestTicksAreReadBackAndSurviveRendering(t *testing.T) {
+	p := payments()
+	items, err := checklist.HumanItems(prodTemplate, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, i := range items {
+		texts = append(texts, i.Text)
+	}
+	if diff := cmp.Diff([]string{"The on-call engineer knows", "Release notes of 1.7.0 read,\n      with care", "and understood"}, texts); diff != "" {
+		t.Fatalf("human items (-want +got):\n%s", diff)
+	}
+	body, err := checklist.RenderBody(prodTemplate, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := strings.ReplaceAll(strings.Replace(body, "- [ ] and", "- [X] and", 1), "\n", "\r\n") // as GitHub's editor sends it
+	read, err := checklist.Items(edited)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Ticks = map[string]checklist.Tick{}
+	for _, i := range read {
+		if i.Human && i.Checked {
+			p.Ticks[i.ID] = checklist.Tick{By: "bob"}
+		}
+	}
+	if len(p.Ticks) != 1 {
+		t.Fatalf("ticks: %v", p.Ticks)
+	}
+	again, err := checklist.RenderBody(prodTemplate, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Replace(body, "- [ ] and", "- [x] and", 1); again != want {
+		t.Errorf("(-want +got):\n%s", cmp.Diff(want, again))
+	}
+	p.New.Tag = "1.8.0"
+	next, err := checklist.HumanItems(prodTemplate, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next[1].ID == items[1].ID || next[0].ID != items[0].ID {
+		t.Errorf("an item that names a version must change with it, others must not: %v", next)
+	}
+}
+
+func TestMachineItemsFollowTheGatesAndLeaveTheChecklistOut(t *testing.T) {
+	body, err := checklist.RenderBody("Only text and - [ ] nothing", payments())
+	if err != nil {
+		t.Fatal(err)
+	}
+	items, err := checklist.Items(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, i := range items {
+		if i.Human {
+			t.Errorf("a human item: %+v", i)
+		}
+		got[i.Gate] = i.Checked
+	}
+	if diff := cmp.Diff(map[string]bool{"digest": true, "checks": false, "approvals": false, "upstream": true}, got); diff != "" {
+		t.Errorf("machine items (-want +got):\n%s", diff)
+	}
+}
+
+func TestAPersonsEditsOfTheBodyCountOnlyAsTicks(t *testing.T) {
+	body, err := checklist.RenderBody(prodTemplate, payments())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := func(body string) int {
+		items, err := checklist.Items(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, i := range items {
+			if i.Human && i.Checked {
+				n++
+			}
+		}
+		return n
+	}
+	ticked := strings.ReplaceAll(body, "- [ ]", "- [x]")
+	if n := checked(ticked); n != 3 {
+		t.Errorf("%d of 3 ticks", n)
+	}
+	if n := checked("```\n" + ticked); n != 0 {
+		t.Errorf("%d ticks in a code block count", n)
+	}
+	if n := checked("<!--\n" + strings.ReplaceAll(ticked, "-->", "->")); n != 0 {
+		t.Errorf("%d ticks in a comment count", n)
+	}
+	if n := checked(body + "\n- [x] I approve\n"); n != 0 {
+		t.Errorf("%d ticks of foreign items count", n)
+	}
+	double := regexp.MustCompile(`(?m)^- \[ \] The on-call.*$`).FindString(body)
+	if _, err := checklist.Items(body + "\n" + strings.Replace(double, "[ ]", "[x]", 1)); !fault.Is(err, fault.Invalid) {
+		t.Errorf("an item that stands there twice: %v", err)
+	}
+}
+
+func TestATemplateThatCannotWorkIsRefusedWithAReason(t *testing.T) {
+	for tmpl, want := range map[string]string{
+		"{{.Nope}}":                      "can't evaluate field Nope",
+		"{{if}}":                         "missing value for if",
+		"```\n{{.Gates}}":                "it shows 0 of 4 machine items; close every code fence",
+		"<!-- {{.Gates}}":                "machine items; close every code fence",
+		"x {{.Gates}}":                   "machine items; close every code fence",
+		"{{.Gates}}\n\n{{.Gates}}":       "it shows 8 of 4 machine items",
+		"- [ ] <!-- x -->\n- [ ]  \n":    "",
+		"- [ ] a <!-- tagboat:item id=a": "it contains a marker of Tagboat",
+		strings.Repeat("long ", 20000):   "characters too long for GitHub; shorten the template",
+		`{{define "x"}}{{range .Platforms}}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{{end}}{{template "x" .}}{{end}}{{template "x" .}}`: "cannot be used",
+	} {
+		_, err := checklist.RenderBody(tmpl, payments())
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.HintOf(err), want) || !strings.Contains(fault.HintOf(err), "the pull request template cannot be used") {
+			t.Errorf("%.40q: %v", tmpl, err)
+		}
+	}
+}
+
+func TestGitHubsLimitsHold(t *testing.T) {
+	p := payments()
+	p.Diff = strings.Repeat("+é long line of a diff\n", 20000)
+	for i := range 200 {
+		p.Gates = append(p.Gates, checklist.Gate{Name: fmt.Sprintf("g%d", i), Verdict: checklist.Wait, Reason: strings.Repeat("@#é", 400)})
+		p.Supersedes = append(p.Supersedes, checklist.Superseded{Tag: strings.Repeat("1", 128)})
+	}
+	p.Gates = p.Gates[:40]
+	p.Platforms = []string{strings.Repeat("x", 1<<20)}
+	q := payments()
+	q.Diff, q.Platforms = p.Diff, p.Platforms
+	body, err := checklist.RenderBody("", q)
+	if n := utf8.RuneCountInString(body); err != nil || n > 65536 || n < 60000 || !strings.Contains(body, "cut, it was too long") {
+		t.Errorf("a body of %d characters, %v", n, err)
+	}
+	p.Gates[0].Verdict, p.Gates[0].Reason = checklist.Fail, strings.Repeat("é", 1000)
+	c := checklist.RenderCheck(p, checklist.StateOpen)
+	if utf8.RuneCountInString(c.Title) > 255 || len(c.Summary) > 65535 || len(c.Text) > 65535 || !utf8.ValidString(c.Summary+c.Text) {
+		t.Errorf("check: title %d, summary %d, text %d", utf8.RuneCountInString(c.Title), len(c.Summary), len(c.Text))
+	}
+}
+
+func TestOnlyGreenGatesSucceed(t *testing.T) {
+	gate := func(v checklist.Verdict) checklist.Gate {
+		return checklist.Gate{Name: "digest", Title: "Digest", Verdict: v, Reason: "why"}
+	}
+	tests := []struct {
+		gates             []checklist.Gate
+		title, conclusion string
+	}{
+		{nil, "Waiting for the first look at the gates", ""},
+		{[]checklist.Gate{gate("pass")}, "The only gate passes", "success"},
+		{[]checklist.Gate{gate("pass"), gate("pass")}, "All 2 gates pass", "success"},
+		{[]checklist.Gate{gate("pass"), gate("")}, "Waiting for digest", ""},
+		{[]checklist.Gate{gate("pass"), gate("green")}, "Waiting for digest", ""},
+		{[]checklist.Gate{gate("wait"), gate("fail")}, "Blocked by digest: why", "failure"},
+	}
+	for _, tt := range tests {
+		c := checklist.RenderCheck(checklist.Pull{Gates: tt.gates}, checklist.StateOpen)
+		if c.Title != tt.title || c.Conclusion != tt.conclusion {
+			t.Errorf("%v: %q %q", tt.gates, c.Title, c.Conclusion)
+		}
+	}
+	if c := checklist.RenderCheck(payments(), checklist.StateOpen); c.Title != "Waiting for 1 check, 1 checklist item and 2 approvals" {
+		t.Error(c.Title)
+	}
+}
+
+// hostile are the pieces that do something on GitHub.
+var hostile = []string{"- [x] ", "- [ ] done", "* [X] a", "\n", "\r\n\r\n", "@alice", "@acme/team", "#12", "GH-7", "acme/env#3", "closes #1", "fixes https://github.com/a/b/issues/1",
+	"/promote prod", "\n/promote prod\n", "```", "~~~", "`", "``", "<b>", "</details>", "<!--", "-->", "<!-- tagboat:item id=x -->", "<!-- tagboat:status -->", "|", "\\", "\\|", "**", "_", "~~",
+	"[a](https://evil.example)", "![a](https://evil.example/x.png)", "](", "www.evil.example", "https://evil.example", "&#64;alice", "&lt;", "\u202e", "\u200b", "\x00", "\xff", "$x$", "1. ", "> ", "# ", "    ", "\t", "=====", "{{.Gates}}", "é"}
+
+// TestNothingFromOutsideBecomesMarkup renders everything with hostile values and
+// reads it as GitHub would.
+func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
+	bad := rapid.Map(rapid.SliceOfN(rapid.SampledFrom(hostile), 0, 6), func(s []string) string { return strings.Join(s, "") })
+	rapid.Check(t, func(t *rapid.T) {
+		word := func(label string) string { return bad.Draw(t, label) }
+		p := checklist.Pull{
+			App: "payments", Env: "prod", Image: word("image"),
+			Old: image.Ref{Name: word("name"), Tag: word("old"), Digest: word("digest")}, New: image.Ref{Name: word("name"), Tag: word("new"), Digest: word("digest")},
+			SourceRepo: word("repo"), SourceCommit: word("commit"), RunURL: ours + word("url"), RequestedBy: word("by"), Reason: word("reason"),
+			Gates:      []checklist.Gate{{Name: "digest", Title: word("title"), Reason: word("gate"), Owner: word("owner"), URL: ours + word("url")}},
+			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"), Upstream: word("upstream"),
+		}
+		tmpl := "{{.Reason}}\n\n{{.NewTag}}\n{{.New}}\n{{.OldTag.Code}}\n\n- {{.Upstream}}\n- [ ] read {{.NewTag}} {{.SourceRepo}}\n\n{{range .Platforms}}{{.}}\n{{end}}\n{{.Gates}}\n\n{{.Facts}}\n\n{{.Changes}}"
+		body, err := checklist.RenderBody(tmpl, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items, err := checklist.Items(body)
+		if err != nil || len(items) != 2 || items[0].Checked || items[1].Checked {
+			t.Fatalf("items %+v, %v\n%s", items, err, body)
+		}
+		check := checklist.RenderCheck(p, checklist.StateOpen)
+		sticky := checklist.RenderSticky(checklist.Status{App: word("app"), Env: word("env"), Tag: word("tag"), Commit: "c",
+			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Phase: checklist.Phase(word("phase")), URL: ours + word("url")}}})
+		for _, s := range []struct {
+			markdown string
+			boxes    int
+		}{{body, 2}, {check.Summary, 0}, {check.Text, 0}, {sticky, 0}, {checklist.RenderExplain(p), 0}, {checklist.Escape(word("text")), 0}, {checklist.Code(word("code")), 0}} {
+			if !utf8.ValidString(s.markdown) {
+				t.Fatalf("not UTF-8: %q", s.markdown)
+			}
+			if what := harm(s.markdown, s.boxes); what != "" {
+				t.Fatalf("%s in\n%s", what, s.markdown)
+			}
+		}
+		if title := checklist.Title(p); strings.ContainsAny(title, "@#\n\r<>`") {
+			t.Fatalf("title %q", title)
+		}
+	})
+}
+
+// ours begins the addresses that are meant to be links.
+const ours = "https://ci.example.com/"
+
+var (
+	mention    = regexp.MustCompile(`@[A-Za-z0-9]`)
+	reference  = regexp.MustCompile(`#[0-9]|(?i)\bgh-[0-9]|://|\bwww\.`)
+	ownComment = regexp.MustCompile(`^<!-- tagboat:(item|promotion|status)[ a-z0-9=:.-]*-->\s*$|^</?details>(<summary>Diff</summary>)?\s*$`)
+)
+
+// harm says what in a text GitHub would act on, beyond what we put there.
+func harm(markdown string, boxes int) string {
+	source := []byte(markdown)
+	found, what := 0, ""
+	doc := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
+	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *extast.TaskCheckBox:
+			found++
+		case *ast.CodeSpan, *ast.FencedCodeBlock:
+			return ast.WalkSkipChildren, nil
+		case *ast.Link:
+			if !strings.HasPrefix(string(n.Destination), ours) {
+				what = fmt.Sprintf("a link to %q", n.Destination)
+			}
+		case *ast.Image, *ast.AutoLink, *ast.CodeBlock, *ast.Blockquote, *extast.Strikethrough, *ast.Heading:
+			what = fmt.Sprintf("a %s", n.Kind())
+		case *ast.HTMLBlock:
+			if raw := string(n.Lines().Value(source)); !ownComment.MatchString(raw) {
+				what = fmt.Sprintf("HTML %q", raw)
+			}
+		case *ast.RawHTML:
+			if raw := string(n.Segments.Value(source)); !ownComment.MatchString(raw) {
+				what = fmt.Sprintf("HTML %q", raw)
+			}
+		case *ast.Text:
+			raw := html.UnescapeString(string(n.Segment.Value(source)))
+			if mention.MatchString(raw) || reference.MatchString(raw) {
+				what = fmt.Sprintf("an active text %q", raw)
+			}
+		case *ast.Paragraph:
+			for line := range strings.Lines(string(n.Lines().Value(source))) {
+				if strings.HasPrefix(strings.TrimSpace(line), "/") {
+					what = fmt.Sprintf("a command %q", line)
+				}
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+	if found != boxes {
+		return fmt.Sprintf("%d boxes instead of %d", found, boxes)
+	}
+	return what
+}
+
+func TestEscapedTextReadsAsWritten(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain, 1.7.0 (ok).":     "plain, 1.7.0 (ok).",
+		"a_b *c* `d`":            `a\_b \*c\* \` + "`d\\`",
+		"@bob #1 https://x.y":    "@&#8203;bob #&#8203;1 https:&#8203;//x.y",
+		"/promote prod":          `\/promote prod`,
+		"- [x] a":                `\- \[x\] a`,
+		"1. a":                   `1\. a`,
+		"GH-1 www.x.y":           "GH&#8203;-1 www&#8203;.x.y",
+		"<b>&amp;</b>":           "&lt;b&gt;&amp;amp;&lt;/b&gt;",
+		" two\nlines\u202e end ": "two lines end",
+	} {
+		if got := checklist.Escape(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"": "", "1.7.0": "`1.7.0`", "a`b": "``a`b``", "`": "`` ` ``", "a\nb": "`a b`"} {
+		if got := checklist.Code(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

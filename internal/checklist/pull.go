@@ -1,0 +1,96 @@
+package checklist
+
+import (
+	"strings"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/image"
+)
+
+// Verdict is what a gate says.
+type Verdict string
+
+const (
+	Pass Verdict = "pass"
+	Wait Verdict = "wait"
+	Fail Verdict = "fail"
+)
+
+// Gate is one condition for merging.
+type Gate struct {
+	Name      string // "digest", "checks", "checklist", "approvals", "upstream"
+	Title     string // "Digest"
+	Verdict   Verdict
+	Reason    string    // plain text
+	Missing   int       // how many approvals, items, checks are still to come; 0 where nothing is counted
+	Owner     string    // who can act: "team platform", "Tagboat"
+	NextCheck time.Time // zero where an event wakes it
+	URL       string
+}
+
+// HumanGate is the gate that waits for people's ticks. It has no item of its own.
+const HumanGate = "checklist"
+
+// Tick is a person's tick of one human item.
+type Tick struct {
+	By string // login
+	At time.Time
+}
+
+// Superseded is an older version that this pull request replaced in place.
+type Superseded struct {
+	Tag, Digest string
+	At          time.Time
+}
+
+// Pull is one promotion as people see it.
+type Pull struct {
+	App, Env     string
+	Image        string // name of the image that is set
+	Old, New     image.Ref
+	SourceRepo   string // "acme/payments"
+	SourceCommit string
+	RunURL       string // of the CI run that built it
+	RequestedBy  string // login; "" is automatic
+	Reason       string // why this pull request exists, plain text
+	Gates        []Gate
+	Ticks        map[string]Tick // by id of the human item
+	Supersedes   []Superseded
+	Diff         string // unified
+	Platforms    []string
+	MediaType    string
+	Upstream     string // what the environment before it says, plain text
+}
+
+// maxTitle is GitHub's limit for titles of pull requests and check runs.
+const maxTitle = 255
+
+// Title is the pull request's: "prod: payments 1.6.0 → 1.7.0".
+func Title(p Pull) string {
+	from, to := version(p.Old), version(p.New)
+	t := name(p.Env) + ": " + name(p.App) + " " + to
+	if from != "" && from != to {
+		t = name(p.Env) + ": " + name(p.App) + " " + from + " → " + to
+	}
+	return cutRunes(t, maxTitle)
+}
+
+// version is what people call a reference: its tag, else its short digest.
+func version(r image.Ref) string {
+	if r.Tag != "" {
+		return name(r.Tag)
+	}
+	return name(image.ShortDigest(r.Digest))
+}
+
+// name keeps the characters that names, tags and digests have. A title is no
+// Markdown, but it becomes a commit message, in which "#1" would be a reference.
+func name(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', strings.ContainsRune("._-/:", r):
+			return r
+		}
+		return -1
+	}, s)
+}

@@ -1,0 +1,69 @@
+package checklist
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/image"
+)
+
+// StatusMarker is the first line of the one comment that follows a merge.
+const StatusMarker = "<!-- tagboat:status -->"
+
+// Status is where a merged promotion runs.
+type Status struct {
+	App, Env    string
+	Tag, Digest string
+	Commit      string // the merge commit
+	Clusters    []ClusterStatus
+}
+
+// Phase is how far one cluster is.
+type Phase string
+
+const (
+	Pending Phase = "pending"
+	Syncing Phase = "syncing"
+	Healthy Phase = "healthy"
+	Failed  Phase = "failed"
+)
+
+// ClusterStatus is one line of the comment.
+type ClusterStatus struct {
+	Cluster     string
+	Tag, Digest string // what runs there
+	Commit      string // of the env repo, which was applied
+	Phase       Phase
+	Reason      string    // plain text
+	Since       time.Time // of the phase
+	URL         string
+}
+
+var phaseIcons = map[Phase]string{Pending: "⏳", Syncing: "🔄", Healthy: "✅", Failed: "❌"}
+
+// RenderSticky renders the comment that follows a merge: a line per cluster.
+func RenderSticky(s Status) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n**%s** %s in **%s**, commit %s\n\n", StatusMarker, Escape(s.App), Code(version(image.Ref{Tag: s.Tag, Digest: s.Digest})), Escape(s.Env), Code(shortCommit(s.Commit)))
+	b.WriteString("| | Cluster | Version | Digest | Commit | State | Since |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, c := range s.Clusters {
+		state := Escape(string(c.Phase))
+		if c.Reason != "" {
+			state += ": " + Escape(cutRunes(clean(c.Reason), maxReason))
+		}
+		since := ""
+		if !c.Since.IsZero() {
+			since = instant(c.Since)
+		}
+		icon := phaseIcons[c.Phase]
+		if icon == "" {
+			icon = phaseIcons[Pending]
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", icon, link(Escape(c.Cluster), c.URL),
+			cell(c.Tag), cell(image.ShortDigest(c.Digest)), cell(shortCommit(c.Commit)), state, since)
+	}
+	return cutLines(b.String(), maxOutput)
+}
+
+func shortCommit(sha string) string { return sha[:min(len(sha), 12)] }

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// processes are the re-executions of this binary that make up one control plane.
+type processes struct {
+	dir      string
+	exited   chan error // one per process that ended, whatever the reason
+	children []*exec.Cmd
+	reaped   sync.WaitGroup
+}
+
+func newProcesses(dir string) *processes {
+	return &processes{dir: dir, exited: make(chan error, 2)} // room for both, so that no waiter is stuck
+}
+
+// start re-executes this binary as the named stock command; what it says goes to
+// a log file of that name in the state directory.
+func (p *processes) start(name string, args ...string) error {
+	log, err := os.Create(filepath.Join(p.dir, name+".log"))
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	c := exec.Command(self, append([]string{name}, args...)...)
+	c.Stdout, c.Stderr = log, log
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a ^C is for the parent
+	dieWithParent(c.SysProcAttr)
+	if err := c.Start(); err != nil {
+		return err
+	}
+	p.children = append(p.children, c)
+	p.reaped.Go(func() {
+		err := c.Wait()
+		log.Close()
+		p.exited <- fmt.Errorf("%s ended: %v (see %s)", name, err, log.Name())
+	})
+	return nil
+}
+
+// kill ends all of them at once: the data is thrown away, nothing needs a grace.
+func (p *processes) kill() {
+	for _, c := range p.children {
+		_ = c.Process.Kill()
+	}
+	p.reaped.Wait()
+}
+
+// await polls done until it says nil, a process ends or a minute is over.
+func (p *processes) await(ctx context.Context, what string, done func(context.Context) error) error {
+	deadline := time.After(time.Minute)
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
+		err := done(attempt)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case ended := <-p.exited:
+			return ended
+		case <-deadline:
+			return fmt.Errorf("%s: %w", what, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// reservePort binds, without listening, a loopback port with SO_REUSEPORT: the
+// kernel gives it to nobody else, and kube-apiserver --permit-port-sharing can
+// still listen on it. (--secure-port=0 is not allowed.)
+func reservePort() (port, fd int, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	unix.CloseOnExec(fd)
+	err = errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}),
+	)
+	var addr unix.Sockaddr
+	if err == nil {
+		addr, err = unix.Getsockname(fd)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return 0, 0, err
+	}
+	return addr.(*unix.SockaddrInet4).Port, fd, nil
+}

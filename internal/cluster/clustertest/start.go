@@ -1,0 +1,174 @@
+package clustertest
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/cluster"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/nested"
+)
+
+// Options of Start; the zero value is fine.
+type Options struct {
+	Dir      string        // state directory, new or empty, with a short path; "" for a temporary one that Stop removes
+	Binary   string        // a controlplane binary; "" to build it, or take it from the cache
+	Progress func(string)  // told what is being built or waited for; may be nil
+	MaxLife  time.Duration // the control plane ends itself after this long; 0 for no limit
+}
+
+// ControlPlane is a running cluster. Its credentials may do everything.
+type ControlPlane struct {
+	Kubeconfig string // path
+	Server     string // URL
+	Context    string // in the kubeconfig
+
+	cmd   *exec.Cmd
+	stdin io.Closer     // open as long as the control plane shall live
+	ended chan struct{} // closed when the process is gone
+	dir   string
+	temp  bool // dir is ours to remove
+}
+
+// startWithin is how long a control plane may take until pods can be made. It is
+// about 3 s on an idle machine.
+const startWithin = 90 * time.Second
+
+// Start starts a control plane, building it first if it has to. The control
+// plane ends with Stop or with this process, however that ends.
+//
+// ctx bounds the start only.
+func Start(ctx context.Context, o Options) (_ *ControlPlane, err error) {
+	defer fault.Wrap(&err, "start a control plane")
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Binary == "" {
+		if o.Binary, err = nested.Build(ctx, module(), nested.Options{Progress: o.Progress}); err != nil {
+			return nil, err
+		}
+	}
+	o.Progress("starting a Kubernetes control plane")
+	cp := &ControlPlane{dir: o.Dir, ended: make(chan struct{})}
+	if cp.dir == "" {
+		cp.temp = true
+		if cp.dir, err = os.MkdirTemp("", "cp"); err != nil {
+			return nil, err
+		}
+	}
+	if err := cp.launch(ctx, o); err != nil {
+		cp.Stop()
+		return nil, err
+	}
+	return cp, nil
+}
+
+func (cp *ControlPlane) launch(ctx context.Context, o Options) error {
+	if err := os.MkdirAll(cp.dir, 0o700); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(cp.dir, "controlplane.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close() // the child has its own copy
+	cmd := exec.Command(o.Binary, "up", "--dir", cp.dir, "--max-life", o.MaxLife.String())
+	cmd.Stderr = log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a ^C is for this process, which then stops it
+	dieWithParent(cmd.SysProcAttr)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	cp.cmd, cp.stdin = cmd, stdin
+	first := make(chan []byte, 1)
+	go func() {
+		defer close(cp.ended)
+		line, _ := bufio.NewReader(stdout).ReadBytes('\n') // an early end is an empty line
+		first <- line
+		_, _ = io.Copy(io.Discard, stdout)
+		_ = cmd.Wait() // the log says why it ended
+	}()
+	select {
+	case line := <-first:
+		return cp.readReady(line)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(startWithin):
+		return fault.Errorf(fault.Transient, "the control plane is not ready after %s%s", startWithin, cp.lastWords())
+	}
+}
+
+func (cp *ControlPlane) readReady(line []byte) error {
+	var ready struct{ Kubeconfig, Server, Context string }
+	if err := json.Unmarshal(line, &ready); err != nil {
+		return fault.E(fault.Broken, "The control plane ended before it was ready"+cp.lastWords(), errors.New("no ready line"))
+	}
+	cp.Kubeconfig, cp.Server, cp.Context = ready.Kubeconfig, ready.Server, ready.Context
+	return nil
+}
+
+// lastWords is the end of the control plane's log, as the end of a sentence.
+func (cp *ControlPlane) lastWords() string {
+	b, err := os.ReadFile(filepath.Join(cp.dir, "controlplane.log"))
+	if err != nil || len(b) == 0 {
+		return "."
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return fmt.Sprintf(": %s", lines[len(lines)-1])
+}
+
+// Config is how package cluster reaches the control plane, under the name that
+// tagboat.yaml gives to the cluster.
+func (cp *ControlPlane) Config(name string) cluster.Config {
+	return cluster.Config{Name: name, Kubeconfig: cp.Kubeconfig, Context: cp.Context}
+}
+
+// Ended is closed when the control plane is gone, for whatever reason.
+func (cp *ControlPlane) Ended() <-chan struct{} { return cp.ended }
+
+// Stop ends the control plane, waits until it is gone and removes its state if
+// that was in a temporary directory. It may be called more than once.
+func (cp *ControlPlane) Stop() {
+	if cp.cmd != nil {
+		_ = cp.stdin.Close() // the polite signal
+		select {
+		case <-cp.ended:
+		case <-time.After(10 * time.Second):
+			_ = cp.cmd.Process.Kill()
+			<-cp.ended
+		}
+	}
+	if cp.temp {
+		_ = os.RemoveAll(cp.dir) // throwaway data below the temporary directory
+	}
+}
+
+// module is the nested module. The version in its go.mod is linked in, because
+// without that the API server calls itself v0.0.0.
+func module() nested.Module {
+	const pkg = "k8s.io/component-base/version."
+	return nested.Module{
+		Name: "controlplane",
+		Dir:  "internal/cluster/clustertest/controlplane",
+		LDFlags: []string{"-s", "-w",
+			"-X", pkg + "gitVersion=v1.37.2", "-X", pkg + "gitMajor=1", "-X", pkg + "gitMinor=37"},
+	}
+}

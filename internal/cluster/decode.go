@@ -1,0 +1,142 @@
+package cluster
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// Object is one Kubernetes object of any kind.
+type Object = *unstructured.Unstructured
+
+// identity is what makes two objects the same one, whatever version of their
+// kind they are written in.
+type identity struct {
+	schema.GroupKind
+	namespace, name string
+}
+
+func identityOf(o Object) identity {
+	return identity{o.GroupVersionKind().GroupKind(), o.GetNamespace(), o.GetName()}
+}
+
+// name is how messages call an object: "Deployment payments/api".
+func name(o Object) string {
+	if o.GetNamespace() == "" {
+		return o.GetKind() + " " + o.GetName()
+	}
+	return o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName()
+}
+
+// Decode reads the objects of rendered YAML in their order; lists are taken
+// apart. It refuses an empty result, because a render that lost everything looks
+// just like that, and an object without kind or name, or there twice.
+func Decode(rendered []byte) (objects []Object, err error) {
+	defer fault.Wrap(&err, "read rendered objects")
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(rendered)))
+	for n := 1; ; n++ {
+		doc, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fault.E(fault.Invalid, fmt.Sprintf("Document %d of the rendered YAML cannot be read: %v.", n, err), err)
+		}
+		more, err := decodeDocument(doc)
+		if err != nil {
+			return nil, fault.Errorf(fault.Invalid, "document %d of the rendered YAML: %w", n, err)
+		}
+		objects = append(objects, more...)
+	}
+	if len(objects) == 0 {
+		return nil, fault.E(fault.Invalid, "The overlay renders to no objects at all. Nothing was applied; check its kustomization.", errors.New("the rendered YAML has no objects"))
+	}
+	return objects, refuseDuplicates(objects)
+}
+
+func decodeDocument(doc []byte) ([]Object, error) {
+	json, err := yaml.YAMLToJSONStrict(doc)
+	if err != nil {
+		return nil, err
+	}
+	if string(json) == "null" || string(json) == "{}" {
+		return nil, nil // nothing but comments
+	}
+	o := &unstructured.Unstructured{}
+	if err := o.UnmarshalJSON(json); err != nil {
+		return nil, fmt.Errorf("not a Kubernetes object: %w", err)
+	}
+	if !o.IsList() {
+		return []Object{o}, named(o)
+	}
+	list, err := o.ToList()
+	if err != nil {
+		return nil, err
+	}
+	var items []Object
+	for i := range list.Items {
+		item := &list.Items[i]
+		if err := named(item); err != nil {
+			return nil, fmt.Errorf("item %d: %w", i+1, err)
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+func named(o Object) error {
+	if o.GetAPIVersion() == "" || o.GetKind() == "" {
+		return fmt.Errorf("object %q has no apiVersion or no kind", o.GetName())
+	}
+	for _, field := range []string{"name", "namespace"} {
+		if _, _, err := unstructured.NestedString(o.Object, "metadata", field); err != nil {
+			return fmt.Errorf("the metadata.%s of a %s is not text (YAML reads n, y, on, off and numbers as something else): quote it", field, o.GetKind())
+		}
+	}
+	if o.GetName() == "" {
+		return fmt.Errorf("%s has no metadata.name", o.GetKind())
+	}
+	return decodable(o)
+}
+
+// decodable checks what the API server answers with an internal error, which
+// would be tried again for ever: data of a Secret that is not base64.
+func decodable(o Object) error {
+	if o.GetKind() != "Secret" || o.GroupVersionKind().Group != "" {
+		return nil
+	}
+	data, _, err := unstructured.NestedStringMap(o.Object, "data")
+	if err != nil {
+		return fmt.Errorf("the data of %s is not a map of text", name(o)) // err would quote it
+	}
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		if _, err := base64.StdEncoding.DecodeString(data[key]); err != nil {
+			return fmt.Errorf("data.%s of %s is not base64; plain text belongs into stringData", key, name(o))
+		}
+	}
+	return nil
+}
+
+func refuseDuplicates(objects []Object) error {
+	seen := map[identity]bool{}
+	for _, o := range objects {
+		id := identityOf(o)
+		if seen[id] {
+			return fault.Errorf(fault.Invalid, "%s is there twice in what the overlay renders to", name(o))
+		}
+		seen[id] = true
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package cluster_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tagboat/tagboat/internal/cluster"
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+func TestDecode(t *testing.T) {
+	objects := decode(t, configMap("a", "k", "v"), "# only a comment", `
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Service, metadata: {name: b}, spec: {ports: [{port: 80}]}}
+- {apiVersion: v1, kind: Secret, metadata: {name: c, namespace: ns}}
+`)
+	var got []string
+	for _, o := range objects {
+		got = append(got, o.GetKind()+" "+o.GetNamespace()+"/"+o.GetName())
+	}
+	if diff := cmp.Diff([]string{"ConfigMap /a", "Service /b", "Secret ns/c"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	ports := objects[1].Object["spec"].(map[string]any)["ports"].([]any)
+	if port, whole := ports[0].(map[string]any)["port"].(int64); !whole || port != 80 {
+		t.Errorf("a port became %#v", ports[0])
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for what, c := range map[string]struct{ yaml, says string }{
+		"nothing":          {"", "no objects"},
+		"only comments":    {"# nothing here\n---\n# nor here\n", "no objects"},
+		"an empty list":    {"apiVersion: v1\nkind: List\nitems: []\n", "no objects"},
+		"no kind":          {"apiVersion: v1\nmetadata: {name: a}\n", "document 1"},
+		"no apiVersion":    {"kind: ConfigMap\nmetadata: {name: a}\n", "apiVersion"},
+		"no name":          {configMap("a", "k", "v") + "---\nkind: Service\napiVersion: v1\n", "Service has no metadata.name"},
+		"a generated name": {"apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n", "metadata.name"},
+		"the same twice":   {configMap("a", "k", "v") + "---\n" + configMap("a", "k", "w"), "ConfigMap a is there twice"},
+		"a key twice":      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, name: b}\n", "document 1"},
+		"a boolean name":   {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: on}\n", "quote it"},
+		"not base64":       {"apiVersion: v1\nkind: Secret\nmetadata: {name: key}\ndata: {password: hunter2!}\n", "data.password of Secret key"},
+		"no YAML":          {"a: [", "document 1"},
+		"a plain word":     {"hello", "document 1"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			objects, err := cluster.Decode([]byte(c.yaml))
+			if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.HintOf(err), c.says) {
+				t.Errorf("got %v, %v", objects, err)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("a secret's value is in %q", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,236 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// action is what a request was for, as messages tell it: "apply", an object.
+type action struct {
+	verb   string
+	object Object // nil where the request is about no single object
+}
+
+// String is what could not be done: "apply Deployment payments/api".
+func (a action) String() string {
+	if a.object == nil {
+		return cmp.Or(a.verb, "answer")
+	}
+	return a.verb + " " + name(a.object)
+}
+
+// subject is what it could not be done to.
+func (a action) subject() string {
+	if a.object == nil {
+		return "the request"
+	}
+	return name(a.object)
+}
+
+// classify gives an answer of the API server, or the lack of one, its kind and a
+// hint. Server messages are passed on, because they are written for people, but
+// not those about Secrets: they may quote what is wrong.
+func (c *Cluster) classify(err error, a action) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if meta.IsNoMatchError(err) {
+		return fault.E(fault.Invalid, c.hint("knows no kind %s. Install what defines it first, or put its CustomResourceDefinition into the same overlay.", kindOf(a.object)), err)
+	}
+	status, answered := statusOf(err)
+	if !answered {
+		return c.classifyNoAnswer(err)
+	}
+	if a.object != nil && a.object.GetKind() == "Secret" {
+		err = withoutValues(status)
+	}
+	said := strings.TrimSuffix(err.Error(), ".")
+	if strings.Contains(status.Message, notOfItsSchema) {
+		return fault.E(fault.Invalid, c.hint("refuses %s: %s.", a.subject(), said), err)
+	}
+	switch code := status.Code; {
+	case apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict):
+		return c.classifyFieldConflict(status, a, err)
+	case apierrors.HasStatusCause(err, "NamespaceTerminating"):
+		return fault.E(fault.Conflict, c.hint("is still deleting the namespace of %s; it is tried again until the namespace is gone.", a.subject()), err)
+	case code == 429:
+		seconds, _ := apierrors.SuggestsClientDelay(err)
+		return &fault.Error{Kind: fault.RateLimited, Hint: c.hint("is too busy for %s.", a.subject()),
+			Until: c.now().Add(time.Duration(max(1, seconds)) * time.Second), Err: err}
+	case code == 401:
+		return fault.E(fault.Denied, c.hint("does not accept Tagboat's credentials. Whoever runs Tagboat must renew them."), err)
+	case code == 403:
+		return fault.E(fault.Denied, c.forbidden(a, said), err)
+	case code == 404:
+		return fault.E(fault.NotFound, c.hint("could not %s: %s.%s", a, said, namespaceHint(status)), err)
+	case code == 409:
+		return fault.E(fault.Conflict, c.hint("could not %s, because it changed meanwhile: %s.", a, said), err)
+	case code == 400, code == 413, code == 415, code == 422:
+		return fault.E(fault.Invalid, c.hint("refuses %s: %s.", a.subject(), said), err)
+	case code >= 500:
+		return fault.E(fault.Transient, c.hint("could not %s now: %s.", a, said), err)
+	}
+	return fault.E(fault.Broken, c.hint("answered %s with: %s.", a.subject(), said), err)
+}
+
+// notOfItsSchema is how the API server begins to tell that an applied object has
+// fields that its kind does not have, or list entries twice. It says so with
+// code 500 and no reason (k8s.io/apimachinery/pkg/util/managedfields/internal,
+// structuredmerge.go), but no later try will do better.
+const notOfItsSchema = "failed to create typed patch object"
+
+// statusOf is the API server's answer, where err is one.
+func statusOf(err error) (metav1.Status, bool) {
+	var answer apierrors.APIStatus
+	if !errors.As(err, &answer) {
+		return metav1.Status{}, false
+	}
+	return answer.Status(), true
+}
+
+// hint is a sentence whose subject is this cluster.
+func (c *Cluster) hint(format string, args ...any) string {
+	return "Cluster " + c.name + " " + fmt.Sprintf(format, args...)
+}
+
+// classifyNoAnswer is for requests that the API server did not answer.
+func (c *Cluster) classifyNoAnswer(err error) error {
+	if certificateRefused(err) {
+		return fault.E(fault.Invalid, c.hint("shows a certificate at %s that does not fit its configuration: %v.", c.server, err), err)
+	}
+	_, isURL := errors.AsType[*url.Error](err)
+	if isURL || errors.Is(err, context.DeadlineExceeded) {
+		return fault.E(fault.Transient, c.hint("cannot be reached at %s: check that it is up and that Tagboat may connect to it. It is tried again by itself.", c.server), err)
+	}
+	return err
+}
+
+func certificateRefused(err error) bool {
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, hostname := errors.AsType[x509.HostnameError](err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
+	return authority || hostname || invalid
+}
+
+// forbiddenAccess is the API server's sentence for a missing permission, as
+// opposed to a refusal by an admission plugin.
+var forbiddenAccess = regexp.MustCompile(`User "([^"]*)" cannot (\w+) resource "([^"]*)" in API group "([^"]*)"(?: in the namespace "([^"]*)")?`)
+
+func (c *Cluster) forbidden(a action, said string) string {
+	m := forbiddenAccess.FindStringSubmatch(said)
+	if m == nil {
+		return c.hint("refuses %s: %s.", a.subject(), said)
+	}
+	user, verb, resource, group, namespace := m[1], m[2], m[3], m[4], m[5]
+	if group != "" {
+		resource += "." + group
+	}
+	where := "cluster-wide"
+	if namespace != "" {
+		where = "in namespace " + namespace
+	}
+	return c.hint("does not let Tagboat %s: its user %q lacks the permission to %s %s %s. An administrator of the cluster can grant it with a Role.",
+		a, user, verb, resource, where)
+}
+
+func namespaceHint(s metav1.Status) string {
+	if s.Details == nil || s.Details.Kind != "namespaces" {
+		return ""
+	}
+	return fmt.Sprintf(" Create the namespace %s, or add a Namespace object to the overlay.", s.Details.Name)
+}
+
+// conflictingManager is how the server names the other side in a cause of an
+// apply conflict: conflict with "human" using apps/v1 at 2026-01-02T03:04:05Z.
+var conflictingManager = regexp.MustCompile(`conflict with "([^"]*)"`)
+
+func (c *Cluster) classifyFieldConflict(s metav1.Status, a action, err error) error {
+	fields := map[string][]string{}
+	var managers []string
+	for _, cause := range s.Details.Causes {
+		m := conflictingManager.FindStringSubmatch(cause.Message)
+		if m == nil {
+			continue
+		}
+		if !slices.Contains(managers, m[1]) {
+			managers = append(managers, m[1])
+		}
+		fields[m[1]] = append(fields[m[1]], strings.TrimPrefix(cause.Field, "."))
+	}
+	var owned []string
+	for _, manager := range managers {
+		owned = append(owned, fmt.Sprintf("%q manages %s", manager, strings.Join(fields[manager], ", ")))
+	}
+	return fault.E(fault.Denied, c.hint("refuses %s, because somebody else manages fields of it: %s. Remove the fields from one of the two sides; Tagboat never takes them by force.",
+		a.subject(), strings.Join(owned, "; ")), err)
+}
+
+// withoutValues is the error about an object whose values nobody may read: the
+// paths of the refused fields, but not what the server said about them.
+func withoutValues(s metav1.Status) error {
+	reason := cmp.Or(strings.ToLower(string(s.Reason)), "an error")
+	text := reason + " (details are left out, they may quote the secret)"
+	if s.Details != nil {
+		var fields []string
+		for _, cause := range s.Details.Causes {
+			if cause.Field != "" {
+				fields = append(fields, cause.Field)
+			}
+		}
+		if len(fields) > 0 {
+			text = fmt.Sprintf("%s: fields %s", text, strings.Join(fields, ", "))
+		}
+	}
+	if s.Reason == metav1.StatusReasonForbidden {
+		if m := forbiddenAccess.FindString(s.Message); m != "" {
+			text = m // about a permission: says nothing of the content
+		}
+	}
+	s.Message = text
+	return &apierrors.StatusError{ErrStatus: s}
+}
+
+func kindOf(o Object) string {
+	if o == nil {
+		return "of that name"
+	}
+	return fmt.Sprintf("%s (%s)", o.GetKind(), o.GetAPIVersion())
+}
+
+// all is one error for several objects that were refused: its kind is that of
+// the first one that only a person can mend, because a retry would meet it again.
+func all(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) <= 1 {
+		return errors.Join(errs...)
+	}
+	worst := errs[0]
+	var hints []string
+	for _, err := range errs {
+		if fault.KindOf(worst).Retryable() && !fault.KindOf(err).Retryable() {
+			worst = err
+		}
+		if hint := fault.HintOf(err); hint != "" && !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+		}
+	}
+	const enough = 5
+	if more := len(hints) - enough; more > 0 {
+		hints = append(hints[:enough], fmt.Sprintf("And %d more.", more))
+	}
+	return &fault.Error{Kind: fault.KindOf(worst), Until: fault.UntilOf(worst), Hint: strings.Join(hints, "\n"), Err: errors.Join(errs...)}
+}

@@ -1,0 +1,237 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// WaitOptions bound a Wait. The zero value is fine.
+type WaitOptions struct {
+	Timeout  time.Duration // 0 for 5 min
+	Poll     time.Duration // between two looks; 0 for 300 ms
+	Grace    time.Duration // how long a pod of the new version may be in trouble; 0 for 20 s
+	Progress func(string)  // told what is waited for whenever that changes; may be nil
+}
+
+// Health is what a Wait came to.
+type Health struct {
+	Healthy bool
+	Reason  string         // why not, for a person; what was last waited for where the time was up
+	Objects []ObjectHealth // one per object, in the order they were given
+}
+
+// Wait looks at the objects until all are current, one has failed or the time is
+// up; only what keeps it from looking is an error. Give it what Apply returned:
+// then an object that somebody deleted or replaced meanwhile counts as failed.
+//
+// A pod of a workload's newest version that cannot start (no such image, a crash
+// loop, a missing Secret) fails the wait after a grace, with the pod's message.
+// Pods of older versions do not matter: they may be what the new one mends.
+//
+// A cluster that cannot be reached for a while is waited for, too. Errors: Denied
+// where a read is not permitted, NotFound or Invalid where a kind is gone.
+func (c *Cluster) Wait(ctx context.Context, objects []Object, o WaitOptions) (_ Health, err error) {
+	defer fault.Wrap(&err, "wait for health in cluster %s", c.name)
+	w, err := c.newWait(objects, o)
+	if err != nil {
+		return Health{}, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, w.options.Timeout)
+	defer cancel()
+	for {
+		err := w.look(bounded)
+		timeUp := bounded.Err() != nil
+		switch {
+		case ctx.Err() != nil:
+			return w.health(""), ctx.Err()
+		case err != nil && !timeUp:
+			return w.health(""), err
+		}
+		if failed := w.texts(Failed); len(failed) > 0 {
+			return w.health(strings.Join(failed, "; ")), nil
+		}
+		if len(w.texts(InProgress)) == 0 {
+			return w.health(""), nil
+		}
+		w.report()
+		if timeUp || !pause(bounded, w.options.Poll) {
+			return w.timedOut(ctx)
+		}
+	}
+}
+
+// timedOut tells a time that is up from a caller who went away.
+func (w *wait) timedOut(ctx context.Context) (Health, error) {
+	if ctx.Err() != nil {
+		return w.health(""), ctx.Err()
+	}
+	return w.health(fmt.Sprintf("not healthy after %s: %s", w.options.Timeout, strings.Join(w.texts(InProgress), "; "))), nil
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// wait is one Wait under way.
+type wait struct {
+	c       *Cluster
+	options WaitOptions
+	watched []*watched
+	said    string // to Progress
+}
+
+// watched is one object that is waited for.
+type watched struct {
+	written Object
+	api     dynamic.ResourceInterface
+	health  ObjectHealth
+	trouble map[string]time.Time // since when a trouble of its pods is seen, by its reason
+}
+
+func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
+	defaults := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	defaults(&o.Timeout, 5*time.Minute)
+	defaults(&o.Poll, 300*time.Millisecond)
+	defaults(&o.Grace, 20*time.Second)
+	w := &wait{c: c, options: o}
+	for _, object := range objects {
+		gvk := object.GroupVersionKind()
+		mapping, err := c.kinds.mapping(gvk)
+		if err != nil {
+			return nil, c.classify(err, action{"read", object})
+		}
+		w.watched = append(w.watched, &watched{
+			written: object,
+			api:     c.resource(mapping, object.GetNamespace()),
+			health:  ObjectHealth{Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Status: InProgress, Message: "not seen yet"},
+			trouble: map[string]time.Time{},
+		})
+	}
+	return w, nil
+}
+
+// look reads everything that is not current yet.
+func (w *wait) look(ctx context.Context) error {
+	var g errgroup.Group
+	g.SetLimit(w.c.inFlight)
+	for _, one := range w.watched {
+		if one.health.Status == Current {
+			continue
+		}
+		g.Go(func() error { return w.lookAt(ctx, one) })
+	}
+	return g.Wait()
+}
+
+func (w *wait) lookAt(ctx context.Context, one *watched) error {
+	live, err := one.api.Get(ctx, one.written.GetName(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		one.gone()
+		return nil
+	}
+	if err != nil {
+		return one.unread(ctx, w.c.classify(err, action{"read", one.written}))
+	}
+	if uid := one.written.GetUID(); uid != "" && uid != live.GetUID() {
+		one.health.Status, one.health.Message = Failed, "somebody deleted it and made another one of that name"
+		return nil
+	}
+	one.health = healthOf(live)
+	if one.health.Status != InProgress {
+		return nil
+	}
+	troubles, err := w.c.troubles(ctx, live)
+	if err != nil {
+		return one.unread(ctx, err)
+	}
+	w.weigh(one, troubles)
+	return nil
+}
+
+// unread keeps waiting through what may pass, and tells what it was. A time that
+// is up says nothing about the cluster, so what was known before stays.
+func (one *watched) unread(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !fault.KindOf(err).Retryable() {
+		return err
+	}
+	one.health.Status, one.health.Message = InProgress, fault.HintOf(err)
+	return nil
+}
+
+// gone judges an object that is not there (any more). Only a Job with a time to
+// live may go by itself, and only when it has finished.
+func (one *watched) gone() {
+	if _, ttl, _ := unstructured.NestedInt64(one.written.Object, "spec", "ttlSecondsAfterFinished"); ttl && one.written.GetKind() == "Job" {
+		one.health.Status, one.health.Message = Current, ""
+		return
+	}
+	one.health.Status, one.health.Message = Failed, "it is gone: somebody deleted it"
+}
+
+// weigh adds the troubles of an object's pods to its health, and fails it when
+// one of them lasts longer than the grace. Troubles come and go (a crash loop
+// runs for a second now and then), so one counts from when it was first seen.
+func (w *wait) weigh(one *watched, troubles []trouble) {
+	now := w.c.now()
+	for _, t := range troubles {
+		if one.trouble[t.reason].IsZero() {
+			one.trouble[t.reason] = now
+		}
+		one.health.Message = t.String()
+		if t.fatal && now.Sub(one.trouble[t.reason]) >= w.options.Grace {
+			one.health.Status = Failed
+			return
+		}
+	}
+}
+
+func (w *wait) texts(s Status) (out []string) {
+	for _, one := range w.watched {
+		if one.health.Status == s {
+			out = append(out, one.health.String())
+		}
+	}
+	return out
+}
+
+// report tells Progress what is waited for, if that has changed.
+func (w *wait) report() {
+	text := strings.Join(w.texts(InProgress), "; ")
+	if w.options.Progress == nil || text == w.said {
+		return
+	}
+	w.said = text
+	w.options.Progress(text)
+}
+
+func (w *wait) health(reason string) Health {
+	h := Health{Reason: reason}
+	for _, one := range w.watched {
+		h.Objects = append(h.Objects, one.health)
+	}
+	h.Healthy = !slices.ContainsFunc(h.Objects, func(o ObjectHealth) bool { return o.Status != Current })
+	return h
+}

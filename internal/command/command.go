@@ -1,0 +1,156 @@
+package command
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/image"
+)
+
+// MaxPerComment is how many commands of one comment are obeyed.
+const MaxPerComment = 5
+
+// maxBody is GitHub's limit for a comment, in characters; nothing longer comes.
+const maxBody = 4 * 65536
+
+// Command is one of Promote, Explain, Help, Unknown and Malformed.
+type Command interface {
+	// Source is the line that the person wrote, trimmed.
+	Source() string
+}
+
+// Promote asks for an app to be moved to an environment.
+type Promote struct {
+	Line          string
+	Env           string
+	First, Second string // [app] [tag] as written; see Resolve
+}
+
+// Explain asks what a pull request waits for.
+type Explain struct{ Line string }
+
+// Help asks for the table of commands.
+type Help struct{ Line string }
+
+// Unknown is a word that is one slip away from a verb.
+type Unknown struct{ Line, Word, DidYouMean string }
+
+// Malformed is a known verb with arguments that cannot be.
+type Malformed struct{ Line, Usage, Reason string }
+
+func (c Promote) Source() string   { return c.Line }
+func (c Explain) Source() string   { return c.Line }
+func (c Help) Source() string      { return c.Line }
+func (c Unknown) Source() string   { return c.Line }
+func (c Malformed) Source() string { return c.Line }
+
+// Resolve says what the arguments after the environment mean, given the names of
+// the apps that exist: two are app and tag; a single one is an app when there is
+// one of that name, else a tag. "" means not given.
+func (c Promote) Resolve(apps []string) (app, tag string) {
+	if c.Second != "" || slices.Contains(apps, c.First) {
+		return c.First, c.Second
+	}
+	return "", c.First
+}
+
+// Parse reads the commands of one comment, in order. Other words after a slash
+// are none of Tagboat's business and are left out. After MaxPerComment commands
+// the next one comes back Malformed, and the rest is not read.
+func Parse(body string) []Command {
+	if len(body) > maxBody {
+		return nil
+	}
+	var commands []Command
+	for _, line := range plainLines([]byte(body)) {
+		c := parseLine(line)
+		if c == nil {
+			continue
+		}
+		if len(commands) == MaxPerComment {
+			reason := fmt.Sprintf("a comment may hold at most %d commands; this one and those below it were not read", MaxPerComment)
+			return append(commands, Malformed{Line: line, Usage: "write the rest in another comment", Reason: reason})
+		}
+		commands = append(commands, c)
+	}
+	return commands
+}
+
+var (
+	nameGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+	wordGrammar = regexp.MustCompile(`^/([A-Za-z][A-Za-z-]{1,20})(?:[ \t]|$)`)
+)
+
+// parseLine reads one line, or returns nil where it is not meant for Tagboat.
+func parseLine(line string) Command {
+	m := wordGrammar.FindStringSubmatch(line)
+	if m == nil {
+		return nil
+	}
+	word := strings.ToLower(m[1])
+	for _, v := range Verbs {
+		if v.Verb == word {
+			return v.parse(line, strings.Fields(line)[1:])
+		}
+	}
+	for _, v := range Verbs {
+		if oneSlip(word, v.Verb) {
+			return Unknown{Line: line, Word: m[1], DidYouMean: v.Verb}
+		}
+	}
+	return nil
+}
+
+func (v Verb) parse(line string, args []string) Command {
+	if reason := v.wrong(args); reason != "" {
+		return Malformed{Line: line, Usage: v.Usage(), Reason: reason}
+	}
+	return v.build(line, args)
+}
+
+// wrong says what is wrong with the arguments, or "". Arguments reach branch
+// names, queries and texts, so only these characters pass.
+func (v Verb) wrong(args []string) string {
+	switch {
+	case len(args) < v.min:
+		return "the environment is missing"
+	case len(args) > v.max && v.max == 0:
+		return fmt.Sprintf("/%s takes no arguments", v.Verb)
+	case len(args) > v.max:
+		return fmt.Sprintf("there are %d arguments, at most %d are understood", len(args), v.max)
+	}
+	for i, arg := range args {
+		switch {
+		case i == 0 && !nameGrammar.MatchString(arg):
+			return "the first argument is not the name of an environment"
+		case i == 1 && len(args) == 3 && !nameGrammar.MatchString(arg):
+			return "the second argument is not the name of an app"
+		case i == 1 && !nameGrammar.MatchString(arg) && !image.ValidTag(arg):
+			return "the second argument is neither the name of an app nor a tag"
+		case i == 2 && !image.ValidTag(arg):
+			return "the third argument is not a tag"
+		}
+	}
+	return ""
+}
+
+// oneSlip reports whether one insertion, deletion, replacement or swap of
+// neighbours turns a into b.
+func oneSlip(a, b string) bool {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	a, b = a[n:], b[n:]
+	switch {
+	case len(a) == len(b) && len(a) > 1 && a[0] == b[1] && a[1] == b[0] && a[2:] == b[2:]:
+		return true
+	case len(a) == len(b):
+		return len(a) > 0 && a[1:] == b[1:]
+	case len(a) == len(b)+1:
+		return a[1:] == b
+	}
+	return len(b) == len(a)+1 && a == b[1:]
+}

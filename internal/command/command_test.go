@@ -1,0 +1,167 @@
+package command_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tagboat/tagboat/internal/command"
+)
+
+func TestACommandIsALineOfPlainText(t *testing.T) {
+	prod := command.Promote{Line: "/promote prod", Env: "prod"}
+	help := command.Help{Line: "/help"}
+	tests := []struct {
+		name, body string
+		want       []command.Command
+	}{
+		{"alone", "/promote prod", []command.Command{prod}},
+		{"with talk around it", "Looks good!\r\n/promote prod\r\nThanks.\r\n", []command.Command{prod}},
+		{"in any case", "/PROMOTE prod", []command.Command{command.Promote{Line: "/PROMOTE prod", Env: "prod"}}},
+		{"indented a little", "   /promote prod   ", []command.Command{prod}},
+		{"two", "/help\n\n/promote prod\n", []command.Command{help, prod}},
+		{"with arguments", "/promote prod payments 1.7.0", []command.Command{command.Promote{Line: "/promote prod payments 1.7.0", Env: "prod", First: "payments", Second: "1.7.0"}}},
+		{"underscores are no emphasis", "/promote prod my_app 1_0_0", []command.Command{command.Promote{Line: "/promote prod my_app 1_0_0", Env: "prod", First: "my_app", Second: "1_0_0"}}},
+		{"explain", "/explain", []command.Command{command.Explain{Line: "/explain"}}},
+		{"after a closed element", "<details>\n\nx\n\n</details>\n\n/promote prod", []command.Command{prod}},
+		{"after a comment", "<!-- <div> -->\n\n/promote prod", []command.Command{prod}},
+
+		{"mid-line", "please /promote prod", nil},
+		{"quote", "> /promote prod", nil},
+		{"lazy quote", "> On Monday Alice wrote:\n/promote prod", nil},
+		{"fence", "```\n/promote prod\n```", nil},
+		{"fence that is never closed", "~~~\n/promote prod", nil},
+		{"indented code", "    /promote prod", nil},
+		{"code span", "`/promote prod`", nil},
+		{"code span over lines", "a `b\n/promote prod\n` c", nil},
+		{"heading", "# /promote prod", nil},
+		{"underlined heading", "/promote prod\n---", nil},
+		{"list", "- /promote prod", nil},
+		{"numbered list", "1. /promote prod", nil},
+		{"link", "[\n/promote prod\n](https://example.com)", nil},
+		{"emphasis", "**a\n/promote prod** x", nil},
+		{"bold", "**/promote prod**", nil},
+		{"table", "| /promote prod |\n| --- |\n| /promote prod |", nil},
+		{"HTML block", "<div>\n/promote prod\n</div>", nil},
+		{"HTML comment", "<!--\n\n/promote prod\n\n-->", nil},
+		{"inline HTML", "<b>\n/promote prod\n</b>", nil},
+		{"inside an element", "<details><summary>log</summary>\n\n/promote prod\n\n</details>", nil},
+		{"inside a quote element", "<blockquote class=\"a>b\">\n\n/promote prod\n\n</blockquote>", nil},
+		{"escaped", `\/promote prod`, nil},
+		{"entity", "&#47;promote prod", nil},
+		{"a path", "/etc/passwd", nil},
+		{"another bot's", "/approve\n/lgtm\n/rollback prod\n/hold", nil},
+		{"empty", "", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, command.Parse(tt.body)); diff != "" {
+				t.Errorf("%q (-want +got):\n%s", tt.body, diff)
+			}
+		})
+	}
+}
+
+func TestMistakesAreAnswered(t *testing.T) {
+	usage := "/promote <env> [app] [tag]"
+	tests := []struct {
+		line string
+		want command.Command
+	}{
+		{"/promte prod", command.Unknown{Word: "promte", DidYouMean: "promote"}},
+		{"/promoet prod", command.Unknown{Word: "promoet", DidYouMean: "promote"}},
+		{"/promotes prod", command.Unknown{Word: "promotes", DidYouMean: "promote"}},
+		{"/Helo", command.Unknown{Word: "Helo", DidYouMean: "help"}},
+		{"/promote", command.Malformed{Usage: usage, Reason: "the environment is missing"}},
+		{"/promote Prod", command.Malformed{Usage: usage, Reason: "the first argument is not the name of an environment"}},
+		{"/promote $(id)", command.Malformed{Usage: usage, Reason: "the first argument is not the name of an environment"}},
+		{"/promote prod ../x", command.Malformed{Usage: usage, Reason: "the second argument is neither the name of an app nor a tag"}},
+		{"/promote prod 1.7.0 payments!", command.Malformed{Usage: usage, Reason: "the third argument is not a tag"}},
+		{"/promote prod Payments 1.7.0", command.Malformed{Usage: usage, Reason: "the second argument is not the name of an app"}},
+		{"/promote prod a b c", command.Malformed{Usage: usage, Reason: "there are 4 arguments, at most 3 are understood"}},
+		{"/help me", command.Malformed{Usage: "/help", Reason: "/help takes no arguments"}},
+	}
+	for _, tt := range tests {
+		got := command.Parse(tt.line)
+		switch w := tt.want.(type) {
+		case command.Unknown:
+			w.Line = tt.line
+			tt.want = w
+		case command.Malformed:
+			w.Line = tt.line
+			tt.want = w
+		}
+		if diff := cmp.Diff([]command.Command{tt.want}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.line, diff)
+		}
+	}
+}
+
+func TestAfterFiveCommandsTheRestIsNotReadAndThatIsSaid(t *testing.T) {
+	got := command.Parse(strings.Repeat("/help\n", 9))
+	if len(got) != command.MaxPerComment+1 {
+		t.Fatalf("%d commands", len(got))
+	}
+	last, ok := got[command.MaxPerComment].(command.Malformed)
+	if !ok || !strings.Contains(last.Reason, "at most 5 commands") {
+		t.Errorf("the sixth: %+v", got[command.MaxPerComment])
+	}
+}
+
+func TestASingleArgumentIsAnAppOrATag(t *testing.T) {
+	apps := []string{"payments", "1.0"}
+	tests := []struct{ line, app, tag string }{
+		{"/promote prod", "", ""},
+		{"/promote prod payments", "payments", ""},
+		{"/promote prod 1.7.0", "", "1.7.0"},
+		{"/promote prod 1.0", "1.0", ""},
+		{"/promote prod V1.7.0", "", "V1.7.0"},
+		{"/promote prod payments 1.7.0", "payments", "1.7.0"},
+		{"/promote prod other 1.7.0", "other", "1.7.0"},
+	}
+	for _, tt := range tests {
+		app, tag := command.Parse(tt.line)[0].(command.Promote).Resolve(apps)
+		if app != tt.app || tag != tt.tag {
+			t.Errorf("%s: app %q, tag %q", tt.line, app, tag)
+		}
+	}
+}
+
+func TestTheHelpShowsEveryVerbAndItsExampleParses(t *testing.T) {
+	help := command.HelpText()
+	for _, v := range command.Verbs {
+		if !strings.Contains(help, "| `"+v.Usage()+"` | "+v.Description+" | "+v.WhoCanUse+" | `"+v.Example+"` |") {
+			t.Errorf("the help lacks %s:\n%s", v.Verb, help)
+		}
+		switch c := command.Parse(v.Example)[0].(type) {
+		case command.Unknown, command.Malformed:
+			t.Errorf("the example of %s: %+v", v.Verb, c)
+		}
+	}
+	if got := command.Parse(help); len(got) > 0 {
+		t.Errorf("the help itself is read as commands: %v", got)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"/promote prod payments 1.7.0", "> /help\n/help", "```\n/help\n```", "<details>\n\n/help", "[a](b\n/help)", "/promote\tprod\n\n- [ ] x\n\n/explain"} {
+		f.Add(s)
+	}
+	safe := regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
+	f.Fuzz(func(t *testing.T, body string) {
+		got := command.Parse(body)
+		if len(got) > command.MaxPerComment+1 {
+			t.Fatalf("%d commands", len(got))
+		}
+		for _, c := range got {
+			if !strings.HasPrefix(c.Source(), "/") || !strings.Contains(body, c.Source()) {
+				t.Fatalf("a command that nobody wrote: %q", c.Source())
+			}
+			if p, ok := c.(command.Promote); ok && !(p.Env != "" && safe.MatchString(p.Env+p.First+p.Second)) {
+				t.Fatalf("unsafe arguments: %+v", p)
+			}
+		}
+	})
+}

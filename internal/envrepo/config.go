@@ -1,0 +1,169 @@
+package envrepo
+
+import (
+	"strings"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
+)
+
+// File is where an env repo keeps its configuration.
+const File = "tagboat.yaml"
+
+// APIVersion is the only version of the format so far.
+const APIVersion = "tagboat.dev/v1"
+
+// DefaultDiscover is where apps are looked for when the file names none.
+const DefaultDiscover = "apps/{app}/overlays/{env}"
+
+// Config is tagboat.yaml. A Config that Parse returned is valid.
+type Config struct {
+	APIVersion   string        `yaml:"apiVersion"`
+	Apps         []App         `yaml:"apps"`
+	Environments []Environment `yaml:"environments"`
+	Clusters     []Cluster     `yaml:"clusters"`
+	Policies     *Policies     `yaml:"policies"` // not enforced by this version
+}
+
+// App says where overlays are: either a pattern that finds many apps, or one
+// named app.
+type App struct {
+	Discover string   `yaml:"discover"` // "apps/{app}/overlays/{env}"
+	Name     string   `yaml:"name"`
+	Path     string   `yaml:"path"`   // "services/catalog/overlays/{env}"
+	Images   []string `yaml:"images"` // without tag; empty means those of the kustomization
+}
+
+// Environment is one stage that artifacts move through.
+type Environment struct {
+	Name       string      `yaml:"name"`
+	Branch     string      `yaml:"branch"` // of the env repo; "" is the default branch
+	Follow     *Follow     `yaml:"follow"` // nil: a person says /promote
+	Needs      []Need      `yaml:"needs"`
+	Merge      string      `yaml:"merge"` // MergeAuto or MergeManual
+	Approvals  Approvals   `yaml:"approvals"`
+	Checks     []string    `yaml:"checks"` // names of check runs or status contexts
+	Clusters   []string    `yaml:"clusters"`
+	Pin        string      `yaml:"pin"`        // tag, digest or tag+digest; "" is tag+digest
+	Windows    []Window    `yaml:"windows"`    // not enforced by this version
+	Signatures []Signature `yaml:"signatures"` // not enforced by this version
+	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
+}
+
+// Who merges when every gate passes: Tagboat, or a person.
+const (
+	MergeAuto   = "auto"
+	MergeManual = "manual"
+)
+
+// Follow makes an environment open its pull requests by itself, for new tags or
+// for what another environment runs. Exactly one of the fields is set.
+type Follow struct {
+	Semver string `yaml:"semver"` // a constraint such as ">=1.0.0-0"
+	Env    string `yaml:"env"`
+}
+
+// Need is an environment in which the same digest must have run first.
+type Need struct {
+	Env     string        `yaml:"env"`
+	Healthy time.Duration `yaml:"healthy"` // contiguous
+}
+
+// Approvals is how many reviews an environment needs and whose count. With
+// neither teams nor users everybody with write permission counts.
+type Approvals struct {
+	Count int      `yaml:"count"`
+	Teams []string `yaml:"teams"` // slugs, without the organisation
+	Users []string `yaml:"users"` // logins
+}
+
+// Cluster adds to a cluster that an environment names.
+type Cluster struct {
+	Name string `yaml:"name"`
+	Path string `yaml:"path"` // overlay of this cluster, with {app} and {env}; "" is the pair's own
+}
+
+// Window is a time in which merging is allowed.
+type Window struct {
+	Allow    string `yaml:"allow"` // "Mon-Thu 09:00-16:00"
+	Timezone string `yaml:"timezone"`
+}
+
+// Signature is a proof that an image must carry.
+type Signature struct {
+	Cosign *Cosign `yaml:"cosign"`
+}
+
+// Cosign is a signature by a key in the env repo.
+type Cosign struct {
+	Key string `yaml:"key"`
+}
+
+// Policies are rules over rendered objects.
+type Policies struct {
+	Dir     string            `yaml:"dir"`
+	Builtin map[string]string `yaml:"builtin"`
+}
+
+// Environment is the environment of that name.
+func (c *Config) Environment(name string) (Environment, bool) {
+	for _, e := range c.Environments {
+		if e.Name == name {
+			return e, true
+		}
+	}
+	return Environment{}, false
+}
+
+// Follows reports whether an environment takes a new tag by itself. A tag counts
+// as a version when it is a full semantic version, with or without a leading v;
+// "1.7" or a date is none, because the constraint could only guess.
+// An environment that follows another one takes no tag by itself.
+func (c *Config) Follows(env Environment, tag string) bool {
+	if env.Follow == nil || env.Follow.Semver == "" {
+		return false
+	}
+	constraint, err := semver.NewConstraint(env.Follow.Semver)
+	if err != nil {
+		return false
+	}
+	version, err := semver.StrictNewVersion(strings.TrimPrefix(tag, "v"))
+	return err == nil && constraint.Check(version)
+}
+
+// Downstream lists the environments that need or follow env, in file order.
+func (c *Config) Downstream(env string) []Environment {
+	var down []Environment
+	for _, e := range c.Environments {
+		for _, up := range e.upstream() {
+			if up == env {
+				down = append(down, e)
+				break
+			}
+		}
+	}
+	return down
+}
+
+// upstream lists the environments that e waits for.
+func (e Environment) upstream() []string {
+	var up []string
+	for _, n := range e.Needs {
+		up = append(up, n.Env)
+	}
+	if e.Follow != nil && e.Follow.Env != "" {
+		up = append(up, e.Follow.Env)
+	}
+	return up
+}
+
+// OverlayFor is the directory that is rendered for a pair on one cluster: the
+// cluster's own path where it has one, else the pair's overlay.
+func (c *Config) OverlayFor(pair Pair, cluster string) string {
+	for _, cl := range c.Clusters {
+		if cl.Name == cluster && cl.Path != "" {
+			return strings.NewReplacer("{app}", pair.App, "{env}", pair.Env).Replace(cl.Path)
+		}
+	}
+	return pair.Path
+}

@@ -1,0 +1,292 @@
+package envrepo
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// Problem is one thing that is wrong in one file.
+type Problem struct {
+	File    string
+	Line    int    // from 1
+	Message string // what is wrong; what would be right
+}
+
+func (p *Problem) Error() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Message) }
+
+// Problems lists what an error of Parse or Load is made of.
+func Problems(err error) []*Problem {
+	if joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); ok {
+		var all []*Problem
+		for _, e := range joined.Unwrap() {
+			all = append(all, Problems(e)...)
+		}
+		return all
+	}
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return []*Problem{p}
+	}
+	return nil
+}
+
+// reader decodes a document into tagged structs, strictly, and remembers where
+// each value stands so that later checks can name its line.
+type reader struct {
+	file     string
+	lines    map[string]int // "environments[2].needs[0].env" -> line
+	problems []*Problem
+}
+
+// maxConfig bounds tagboat.yaml; a large one has a few KiB.
+const maxConfig = 1 << 20
+
+// Parse reads tagboat.yaml. Its error is Invalid and joins one *Problem per
+// thing that is wrong, in line order.
+func Parse(file string, data []byte) (*Config, error) {
+	c, r := decode(file, data)
+	if len(r.problems) == 0 {
+		r.validate(c)
+	}
+	if len(r.problems) == 0 {
+		return c, nil
+	}
+	return nil, invalid(r.problems)
+}
+
+func invalid(problems []*Problem) error {
+	slices.SortStableFunc(problems, func(a, b *Problem) int { return a.Line - b.Line })
+	errs := make([]error, 0, len(problems))
+	for _, p := range problems {
+		errs = append(errs, p)
+	}
+	err := errors.Join(errs...)
+	return fault.E(fault.Invalid, err.Error(), err)
+}
+
+func decode(file string, data []byte) (*Config, *reader) {
+	r := &reader{file: file, lines: map[string]int{"": 1}}
+	c := &Config{}
+	root := r.document(data)
+	if root != nil {
+		r.value(root, "", reflect.ValueOf(c).Elem())
+	}
+	return c, r
+}
+
+func (r *reader) report(line int, format string, args ...any) {
+	r.problems = append(r.problems, &Problem{File: r.file, Line: max(line, 1), Message: fmt.Sprintf(format, args...)})
+}
+
+// at reports a problem with the value at a path; a value that is absent is
+// blamed on what should hold it.
+func (r *reader) at(path, format string, args ...any) {
+	line, ok := r.lines[path]
+	for !ok {
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+		line, ok = r.lines[path]
+	}
+	r.report(line, format, args...)
+}
+
+var yamlErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+func (r *reader) document(data []byte) *yaml.Node {
+	if len(data) > maxConfig {
+		r.report(1, "the file is larger than %d MiB; it should hold a list of environments", maxConfig>>20)
+		return nil
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		r.syntax(err)
+		return nil
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
+		r.report(1, "the file is empty; it needs apiVersion: %s and environments:", APIVersion)
+		return nil
+	}
+	switch err := dec.Decode(&second); {
+	case err == nil:
+		r.report(second.Line, "a second YAML document starts here; keep one")
+	case !errors.Is(err, io.EOF):
+		r.syntax(err)
+	}
+	return doc.Content[0]
+}
+
+func (r *reader) syntax(err error) {
+	text, line := err.Error(), 1
+	if m := yamlErrorLine.FindStringSubmatch(text); m != nil {
+		text = text[len(m[0]):]
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			line = n
+		}
+	}
+	r.report(line, "not valid YAML (%s); check indentation, colons and quotes near this line", text)
+}
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+// value decodes n into v, which has one of the few kinds that Config is made of.
+func (r *reader) value(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	r.lines[path] = n.Line
+	switch {
+	case n.Tag == "!!null":
+		r.report(n.Line, "%s has no value; give one or remove the key", label(path))
+	case v.Type() == durationType:
+		r.duration(n, path, v)
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		r.value(n, path, v.Elem())
+	case v.Kind() == reflect.Struct:
+		r.object(n, path, v)
+	case v.Kind() == reflect.Map:
+		r.table(n, path, v)
+	case v.Kind() == reflect.Slice:
+		r.list(n, path, v)
+	case v.Kind() == reflect.Int:
+		i, err := strconv.Atoi(n.Value)
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil {
+			r.report(n.Line, "%s must be a whole number, such as 2", label(path))
+			return
+		}
+		v.SetInt(int64(i))
+	default:
+		r.text(n, path, v)
+	}
+}
+
+func (r *reader) text(n *yaml.Node, path string, v reflect.Value) {
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		r.report(n.Line, "%s must be a string, not a %s", label(path), kind(n))
+	case n.Tag != "!!str":
+		r.report(n.Line, "%s must be a string; write it in quotes: %q", label(path), n.Value)
+	default:
+		v.SetString(n.Value)
+	}
+}
+
+func (r *reader) duration(n *yaml.Node, path string, v reflect.Value) {
+	d, err := time.ParseDuration(n.Value)
+	if n.Kind != yaml.ScalarNode || err != nil || d < 0 {
+		r.report(n.Line, "%s must be a duration such as 15m or 1h30m", label(path))
+		return
+	}
+	v.SetInt(int64(d))
+}
+
+func (r *reader) list(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind != yaml.SequenceNode {
+		r.report(n.Line, "%s must be a list, not a %s", label(path), kind(n))
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
+	for i, c := range n.Content {
+		r.value(c, fmt.Sprintf("%s[%d]", path, i), v.Index(i))
+	}
+}
+
+// pairs visits the keys of a mapping, refusing those that stand there twice.
+func (r *reader) pairs(n *yaml.Node, path string, visit func(key, value *yaml.Node)) {
+	if n.Kind != yaml.MappingNode {
+		r.report(n.Line, "%s must be a mapping (key: value), not a %s", label(path), kind(n))
+		return
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if first, twice := seen[key.Value]; twice {
+			r.report(key.Line, "%s stands here a second time (first on line %d); remove one", label(join(path, key.Value)), first)
+			continue
+		}
+		seen[key.Value] = key.Line
+		visit(key, n.Content[i+1])
+	}
+}
+
+func (r *reader) table(n *yaml.Node, path string, v reflect.Value) {
+	v.Set(reflect.MakeMap(v.Type()))
+	r.pairs(n, path, func(key, value *yaml.Node) {
+		element := reflect.New(v.Type().Elem()).Elem()
+		r.value(value, join(path, key.Value), element)
+		v.SetMapIndex(reflect.ValueOf(key.Value), element)
+	})
+}
+
+func (r *reader) object(n *yaml.Node, path string, v reflect.Value) {
+	known := fields(v.Type())
+	r.pairs(n, path, func(key, value *yaml.Node) {
+		i := slices.Index(known, key.Value)
+		if i < 0 {
+			r.report(key.Line, "%s: unknown field %q; %s", label(path), key.Value, suggest(key.Value, known))
+			return
+		}
+		r.value(value, join(path, key.Value), v.Field(i))
+	})
+}
+
+// fields are the keys of a struct, in order.
+func fields(t reflect.Type) []string {
+	keys := make([]string, t.NumField())
+	for i := range keys {
+		keys[i] = t.Field(i).Tag.Get("yaml")
+	}
+	return keys
+}
+
+// suggest names the field that was meant, as far as one can tell, or all.
+func suggest(unknown string, known []string) string {
+	plain := func(s string) string {
+		return strings.TrimSuffix(strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s)), "s")
+	}
+	for _, k := range known {
+		if plain(k) == plain(unknown) {
+			return fmt.Sprintf("write %q", k)
+		}
+	}
+	return "known here are " + strings.Join(known, ", ")
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// label is a path as people read it.
+func label(path string) string {
+	if path == "" {
+		return "the file"
+	}
+	return path
+}
+
+func kind(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "mapping"
+	case yaml.SequenceNode:
+		return "list"
+	}
+	return "single value"
+}

@@ -1,0 +1,337 @@
+package envrepo_test
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tagboat/tagboat/internal/envrepo"
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// story is the configuration of the demo: dev by itself, staging after dev, prod
+// by people.
+const story = `apiVersion: tagboat.dev/v1
+apps:
+  - discover: apps/{app}/overlays/{env}
+  - name: catalog
+    images: [registry.example.com/catalog]
+    path: services/catalog/overlays/{env}
+environments:
+  - name: dev
+    follow: {semver: ">=1.0.0-0"}
+    clusters: [dev]
+  - name: staging
+    needs: [{env: dev, healthy: 15m}]
+    follow: {env: dev}
+    clusters: [staging]
+  - name: prod
+    needs: [{env: staging, healthy: 1h}]
+    merge: manual
+    approvals: {count: 2, teams: [platform]}
+    checks: [lint, security-scan]
+    clusters: [prod-eu, prod-us]
+    pin: tag
+clusters:
+  - {name: prod-eu, path: "apps/{app}/overlays/{env}/eu"}
+`
+
+func TestAWholeConfigurationIsRead(t *testing.T) {
+	got := parse(t, story)
+	want := &envrepo.Config{
+		APIVersion: "tagboat.dev/v1",
+		Apps: []envrepo.App{
+			{Discover: "apps/{app}/overlays/{env}"},
+			{Name: "catalog", Path: "services/catalog/overlays/{env}", Images: []string{"registry.example.com/catalog"}},
+		},
+		Environments: []envrepo.Environment{
+			{Name: "dev", Follow: &envrepo.Follow{Semver: ">=1.0.0-0"}, Merge: "auto", Clusters: []string{"dev"}},
+			{Name: "staging", Follow: &envrepo.Follow{Env: "dev"}, Needs: []envrepo.Need{{Env: "dev", Healthy: 15 * time.Minute}}, Merge: "auto", Clusters: []string{"staging"}},
+			{Name: "prod", Needs: []envrepo.Need{{Env: "staging", Healthy: time.Hour}}, Merge: "manual", Pin: "tag",
+				Approvals: envrepo.Approvals{Count: 2, Teams: []string{"platform"}}, Checks: []string{"lint", "security-scan"}, Clusters: []string{"prod-eu", "prod-us"}},
+		},
+		Clusters: []envrepo.Cluster{{Name: "prod-eu", Path: "apps/{app}/overlays/{env}/eu"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+}
+
+func TestAShortConfigurationIsEnough(t *testing.T) {
+	c := parse(t, "apiVersion: tagboat.dev/v1\nenvironments: [{name: prod, clusters: [prod], approvals: {teams: [ops]}}]\n")
+	if c.Apps[0].Discover != envrepo.DefaultDiscover || c.Environments[0].Merge != envrepo.MergeAuto || c.Environments[0].Approvals.Count != 1 {
+		t.Errorf("defaults: %+v", c)
+	}
+}
+
+func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
+	const head = "apiVersion: tagboat.dev/v1\nenvironments:\n  - {name: dev, clusters: [dev]}\n"
+	tests := []struct{ name, data, want string }{
+		{"empty", "# nothing\n", `tagboat.yaml:1: the file is empty; it needs apiVersion`},
+		{"not YAML", "environments: [\n", `not valid YAML (`},
+		{"a list", "- a\n", `tagboat.yaml:1: the file must be a mapping (key: value), not a list`},
+		{"second document", head + "---\nb: 1\n", `a second YAML document starts here; keep one`},
+		{"no version", "environments: [{name: dev, clusters: [dev]}]\n", `tagboat.yaml:1: apiVersion is ""; write apiVersion: tagboat.dev/v1`},
+		{"other version", "apiVersion: v2\nenvironments: [{name: dev, clusters: [dev]}]\n", `tagboat.yaml:1: apiVersion is "v2"`},
+		{"no environments", "apiVersion: tagboat.dev/v1\n", `tagboat.yaml:1: no environments; list at least one`},
+		{"misspelt gate", head + "    \n  - {name: prod, clusters: [prod], approval: {count: 2}}\n", `tagboat.yaml:5: environments[1]: unknown field "approval"; write "approvals"`},
+		{"unknown field", head + "colour: blue\n", `tagboat.yaml:4: the file: unknown field "colour"; known here are apiVersion, apps, environments, clusters, policies`},
+		{"wrong type", "apiVersion: tagboat.dev/v1\nenvironments: {name: dev}\n", `tagboat.yaml:2: environments must be a list, not a mapping`},
+		{"number as name", "apiVersion: tagboat.dev/v1\nenvironments: [{name: 1, clusters: [dev]}]\n", `environments[0].name must be a string; write it in quotes: "1"`},
+		{"text as count", "apiVersion: tagboat.dev/v1\nenvironments: [{name: dev, clusters: [dev], approvals: {count: two}}]\n", `environments[0].approvals.count must be a whole number, such as 2`},
+		{"no value", "apiVersion: tagboat.dev/v1\nenvironments:\n- name: dev\n  clusters: [dev]\n  checks:\n", `tagboat.yaml:5: environments[0].checks has no value; give one or remove the key`},
+		{"key twice", head + "environments: []\n", `tagboat.yaml:4: environments stands here a second time (first on line 2); remove one`},
+		{"unknown env in needs", head + "  - name: prod\n    clusters: [p]\n    needs: [{env: stagin}]\n", `tagboat.yaml:6: environment "stagin" is not declared; declared are dev, prod`},
+		{"unknown env in follow", head + "  - {name: prod, clusters: [p], follow: {env: x}}\n", `tagboat.yaml:4: environment "x" is not declared`},
+		{"follow nothing", head + "  - {name: prod, clusters: [p], follow: {}}\n", `needs exactly one of semver`},
+		{"follow both", head + "  - {name: prod, clusters: [p], follow: {env: dev, semver: '1'}}\n", `needs exactly one of semver`},
+		{"bad constraint", head + "  - {name: prod, clusters: [p], follow: {semver: newest}}\n", `"newest" is not a version constraint; write one such as ">=1.0.0"`},
+		{"bad duration", head + "  - {name: prod, clusters: [p], needs: [{env: dev, healthy: soon}]}\n", `environments[1].needs[0].healthy must be a duration such as 15m or 1h30m`},
+		{"negative duration", head + "  - {name: prod, clusters: [p], needs: [{env: dev, healthy: -1h}]}\n", `must be a duration`},
+		{"cycle", head + "  - {name: a, clusters: [p], needs: [{env: b}]}\n  - {name: b, clusters: [p], follow: {env: a}}\n", `environments wait for each other: a -> b -> a`},
+		{"needs itself", head + "  - {name: a, clusters: [p], needs: [{env: a}]}\n", `environments wait for each other: a -> a`},
+		{"needs twice", head + "  - {name: a, clusters: [p], needs: [{env: dev}, {env: dev}]}\n", `environment a needs dev twice; keep one`},
+		{"duplicate name", head + "  - {name: dev, clusters: [p]}\n", `tagboat.yaml:4: environments[1].name dev is a duplicate`},
+		{"bad name", head + "  - {name: Prod, clusters: [p]}\n", `"Prod" is not a name; write 1 to 63 of a-z`},
+		{"no clusters", head + "  - {name: prod}\n", `tagboat.yaml:4: environment prod has no clusters; write clusters: [NAME]`},
+		{"cluster twice", head + "  - {name: prod, clusters: [p, p]}\n", `environments[1].clusters[1] repeats p; remove it`},
+		{"unused cluster", head + "clusters: [{name: deev}]\n", `tagboat.yaml:4: no environment deploys to cluster deev`},
+		{"merge", head + "  - {name: prod, clusters: [p], merge: maybe}\n", `environments[1].merge is "maybe"; write one of auto, manual`},
+		{"pin", head + "  - {name: prod, clusters: [p], pin: sha}\n", `environments[1].pin is "sha"; write one of tag, digest, tag+digest`},
+		{"negative count", head + "  - {name: prod, clusters: [p], approvals: {count: -1}}\n", `count is -1; write how many approvals environment prod needs`},
+		{"teams without count", head + "  - {name: prod, clusters: [p], approvals: {count: 0, teams: [x]}}\n", `but count is 0; write count: 1 or more`},
+		{"team with org", head + "  - {name: prod, clusters: [p], approvals: {count: 1, teams: ['acme/x']}}\n", `"acme/x" is not a team slug`},
+		{"user with at", head + "  - {name: prod, clusters: [p], approvals: {count: 1, users: ['@bob']}}\n", `"@bob" is not a GitHub login; write it without @`},
+		{"own check", head + "  - {name: prod, clusters: [p], checks: [tagboat]}\n", `tagboat is Tagboat's own check`},
+		{"empty check", head + "  - {name: prod, clusters: [p], checks: ['']}\n", `environments[1].checks[0] is empty; remove it`},
+		{"branch", head + "  - {name: prod, clusters: [p], branch: 'a..b'}\n", `"a..b" is not a branch name`},
+		{"pattern without env", head + "apps: [{discover: 'apps/{app}'}]\n", `tagboat.yaml:4: "apps/{app}" must have {env} exactly once`},
+		{"pattern with other placeholder", head + "apps: [{discover: 'apps/{app}/{env}/{region}'}]\n", `has {region}; only {app} and {env} can stand here`},
+		{"pattern outside", head + "apps: [{discover: '../{app}/{env}'}]\n", `must be a clean path inside the repository`},
+		{"app without path", head + "apps: [{name: a}]\n", `apps[0].path is missing; write a directory such as`},
+		{"app without anything", head + "apps: [{images: [a]}]\n", `apps[0] needs discover (a pattern), or name and path`},
+		{"app both", head + "apps: [{discover: 'a/{app}/{env}', name: x}]\n", `an app is either discovered or named`},
+		{"image with tag", head + "apps: [{name: a, path: 'a/{env}', images: ['x:1']}]\n", `"x:1" is not a repository; write it without tag or digest`},
+		{"windows", head + "  - name: prod\n    clusters: [p]\n    windows: [{allow: 'Mon-Thu 09:00-16:00'}]\n", `tagboat.yaml:6: windows of environment prod is a gate that this version of Tagboat does not enforce; remove it`},
+		{"signatures", head + "  - {name: prod, clusters: [p], signatures: [{cosign: {key: a.pub}}]}\n", `signatures of environment prod is a gate that this version`},
+		{"empty signatures", head + "  - {name: prod, clusters: [p], signatures: []}\n", `signatures of environment prod is a gate that this version`},
+		{"waves", head + "  - {name: prod, clusters: [p], waves: [[p]]}\n", `waves of environment prod is a gate that this version`},
+		{"policies", head + "policies: {dir: policies, builtin: {resource-limits: maybe}}\n", `policies is a gate that this version`},
+		{"policy mode", head + "policies: {dir: policies, builtin: {resource-limits: maybe}}\n", `policies.builtin.resource-limits is "maybe"; write one of enforce, warn, off`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := envrepo.Parse("tagboat.yaml", []byte(tt.data))
+			if c != nil || !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, %v %v\nwant Invalid %q", c, fault.KindOf(err), err, tt.want)
+			}
+			for _, line := range strings.Split(err.Error(), "\n") {
+				if !strings.HasPrefix(line, "tagboat.yaml:") {
+					t.Errorf("no file and line: %q", line)
+				}
+			}
+		})
+	}
+}
+
+func TestAllMistakesAreToldAtOnceInLineOrder(t *testing.T) {
+	_, err := envrepo.Parse("tagboat.yaml", []byte("apiVersion: tagboat.dev/v1\nenvironments:\n- name: Prod\n  merge: maybe\n- name: dev\n  clusters: [dev]\n  needs: [{env: x}]\n"))
+	var lines []int
+	for _, p := range envrepo.Problems(err) {
+		lines = append(lines, p.Line)
+	}
+	if diff := cmp.Diff([]int{3, 3, 4, 7}, lines); diff != "" {
+		t.Errorf("lines (-want +got):\n%s\n%v", diff, err)
+	}
+}
+
+func TestWhichTagsAnEnvironmentFollows(t *testing.T) {
+	tests := []struct {
+		constraint, tag string
+		want            bool
+	}{
+		{">=1.0.0-0", "1.7.0", true},
+		{">=1.0.0-0", "v1.7.0", true},
+		{">=1.0.0-0", "1.7.0-rc.1", true},
+		{">=1.0.0", "1.7.0-rc.1", false},
+		{">=1.0.0", "0.9.0", false},
+		{"~1.7", "1.7.4", true},
+		{"~1.7", "1.8.0", false},
+		{">=1.0.0-0", "1.7", false},
+		{">=1.0.0-0", "20261001", false},
+		{">=1.0.0-0", "latest", false},
+		{">=1.0.0-0", "sha-3300e6c", false},
+	}
+	for _, tt := range tests {
+		c := parse(t, fmt.Sprintf("apiVersion: tagboat.dev/v1\nenvironments: [{name: dev, clusters: [dev], follow: {semver: %q}}, {name: s, clusters: [s], follow: {env: dev}}, {name: p, clusters: [p]}]\n", tt.constraint))
+		if got := c.Follows(c.Environments[0], tt.tag); got != tt.want {
+			t.Errorf("%s follows %s: %v", tt.constraint, tt.tag, got)
+		}
+		if c.Follows(c.Environments[1], tt.tag) || c.Follows(c.Environments[2], tt.tag) {
+			t.Errorf("an environment without a constraint takes %s by itself", tt.tag)
+		}
+	}
+}
+
+func TestDownstreamAndClusterPaths(t *testing.T) {
+	c := parse(t, story)
+	var names []string
+	for _, e := range c.Downstream("dev") {
+		names = append(names, e.Name)
+	}
+	if diff := cmp.Diff([]string{"staging"}, names); diff != "" {
+		t.Error(diff)
+	}
+	if len(c.Downstream("prod")) != 0 {
+		t.Error("something is downstream of prod")
+	}
+	pair := envrepo.Pair{App: "payments", Env: "prod", Path: "apps/payments/overlays/prod"}
+	if got := c.OverlayFor(pair, "prod-eu"); got != "apps/payments/overlays/prod/eu" {
+		t.Errorf("prod-eu renders %s", got)
+	}
+	if got := c.OverlayFor(pair, "prod-us"); got != pair.Path {
+		t.Errorf("prod-us renders %s", got)
+	}
+	if _, ok := c.Environment("qa"); ok {
+		t.Error("qa exists")
+	}
+}
+
+func TestPairsAreDiscoveredAndOneBrokenOverlayStopsOnlyItself(t *testing.T) {
+	tree := repo(map[string]string{
+		"tagboat.yaml": story,
+		"apps/payments/overlays/prod/kustomization.yaml": "images:\n- {name: payments, newName: registry.example.com/payments, newTag: 1.6.0}\n- {name: sidecar, newTag: '1'}\n- {name: sidecar, newTag: '2'}\n",
+		"apps/payments/overlays/dev/Kustomization":       "images: [{name: payments}]\n",
+		"apps/payments/overlays/qa/kustomization.yaml":   "images: [{name: payments}]\n", // no such environment
+		"apps/payments/base/kustomization.yaml":          "images: [{name: payments}]\n", // no overlay
+		"apps/shop/overlays/dev/kustomization.yml":       "images: [\n",
+		"apps/shop/overlays/staging/kustomization.yaml":  "images: {name: x}\n",
+		"apps/shop/overlays/prod/kustomization.yaml":     "resources: [../../base]\n", // sets no image
+		"apps/twice/overlays/dev/kustomization.yaml":     "images: [{name: a}]\n",
+		"apps/twice/overlays/dev/kustomization.yml":      "images: [{name: a}]\n",
+		"apps/Shouty/overlays/dev/kustomization.yaml":    "images: [{name: a}]\n",
+		"apps/_template/overlays/dev/kustomization.yaml": "images: [{name: a}]\n",
+		"apps/README.md": "x",
+		"services/catalog/overlays/prod/kustomization.yml": "resources: [../../base]\n",
+	})
+	_, pairs, err := envrepo.Load(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range pairs {
+		line := fmt.Sprintf("%s %s %s %v", p.App, p.Env, p.File, p.Images)
+		if p.Err != nil {
+			line = fmt.Sprintf("%s %s %v: %v", p.App, p.Env, fault.KindOf(p.Err), p.Err)
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		`Shouty dev invalid: apps/Shouty/overlays/dev: app "Shouty" is not a name; write 1 to 63 of a-z, 0-9, '.', '_', '-', starting with a letter or digit`,
+		`catalog prod services/catalog/overlays/prod/kustomization.yml [registry.example.com/catalog]`,
+		`payments dev apps/payments/overlays/dev/Kustomization [payments]`,
+		`payments prod apps/payments/overlays/prod/kustomization.yaml [registry.example.com/payments sidecar]`,
+		`shop dev invalid: apps/shop/overlays/dev/kustomization.yml:1: not valid YAML (did not find expected node content); check indentation, colons and quotes near this line`,
+		`shop staging invalid: apps/shop/overlays/staging/kustomization.yaml:1: images: must be a list of {name, newName, newTag, digest}`,
+		`twice dev invalid: apps/twice/overlays/dev has both kustomization.yaml and kustomization.yml; Kustomize accepts one`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pairs (-want +got):\n%s", diff)
+	}
+}
+
+func TestANamedAppWinsOverAPatternAndDoublesAreRefused(t *testing.T) {
+	config := "apiVersion: tagboat.dev/v1\napps:\n- discover: apps/{app}/{env}\n- discover: more/{env}/{app}\n- {name: renamed, path: 'apps/a/{env}', images: [r/a]}\n- {name: gone, path: 'gone/{env}'}\nenvironments: [{name: dev, clusters: [dev]}]\n"
+	_, pairs, err := envrepo.Load(repo(map[string]string{
+		"tagboat.yaml":                  config,
+		"apps/a/dev/kustomization.yaml": "images: [{name: a}]\n",
+		"apps/b/dev/kustomization.yaml": "images: [{name: b}]\n",
+		"more/dev/b/kustomization.yaml": "images: [{name: b}]\n",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range pairs {
+		got = append(got, fmt.Sprintf("%s %s %v %v", p.App, p.Path, p.Images, fault.HintOf(p.Err)))
+	}
+	want := []string{
+		"b apps/b/dev [b] b in dev has two overlays, apps/b/dev and more/dev/b; keep one, or name the app under apps: in tagboat.yaml",
+		"b more/dev/b [b] b in dev has two overlays, more/dev/b and apps/b/dev; keep one, or name the app under apps: in tagboat.yaml",
+		"gone gone/dev [] app gone has no overlay in gone/dev; add one, or correct its path in tagboat.yaml",
+		"renamed apps/a/dev [r/a] ",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pairs (-want +got):\n%s", diff)
+	}
+}
+
+func TestWithoutConfigurationNothingIsAllowed(t *testing.T) {
+	_, _, err := envrepo.Load(repo(nil))
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.HintOf(err), "tagboat.yaml is missing") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestADirectoryThatCannotBeReadIsNotAnAbsence keeps I6.
+func TestADirectoryThatCannotBeReadIsNotAnAbsence(t *testing.T) {
+	tree := unreadable{repo(map[string]string{"tagboat.yaml": story, "apps/payments/overlays/dev/kustomization.yaml": "images: [{name: a}]\n"}), "apps/payments"}
+	if _, pairs, err := envrepo.Load(tree); err == nil {
+		t.Errorf("an unreadable directory was taken for an empty one: %v", pairs)
+	}
+}
+
+type unreadable struct {
+	fs.FS
+	dir string
+}
+
+func (u unreadable) Open(name string) (fs.File, error) {
+	if name == u.dir {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return u.FS.Open(name)
+}
+
+func (u unreadable) ReadDir(name string) ([]fs.DirEntry, error) {
+	if name == u.dir {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrPermission}
+	}
+	return fs.ReadDir(u.FS, name)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(story))
+	f.Add([]byte("environments: &a [*a]\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := envrepo.Parse("tagboat.yaml", data)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("config %v and error %v", c, err)
+		}
+		if err != nil && len(envrepo.Problems(err)) == 0 {
+			t.Fatalf("an error without problems: %v", err)
+		}
+	})
+}
+
+func repo(files map[string]string) fstest.MapFS {
+	tree := fstest.MapFS{}
+	for name, data := range files {
+		tree[name] = &fstest.MapFile{Data: []byte(data)}
+	}
+	return tree
+}
+
+func parse(t *testing.T, data string) *envrepo.Config {
+	t.Helper()
+	c, err := envrepo.Parse("tagboat.yaml", []byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -1,0 +1,137 @@
+package envrepo
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"sigs.k8s.io/yaml"
+)
+
+// example is the documentation's whole example, with what later versions enforce.
+const example = `
+apiVersion: tagboat.dev/v1
+apps:
+  - discover: apps/{app}/overlays/{env}
+  - name: catalog
+    images: [registry.example.com/catalog]
+    path: services/catalog/overlays/{env}
+environments:
+  - name: dev
+    follow: {semver: ">=1.0.0-0"}
+    merge: auto
+    clusters: [dev]
+  - name: staging
+    needs: [{env: dev, healthy: 15m}]
+    follow: {env: dev}
+    clusters: [staging]
+  - name: prod
+    needs: [{env: staging, healthy: 1h}]
+    approvals: {count: 2, teams: [platform]}
+    checks: [lint, security-scan]
+    windows: [{allow: "Mon-Thu 09:00-16:00", timezone: Europe/Berlin}]
+    signatures: [{cosign: {key: keys/release.pub}}]
+    clusters: [prod-eu, prod-us]
+    waves: [[prod-eu], [prod-us]]
+clusters:
+  - {name: prod-eu, path: "apps/{app}/overlays/{env}/eu"}
+policies: {dir: policies, builtin: {resource-limits: enforce, plaintext-secret: enforce}}
+`
+
+func TestTheSchemaAcceptsTheExampleAndRefusesMistakes(t *testing.T) {
+	raw, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("schema.json", raw); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid := func(text string) error {
+		data, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return schema.Validate(value)
+	}
+	if err := valid(example); err != nil {
+		t.Errorf("the example: %v", err)
+	}
+	for _, mistake := range []string{
+		strings.Replace(example, "approvals:", "approval:", 1),
+		strings.Replace(example, "healthy: 1h", "healthy: soon", 1),
+		strings.Replace(example, "clusters: [dev]", "clusters: []", 1),
+		strings.Replace(example, "name: dev", "name: Dev", 1),
+		strings.Replace(example, "{env: dev}", "{env: dev, semver: '1'}", 1),
+	} {
+		if valid(mistake) == nil {
+			t.Errorf("the schema accepts\n%s", mistake)
+		}
+	}
+}
+
+func TestTheExampleIsWellFormedAndOnlyItsGatesAreNotEnforced(t *testing.T) {
+	c, r := decode(File, []byte(example))
+	r.validate(c)
+	var got []string
+	for _, p := range r.problems {
+		gate, _, _ := strings.Cut(p.Message, " ")
+		got = append(got, gate)
+	}
+	slices.Sort(got)
+	if want := []string{"policies", "signatures", "waves", "windows"}; !slices.Equal(got, want) {
+		t.Errorf("problems %v, want %v", r.problems, want)
+	}
+	if c.Environments[2].Windows[0].Timezone != "Europe/Berlin" || c.Environments[2].Signatures[0].Cosign.Key != "keys/release.pub" ||
+		c.Environments[2].Waves[1][0] != "prod-us" || c.Policies.Builtin["resource-limits"] != "enforce" {
+		t.Errorf("what is not enforced was not kept: %+v", c)
+	}
+}
+
+func TestTheSchemaListsTheKeysOfTheStructs(t *testing.T) {
+	var root map[string]any
+	if err := json.Unmarshal(Schema, &root); err != nil {
+		t.Fatal(err)
+	}
+	var compare func(path string, schema map[string]any, typ reflect.Type)
+	compare = func(path string, schema map[string]any, typ reflect.Type) {
+		if ref, ok := schema["$ref"].(string); ok {
+			schema = root["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+		}
+		switch typ.Kind() {
+		case reflect.Pointer:
+			compare(path, schema, typ.Elem())
+		case reflect.Slice:
+			items, ok := schema["items"].(map[string]any)
+			if !ok {
+				t.Errorf("%s: the schema has no items", path)
+				return
+			}
+			compare(path+"[]", items, typ.Elem())
+		case reflect.Struct:
+			properties, _ := schema["properties"].(map[string]any)
+			want, got := slices.Sorted(slices.Values(fields(typ))), slices.Sorted(maps.Keys(properties))
+			if !slices.Equal(want, got) {
+				t.Errorf("%s: the schema has %v, the struct %v", path, got, want)
+				return
+			}
+			for i, key := range fields(typ) {
+				compare(path+"."+key, properties[key].(map[string]any), typ.Field(i).Type)
+			}
+		}
+	}
+	compare("", root, reflect.TypeFor[Config]())
+}

@@ -1,0 +1,292 @@
+package envrepo
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/tagboat/tagboat/internal/image"
+)
+
+var (
+	nameGrammar  = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+	loginGrammar = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})$`)
+	slugGrammar  = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+	branchChars  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	placeholder  = regexp.MustCompile(`\{[^}]*\}?|\}`)
+)
+
+// validate reports everything that is well formed and yet wrong.
+func (r *reader) validate(c *Config) {
+	if c.APIVersion != APIVersion {
+		r.at("apiVersion", "apiVersion is %q; write apiVersion: %s", c.APIVersion, APIVersion)
+	}
+	if len(c.Environments) == 0 {
+		r.at("environments", "no environments; list at least one with name and clusters")
+	}
+	r.apps(c)
+	for i := range c.Environments {
+		r.environment(c, i)
+	}
+	r.cycles(c)
+	r.clusters(c)
+	if c.Policies != nil {
+		r.unenforced("policies", "policies")
+		for name, mode := range c.Policies.Builtin {
+			r.oneOf("policies.builtin."+name, mode, "enforce", "warn", "off")
+		}
+	}
+	if len(c.Apps) == 0 {
+		c.Apps = []App{{Discover: DefaultDiscover}}
+	}
+}
+
+// unenforced refuses a gate that this version would not keep: a gate that is
+// silently ignored is an open door.
+func (r *reader) unenforced(at, gate string) {
+	r.at(at, "%s is a gate that this version of Tagboat does not enforce; remove it, or upgrade to a version that does", gate)
+}
+
+func (r *reader) apps(c *Config) {
+	names := map[string]bool{}
+	for i, a := range c.Apps {
+		at := fmt.Sprintf("apps[%d]", i)
+		switch {
+		case a.Discover != "" && (a.Name != "" || a.Path != "" || len(a.Images) > 0):
+			r.at(at, "%s has discover and also name, path or images; an app is either discovered or named", at)
+		case a.Discover != "":
+			r.pattern(at+".discover", a.Discover, "{app}", "{env}")
+		case a.Name == "":
+			r.at(at, "%s needs discover (a pattern), or name and path", at)
+		default:
+			r.name(at+".name", a.Name, names)
+			r.pattern(at+".path", a.Path, "{env}")
+		}
+		for j, img := range a.Images {
+			ref, err := image.Parse(img)
+			if err != nil || ref.Tag != "" || ref.Digest != "" {
+				r.at(fmt.Sprintf("%s.images[%d]", at, j), "%q is not a repository; write it without tag or digest, such as registry.example.com/catalog", img)
+			}
+		}
+	}
+}
+
+func (r *reader) environment(c *Config, i int) {
+	e, at := &c.Environments[i], fmt.Sprintf("environments[%d]", i)
+	seen := map[string]bool{}
+	for _, before := range c.Environments[:i] {
+		seen[before.Name] = true
+	}
+	r.name(at+".name", e.Name, seen)
+	if e.Branch != "" && (!branchChars.MatchString(e.Branch) || strings.Contains(e.Branch, "..") || strings.HasSuffix(e.Branch, "/")) {
+		r.at(at+".branch", "%q is not a branch name; write it as in main or env/prod", e.Branch)
+	}
+	if e.Merge == "" {
+		e.Merge = MergeAuto
+	}
+	r.oneOf(at+".merge", e.Merge, MergeAuto, MergeManual)
+	if e.Pin != "" {
+		r.oneOf(at+".pin", e.Pin, "tag", "digest", "tag+digest")
+	}
+	r.follow(c, e, at)
+	r.needs(c, e, at)
+	r.approvals(e, at)
+	r.strings(at+".checks", e.Checks, func(s string) string {
+		if strings.EqualFold(s, "tagboat") {
+			return "tagboat is Tagboat's own check, which waits for this list; name the others"
+		}
+		return ""
+	})
+	if len(e.Clusters) == 0 {
+		r.at(at+".clusters", "environment %s has no clusters; write clusters: [NAME]", e.Name)
+	}
+	r.strings(at+".clusters", e.Clusters, wrongName)
+	for gate, declared := range map[string]bool{
+		"windows": e.Windows != nil, "signatures": e.Signatures != nil, "waves": e.Waves != nil,
+	} {
+		if declared {
+			r.unenforced(at+"."+gate, gate+" of environment "+e.Name)
+		}
+	}
+}
+
+func (r *reader) follow(c *Config, e *Environment, at string) {
+	if e.Follow == nil {
+		return
+	}
+	at += ".follow"
+	if (e.Follow.Semver == "") == (e.Follow.Env == "") {
+		r.at(at, "follow of environment %s needs exactly one of semver (new tags) and env (another environment)", e.Name)
+	}
+	if e.Follow.Semver != "" {
+		if _, err := semver.NewConstraint(e.Follow.Semver); err != nil {
+			r.at(at+".semver", "%q is not a version constraint; write one such as \">=1.0.0\" or \"~1.7\"", e.Follow.Semver)
+		}
+	}
+	if e.Follow.Env != "" {
+		r.known(c, at+".env", e.Follow.Env)
+	}
+}
+
+func (r *reader) needs(c *Config, e *Environment, at string) {
+	seen := map[string]bool{}
+	for j, n := range e.Needs {
+		at := fmt.Sprintf("%s.needs[%d]", at, j)
+		r.known(c, at+".env", n.Env)
+		if seen[n.Env] {
+			r.at(at, "environment %s needs %s twice; keep one", e.Name, n.Env)
+		}
+		seen[n.Env] = true
+	}
+}
+
+func (r *reader) known(c *Config, at, env string) {
+	if _, ok := c.Environment(env); ok {
+		return
+	}
+	names := make([]string, 0, len(c.Environments))
+	for _, e := range c.Environments {
+		names = append(names, e.Name)
+	}
+	r.at(at, "environment %q is not declared; declared are %s", env, strings.Join(names, ", "))
+}
+
+func (r *reader) approvals(e *Environment, at string) {
+	at += ".approvals"
+	_, declared := r.lines[at]
+	_, counted := r.lines[at+".count"]
+	switch {
+	case e.Approvals.Count < 0:
+		r.at(at+".count", "count is %d; write how many approvals environment %s needs", e.Approvals.Count, e.Name)
+	case declared && !counted:
+		e.Approvals.Count = 1
+	case declared && e.Approvals.Count == 0 && len(e.Approvals.Teams)+len(e.Approvals.Users) > 0:
+		r.at(at+".count", "approvals of environment %s name teams or users, but count is 0; write count: 1 or more, or remove approvals", e.Name)
+	}
+	r.strings(at+".teams", e.Approvals.Teams, func(s string) string {
+		if !slugGrammar.MatchString(s) {
+			return fmt.Sprintf("%q is not a team slug; write it as in the team's URL, without organisation and @", s)
+		}
+		return ""
+	})
+	r.strings(at+".users", e.Approvals.Users, func(s string) string {
+		if !loginGrammar.MatchString(s) {
+			return fmt.Sprintf("%q is not a GitHub login; write it without @", s)
+		}
+		return ""
+	})
+}
+
+func (r *reader) clusters(c *Config) {
+	used := map[string]bool{}
+	for _, e := range c.Environments {
+		for _, name := range e.Clusters {
+			used[name] = true
+		}
+	}
+	seen := map[string]bool{}
+	for i, cl := range c.Clusters {
+		at := fmt.Sprintf("clusters[%d]", i)
+		r.name(at+".name", cl.Name, seen)
+		if cl.Name != "" && !used[cl.Name] {
+			r.at(at+".name", "no environment deploys to cluster %s; name it under an environment's clusters, or remove it", cl.Name)
+		}
+		if cl.Path != "" {
+			r.pattern(at+".path", cl.Path, "{app}", "{env}")
+		}
+	}
+}
+
+// cycles reports environments that wait for themselves.
+func (r *reader) cycles(c *Config) {
+	done := map[string]bool{}
+	var walk func(name string, trail []string)
+	walk = func(name string, trail []string) {
+		if i := slices.Index(trail, name); i >= 0 {
+			for j, e := range c.Environments {
+				if e.Name == name {
+					r.at(fmt.Sprintf("environments[%d]", j), "environments wait for each other: %s; take one out of needs or follow",
+						strings.Join(append(trail[i:], name), " -> "))
+				}
+			}
+			return
+		}
+		e, ok := c.Environment(name)
+		if !ok || done[name] {
+			return
+		}
+		for _, up := range e.upstream() {
+			walk(up, append(slices.Clip(trail), name))
+		}
+		done[name] = true
+	}
+	for _, e := range c.Environments {
+		walk(e.Name, nil)
+	}
+}
+
+func wrongName(s string) string {
+	if nameGrammar.MatchString(s) {
+		return ""
+	}
+	return fmt.Sprintf("%q is not a name; write 1 to 63 of a-z, 0-9, '.', '_', '-', starting with a letter or digit", s)
+}
+
+// name checks the grammar of a name and that it is new.
+func (r *reader) name(at, name string, seen map[string]bool) {
+	switch {
+	case name == "":
+		r.at(at, "%s is missing; every element needs a name", at)
+	case wrongName(name) != "":
+		r.at(at, "%s", wrongName(name))
+	case seen[name]:
+		r.at(at, "%s %s is a duplicate; names must differ", at, name)
+	}
+	seen[name] = true
+}
+
+// strings checks each element of a list, and that none is empty or repeated.
+func (r *reader) strings(at string, list []string, wrong func(string) string) {
+	for i, s := range list {
+		at := fmt.Sprintf("%s[%d]", at, i)
+		switch {
+		case s == "":
+			r.at(at, "%s is empty; remove it", at)
+		case slices.Contains(list[:i], s):
+			r.at(at, "%s repeats %s; remove it", at, s)
+		case wrong(s) != "":
+			r.at(at, "%s", wrong(s))
+		}
+	}
+}
+
+func (r *reader) oneOf(at, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		r.at(at, "%s is %q; write one of %s", at, value, strings.Join(allowed, ", "))
+	}
+}
+
+// pattern checks a directory with placeholders, each of which must be there once.
+func (r *reader) pattern(at, pattern string, placeholders ...string) {
+	switch {
+	case pattern == "":
+		r.at(at, "%s is missing; write a directory such as %s", at, DefaultDiscover)
+		return
+	case path.IsAbs(pattern) || path.Clean(pattern) != pattern || pattern == ".." || strings.HasPrefix(pattern, "../"):
+		r.at(at, "%q must be a clean path inside the repository, without leading or trailing slash and without ..", pattern)
+	}
+	for _, p := range placeholder.FindAllString(pattern, -1) {
+		if !slices.Contains(placeholders, p) {
+			r.at(at, "%q has %s; only %s can stand here", pattern, p, strings.Join(placeholders, " and "))
+		}
+	}
+	for _, p := range placeholders {
+		if strings.Count(pattern, p) != 1 {
+			r.at(at, "%q must have %s exactly once", pattern, p)
+		}
+	}
+}

@@ -1,0 +1,271 @@
+package github
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bradleyfalzon/ghinstallation/v2"
+	"github.com/golang-jwt/jwt/v4"
+	gh "github.com/google/go-github/v60/github"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// Config says which App this is and where its GitHub lives.
+type Config struct {
+	APIURL     string // "https://api.github.com", or "https://HOST/api/v3" of a GitHub Enterprise Server
+	GitURL     string // "https://github.com"
+	AppID      int64
+	PrivateKey []byte            // PEM, as GitHub hands it out
+	Transport  http.RoundTripper // nil: http.DefaultTransport
+	Now        func() time.Time  // nil: time.Now
+	Logger     *slog.Logger      // nil: nothing is logged
+}
+
+// App is the GitHub App itself. It is safe for concurrent use.
+type App struct {
+	id     int64
+	key    *rsa.PrivateKey
+	base   *url.URL
+	gitURL string
+	now    func() time.Time
+	wire   *wire
+	client client // as the App, not as an installation
+
+	mu       sync.Mutex
+	slug     string
+	sessions map[int64]*installation
+	repos    map[repoKey]*Repo
+}
+
+type repoKey struct {
+	installation int64
+	owner, name  string
+}
+
+type installation struct {
+	session *session
+	client  client
+}
+
+// New checks the configuration; it does not talk to GitHub.
+func New(cfg Config) (*App, error) {
+	base, err := url.Parse(strings.TrimRight(cfg.APIURL, "/") + "/")
+	if err != nil || base.Host == "" {
+		return nil, fault.Errorf(fault.Invalid, "GitHub API address %q is not a URL such as https://api.github.com", cfg.APIURL)
+	}
+	if git, err := url.Parse(cfg.GitURL); err != nil || git.Host == "" {
+		return nil, fault.Errorf(fault.Invalid, "GitHub git address %q is not a URL such as https://github.com", cfg.GitURL)
+	}
+	if cfg.AppID <= 0 {
+		return nil, fault.Errorf(fault.Invalid, "the GitHub App's id is missing: it stands on the App's settings page")
+	}
+	key, err := jwt.ParseRSAPrivateKeyFromPEM(cfg.PrivateKey)
+	if err != nil {
+		return nil, fault.E(fault.Invalid, "The GitHub App's private key is not a PEM file with an RSA key: "+
+			"generate and download one on the App's settings page.", fmt.Errorf("read the App's private key: %w", err))
+	}
+	a := &App{
+		id: cfg.AppID, key: key, base: base, gitURL: strings.TrimRight(cfg.GitURL, "/"), now: cfg.Now,
+		sessions: map[int64]*installation{}, repos: map[repoKey]*Repo{},
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	a.wire = &wire{next: cfg.Transport, origin: base, now: a.now, log: cfg.Logger, timeout: requestTimeout, calls: map[Call]int64{}}
+	if a.wire.next == nil {
+		a.wire.next = http.DefaultTransport
+	}
+	if a.wire.log == nil {
+		a.wire.log = slog.New(slog.DiscardHandler)
+	}
+	a.client = a.newClient(a.appTransport())
+	return a, nil
+}
+
+// appTransport signs requests as the App. Each installation has its own:
+// ghinstallation v2.10 writes to it whenever it renews a token.
+func (a *App) appTransport() *ghinstallation.AppsTransport {
+	t := ghinstallation.NewAppsTransportFromPrivateKey(a.wire, a.id, a.key)
+	t.BaseURL = strings.TrimRight(a.base.String(), "/")
+	return t
+}
+
+func (a *App) installation(id int64) *installation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if found, ok := a.sessions[id]; ok {
+		return found
+	}
+	s := newSession(func() *ghinstallation.Transport {
+		t := ghinstallation.NewFromAppsTransport(a.appTransport(), id)
+		// Without options ghinstallation sends the body "null", which GitHub's
+		// own description does not allow.
+		t.InstallationTokenOptions = &gh.InstallationTokenOptions{}
+		return t
+	})
+	made := &installation{session: s, client: a.newClient(s)}
+	a.sessions[id] = made
+	return made
+}
+
+// fail classifies *err and says what was attempted. Deferred by every method
+// that talks to GitHub.
+func (a *App) fail(err *error, format string, args ...any) {
+	*err = classify(*err, a.now())
+	fault.Wrap(err, format, args...)
+}
+
+// ID is the App's id.
+func (a *App) ID() int64 { return a.id }
+
+// Calls is how many requests were sent so far, by method and class.
+func (a *App) Calls() map[Call]int64 { return a.wire.counts() }
+
+// Login is the name under which GitHub shows what the App does: "<slug>[bot]".
+func (a *App) Login(ctx context.Context) (_ string, err error) {
+	defer a.fail(&err, "read the App")
+	a.mu.Lock()
+	slug := a.slug
+	a.mu.Unlock()
+	if slug == "" {
+		app, _, err := a.client.Apps.Get(ctx, "")
+		if err != nil {
+			return "", err
+		}
+		if slug = app.GetSlug(); slug == "" {
+			return "", fault.Errorf(fault.Broken, "GitHub's description of App %d has no slug", a.id)
+		}
+		a.mu.Lock()
+		a.slug = slug
+		a.mu.Unlock()
+	}
+	return slug + "[bot]", nil
+}
+
+// Installation is the id of the App's installation that covers a repository.
+// NotFound: the App is not installed there.
+func (a *App) Installation(ctx context.Context, owner, name string) (_ int64, err error) {
+	defer a.fail(&err, "find the App's installation for %s/%s", owner, name)
+	found, _, err := a.client.Apps.FindRepositoryInstallation(ctx, owner, name)
+	return found.GetID(), err
+}
+
+// Repository is one that the App is installed on.
+type Repository struct {
+	Owner, Name    string
+	ID             int64
+	InstallationID int64
+	DefaultBranch  string
+}
+
+// Repositories lists every repository of every installation that is not
+// suspended.
+func (a *App) Repositories(ctx context.Context) (_ []Repository, err error) {
+	defer a.fail(&err, "list the App's repositories")
+	installations, err := pages(func(o gh.ListOptions) ([]*gh.Installation, *gh.Response, error) {
+		return a.client.Apps.ListInstallations(ctx, &o)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all []Repository
+	for _, in := range installations {
+		if in.SuspendedAt != nil {
+			continue
+		}
+		found, err := a.repositories(ctx, in.GetID())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func (a *App) repositories(ctx context.Context, id int64) ([]Repository, error) {
+	c := a.installation(id).client
+	found, err := pages(func(o gh.ListOptions) ([]*gh.Repository, *gh.Response, error) {
+		page, resp, err := c.Apps.ListRepos(ctx, &o)
+		if err != nil {
+			return nil, nil, err
+		}
+		return page.Repositories, resp, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Repository, len(found))
+	for i, r := range found {
+		all[i] = Repository{Owner: r.GetOwner().GetLogin(), Name: r.GetName(), ID: r.GetID(),
+			InstallationID: id, DefaultBranch: r.GetDefaultBranch()}
+	}
+	return all, nil
+}
+
+// Delivery is one webhook delivery that GitHub recorded. A redelivery has the
+// same GUID and another ID.
+type Delivery struct {
+	ID    int64
+	GUID  string
+	Event string
+	At    time.Time
+}
+
+// FailedDeliveries lists, newest first, the webhooks since then of which no
+// attempt was answered with success, each by its newest attempt. GitHub does
+// not repeat a delivery by itself and forgets it after three days (seven on
+// Enterprise Server).
+func (a *App) FailedDeliveries(ctx context.Context, since time.Time) (_ []Delivery, err error) {
+	defer a.fail(&err, "list webhook deliveries")
+	var attempts []*gh.HookDelivery
+	options := gh.ListCursorOptions{PerPage: 100}
+	for {
+		page, resp, err := a.client.Apps.ListHookDeliveries(ctx, &options)
+		if err != nil {
+			return nil, err
+		}
+		attempts = append(attempts, page...)
+		old := len(page) > 0 && page[len(page)-1].GetDeliveredAt().Before(since)
+		if old || resp.Cursor == "" {
+			return undelivered(attempts, since), nil
+		}
+		options.Cursor = resp.Cursor
+	}
+}
+
+func undelivered(attempts []*gh.HookDelivery, since time.Time) []Delivery {
+	arrived := map[string]bool{}
+	for _, d := range attempts {
+		if code := d.GetStatusCode(); code >= 200 && code < 300 {
+			arrived[d.GetGUID()] = true
+		}
+	}
+	var failed []Delivery
+	for _, d := range attempts {
+		if arrived[d.GetGUID()] || d.GetDeliveredAt().Before(since) {
+			continue
+		}
+		arrived[d.GetGUID()] = true // older attempts of it are not listed again
+		failed = append(failed, Delivery{ID: d.GetID(), GUID: d.GetGUID(), Event: d.GetEvent(), At: d.GetDeliveredAt().Time})
+	}
+	return failed
+}
+
+// Redeliver asks GitHub to send a delivery again.
+func (a *App) Redeliver(ctx context.Context, id int64) (err error) {
+	defer a.fail(&err, "redeliver webhook %d", id)
+	_, _, err = a.client.Apps.RedeliverHookDelivery(ctx, id)
+	if _, accepted := errors.AsType[*gh.AcceptedError](err); accepted {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,54 @@
+package github
+
+import (
+	"context"
+
+	gh "github.com/google/go-github/v60/github"
+)
+
+// Deployment says that a commit goes to an environment.
+type Deployment struct {
+	Ref         string // commit SHA
+	Environment string
+	Description string
+	Payload     any // JSON for whoever reads it; may be nil
+}
+
+// CreateDeployment records a deployment and returns its id. It switches off
+// what GitHub does by default: merging the default branch into Ref, and
+// demanding that every status of Ref is green.
+func (r *Repo) CreateDeployment(ctx context.Context, d Deployment) (_ int64, err error) {
+	defer r.fail(&err, "create a deployment to %s", d.Environment)
+	made, _, err := r.client.Repositories.CreateDeployment(ctx, r.Owner, r.Name, &gh.DeploymentRequest{
+		Ref: &d.Ref, Environment: &d.Environment, Description: optional(shorten(d.Description)), Payload: d.Payload,
+		AutoMerge: gh.Bool(false), RequiredContexts: &[]string{},
+	})
+	return made.GetID(), err
+}
+
+// DeploymentStatus is how far a deployment has come.
+type DeploymentStatus struct {
+	State          string // "queued", "in_progress", "success", "failure", "error", "inactive", ...
+	Description    string // cut to GitHub's limit of 140 characters
+	LogURL         string
+	EnvironmentURL string
+}
+
+// DeploymentStatus reports how far a deployment has come.
+func (r *Repo) DeploymentStatus(ctx context.Context, id int64, s DeploymentStatus) (err error) {
+	defer r.fail(&err, "report deployment %d as %s", id, s.State)
+	_, _, err = r.client.Repositories.CreateDeploymentStatus(ctx, r.Owner, r.Name, id, &gh.DeploymentStatusRequest{
+		State: &s.State, Description: optional(shorten(s.Description)),
+		LogURL: optional(s.LogURL), EnvironmentURL: optional(s.EnvironmentURL),
+	})
+	return err
+}
+
+// shorten cuts to the 140 characters that a deployment's descriptions may have.
+func shorten(s string) string {
+	const limit = 140
+	if runes := []rune(s); len(runes) > limit {
+		return string(runes[:limit-1]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,48 @@
+package overlay
+
+import (
+	"regexp"
+	"strings"
+
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+)
+
+// otherType holds the plain scalars that YAML 1.1 or 1.2 reads as something else
+// than a string (https://yaml.org/type/, https://yaml.org/spec/1.2.2/#103-core-schema),
+// a little wider than either: a quoted string is never wrong.
+var otherType = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)^(~|null|y|yes|n|no|true|false|on|off)?$`),
+	regexp.MustCompile(`(?i)^[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-f_]+|[0-9][0-9_]*)$`),
+	regexp.MustCompile(`(?i)^[-+]?([0-9][0-9_]*)?\.?[0-9_]*(e[-+]?[0-9_]+)?$`),
+	regexp.MustCompile(`(?i)^[-+]?\.(inf|nan)$`),
+	regexp.MustCompile(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?$`),
+	regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?$`),
+	regexp.MustCompile(`^(<<|=)$`),
+}
+
+// readsAsString reports whether every YAML parser reads a plain scalar as a
+// string.
+func readsAsString(plain string) bool {
+	for _, other := range otherType {
+		if other.MatchString(plain) {
+			return false
+		}
+	}
+	var n yaml.Node
+	if err := yaml.Unmarshal([]byte(plain), &n); err != nil || len(n.Content) != 1 {
+		return false
+	}
+	return n.Content[0].Kind == yaml.ScalarNode && n.Content[0].Tag == "!!str" && n.Content[0].Value == plain
+}
+
+// quoted writes a value in the style that stands in the file, with quotes where
+// the plain value would be read as another type.
+func quoted(value string, style yaml.Style) string {
+	switch {
+	case style&yaml.SingleQuotedStyle != 0:
+		return "'" + strings.ReplaceAll(value, "'", "''") + "'"
+	case style&yaml.DoubleQuotedStyle != 0, !readsAsString(value):
+		return `"` + value + `"`
+	}
+	return value
+}

@@ -1,0 +1,148 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/envrepo"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// deleteBranch removes our branch after the merge, unless the next promotion of
+// the pair uses it already.
+func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
+	_, err := w.Store.ActivePromotion(ctx, l.repo.ID, l.row.App, l.row.Env)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		if err := l.door.DeleteBranch(ctx, l.row.Branch); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	}
+	return w.Store.RecordBranchDeleted(ctx, l.row.ID)
+}
+
+// The states of a deployment that GitHub does not know.
+const deploymentUnavailable = "unavailable"
+
+// createDeployment records the merge as a GitHub deployment. An App without the
+// permission does without.
+func (w *Worker) createDeployment(ctx context.Context, l *look) error {
+	id, err := l.door.CreateDeployment(ctx, github.Deployment{
+		Ref: l.row.MergeSHA, Environment: l.row.Env,
+		Description: fmt.Sprintf("%s %s", l.row.App, l.artifact.Tag),
+		Payload:     map[string]any{"app": l.row.App, "image": l.ref().String(), "promotion": l.row.ID},
+	})
+	if fault.Is(err, fault.Denied) {
+		w.Log.WarnContext(ctx, "deployments cannot be recorded on GitHub", "promotion", l.row.ID, "error", err)
+		return w.Store.RecordDeployment(ctx, l.row.ID, -1, deploymentUnavailable)
+	}
+	if err != nil {
+		return err
+	}
+	return w.Store.RecordDeployment(ctx, l.row.ID, id, "")
+}
+
+func (w *Worker) updateDeployment(ctx context.Context, l *look, outcome promotion.Outcome) error {
+	if l.row.DeploymentID > 0 {
+		description := fmt.Sprintf("%s %s is healthy in every cluster", l.row.App, l.artifact.Tag)
+		if outcome != promotion.Success {
+			description = fmt.Sprintf("%s %s is not healthy", l.row.App, l.artifact.Tag)
+		}
+		if err := l.door.DeploymentStatus(ctx, l.row.DeploymentID, github.DeploymentStatus{
+			State: string(outcome), Description: description, LogURL: w.promotionURL(l.row),
+		}); err != nil {
+			return err
+		}
+	}
+	return w.Store.RecordDeployment(ctx, l.row.ID, l.row.DeploymentID, string(outcome))
+}
+
+// status is where a merged promotion runs.
+func (l *look) status() checklist.Status {
+	s := checklist.Status{App: l.row.App, Env: l.row.Env, Tag: l.artifact.Tag, Digest: l.artifact.Digest, Commit: l.row.MergeSHA}
+	for _, t := range l.targets {
+		c := checklist.ClusterStatus{
+			Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA, Phase: phase(t), Reason: t.Message,
+		}
+		if t.HealthySince != nil {
+			c.Since = *t.HealthySince
+		}
+		s.Clusters = append(s.Clusters, c)
+	}
+	return s
+}
+
+func phase(t store.Target) checklist.Phase {
+	switch t.State {
+	case store.TargetHealthy:
+		return checklist.Healthy
+	case store.TargetFailed, store.TargetUnreachable:
+		return checklist.Failed
+	case store.TargetApplying, store.TargetWaiting:
+		return checklist.Syncing
+	}
+	return checklist.Pending
+}
+
+// publishComment keeps the one comment that says where the promotion runs.
+func (w *Worker) publishComment(ctx context.Context, l *look) error {
+	body := checklist.RenderSticky(l.status())
+	id, err := w.comment(ctx, l)
+	if err != nil {
+		return err
+	}
+	if id != 0 {
+		err = l.door.EditComment(ctx, id, body)
+	} else {
+		id, err = l.door.Comment(ctx, int(l.row.PullNumber), body)
+	}
+	if err != nil {
+		return err
+	}
+	return w.Store.RecordComment(ctx, l.row.ID, id, hash(body))
+}
+
+// comment is our status comment, 0 if there is none. One whose creation was never
+// recorded is looked for.
+func (w *Worker) comment(ctx context.Context, l *look) (int64, error) {
+	if l.row.CommentID != 0 {
+		return l.row.CommentID, nil
+	}
+	fresh, err := w.Store.Announce(ctx, l.row.ID, "create status comment")
+	if err != nil || fresh {
+		return 0, err
+	}
+	id, _, err := l.door.FindComment(ctx, int(l.row.PullNumber), checklist.StatusMarker)
+	return id, err
+}
+
+// deployed proposes the artifact to the environments that follow this one, then
+// writes down that it runs here. In this order: a crash in between proposes it
+// again, which changes nothing.
+func (w *Worker) deployed(ctx context.Context, l *look) error {
+	uses, err := w.usesIn(ctx, l.repo, func(p envrepo.Pair) bool { return p.App == l.row.App })
+	if err != nil {
+		return err
+	}
+	for _, u := range uses {
+		if u.env.Follow == nil || u.env.Follow.Env != l.row.Env {
+			continue
+		}
+		current, err := pinned(u, l.artifact.Image)
+		if err != nil || pins(current, l.artifact) || older(l.artifact.Tag, current.Tag) {
+			continue // an overlay that cannot be read says so on the board
+		}
+		if _, err := w.propose(ctx, u, l.artifact, proposal{
+			reason: fmt.Sprintf("It is healthy in %s, which %s follows.", l.row.Env, u.env.Name), once: true,
+		}); err != nil {
+			return err
+		}
+	}
+	return w.Store.RecordDeployed(ctx, l.row, l.artifact.Digest)
+}

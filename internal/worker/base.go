@@ -1,0 +1,176 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/envrepo"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/gitmirror"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// base is one commit of an env repo's branch, with the configuration that holds
+// for it. Configuration always comes from the default branch (I10), whichever
+// branch an environment's overlays live on.
+type base struct {
+	commit string
+	tree   *gitmirror.Tree
+	config *envrepo.Config
+	pairs  []envrepo.Pair
+}
+
+// pair is one (app, environment), and its environment's rules.
+func (b *base) pair(app, env string) (envrepo.Pair, envrepo.Environment, error) {
+	e, ok := b.config.Environment(env)
+	if !ok {
+		return envrepo.Pair{}, e, fault.Errorf(fault.NotFound, "tagboat.yaml names no environment %q.", env)
+	}
+	for _, p := range b.pairs {
+		if p.App == app && p.Env == env {
+			return p, e, p.Err
+		}
+	}
+	return envrepo.Pair{}, e, fault.Errorf(fault.NotFound, "There is no overlay of %s for %s in the env repo.", app, env)
+}
+
+// recentEnough is how old a look at a branch may be where the answer is looked
+// at again before anything is changed.
+const recentEnough = 5 * time.Second
+
+// bases reads env repos. Heads are kept for a moment, commits for longer.
+type bases struct {
+	w       *Worker
+	mu      sync.Mutex
+	mirrors map[int64]*gitmirror.Mirror
+	heads   map[branchKey]head
+	commits map[commitKey]*base
+}
+
+type branchKey struct {
+	repo   int64
+	branch string
+}
+
+type commitKey struct {
+	repo           int64
+	config, commit string
+}
+
+type head struct {
+	commit string
+	at     time.Time
+}
+
+func newBases(w *Worker) *bases {
+	return &bases{w: w, mirrors: map[int64]*gitmirror.Mirror{}, heads: map[branchKey]head{}, commits: map[commitKey]*base{}}
+}
+
+// fresh reads a branch of an env repo as it is now; branch "" is the default.
+func (b *bases) fresh(ctx context.Context, repo store.Repo, branch string) (*base, error) {
+	return b.read(ctx, repo, branch, 0)
+}
+
+// recent reads a branch as it was a moment ago.
+func (b *bases) recent(ctx context.Context, repo store.Repo, branch string) (*base, error) {
+	return b.read(ctx, repo, branch, recentEnough)
+}
+
+func (b *bases) read(ctx context.Context, repo store.Repo, branch string, age time.Duration) (_ *base, err error) {
+	defer fault.Wrap(&err, "read %s/%s", repo.Owner, repo.Name)
+	if branch == "" {
+		branch = repo.DefaultBranch
+	}
+	config, err := b.head(ctx, repo, repo.DefaultBranch, age)
+	if err != nil {
+		return nil, err
+	}
+	commit := config
+	if branch != repo.DefaultBranch {
+		if commit, err = b.head(ctx, repo, branch, age); err != nil {
+			return nil, err
+		}
+	}
+	return b.at(ctx, repo, config, commit)
+}
+
+// at is the base for a commit, under the configuration of another.
+func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) (*base, error) {
+	key := commitKey{repo.ID, config, commit}
+	b.mu.Lock()
+	known := b.commits[key]
+	b.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	mirror, err := b.mirror(repo)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := mirror.At(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	got := &base{commit: commit, tree: tree}
+	if got.config, got.pairs, err = envrepo.Load(tree); err != nil {
+		return nil, fault.E(fault.Invalid, explain(err), err)
+	}
+	if commit != config {
+		if got.tree, err = mirror.At(ctx, commit); err != nil {
+			return nil, err
+		}
+		if got.pairs, err = envrepo.Discover(got.tree, got.config); err != nil {
+			return nil, err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.commits) > 64 {
+		clear(b.commits)
+	}
+	b.commits[key] = got
+	return got, nil
+}
+
+func (b *bases) head(ctx context.Context, repo store.Repo, branch string, age time.Duration) (string, error) {
+	key := branchKey{repo.ID, branch}
+	now := b.w.Now()
+	b.mu.Lock()
+	known, ok := b.heads[key]
+	b.mu.Unlock()
+	if ok && now.Sub(known.at) < age {
+		return known.commit, nil
+	}
+	mirror, err := b.mirror(repo)
+	if err != nil {
+		return "", err
+	}
+	commit, err := mirror.Head(ctx, branch)
+	if err != nil {
+		return "", err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heads[key] = head{commit: commit, at: now}
+	return commit, nil
+}
+
+func (b *bases) mirror(repo store.Repo) (*gitmirror.Mirror, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if m := b.mirrors[repo.ID]; m != nil {
+		return m, nil
+	}
+	door := b.w.repo(repo)
+	m, err := gitmirror.Open(filepath.Join(b.w.Mirrors, fmt.Sprintf("%s-%s.git", repo.Owner, repo.Name)), gitmirror.Remote{
+		URL: door.CloneURL(), Token: door.Token,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.mirrors[repo.ID] = m
+	return m, nil
+}

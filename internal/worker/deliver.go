@@ -1,0 +1,258 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/approval"
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/command"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/image"
+	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// deliver decodes one delivery. What follows from it is stored first; the
+// delivery is marked handled last, so that a crash in between repeats it, and
+// everything it does can be repeated.
+func (w *Worker) deliver(ctx context.Context, j *river.Job[job.Deliver]) error {
+	d, err := w.Store.Delivery(ctx, j.Args.Delivery)
+	if err != nil || d.HandledAt != nil {
+		return err
+	}
+	outcome, jobs, err := w.decode(ctx, d)
+	if err != nil && fault.KindOf(err).Retryable() {
+		return err
+	}
+	if err != nil {
+		w.Log.WarnContext(ctx, "a delivery cannot be used", "delivery", d.DeliveryID, "event", d.Event, "error", err)
+		outcome = explain(err)
+	}
+	return w.Store.FinishDelivery(ctx, d.ID, outcome, jobs...)
+}
+
+func (w *Worker) decode(ctx context.Context, d store.Delivery) (outcome string, jobs []river.JobArgs, err error) {
+	switch d.Source {
+	case store.SourceDistribution:
+		return w.notified(d)
+	case store.SourceCI:
+		return built(d)
+	default:
+		outcome, err = w.github(ctx, d)
+		return outcome, nil, err
+	}
+}
+
+// notified turns a registry's notification into verifications.
+func (w *Worker) notified(d store.Delivery) (string, []river.JobArgs, error) {
+	pushes, err := registry.DecodeDistribution(d.Body, w.Hosts)
+	if err != nil {
+		return "", nil, err
+	}
+	var jobs []river.JobArgs
+	for _, p := range pushes {
+		jobs = append(jobs, job.Verify{Image: p.Image.Name, Tag: p.Image.Tag, Digest: p.Image.Digest, Delivery: d.ID})
+	}
+	return fmt.Sprintf("%d images to verify", len(jobs)), jobs, nil
+}
+
+func built(d store.Delivery) (string, []river.JobArgs, error) {
+	b, err := image.ParseBuilt(d.Body)
+	if err != nil {
+		return "", nil, fault.E(fault.Invalid, err.Error(), err)
+	}
+	return "1 image to verify", []river.JobArgs{job.Verify{
+		Image: b.Image, Tag: b.Tag, Digest: b.Digest, Delivery: d.ID,
+		SourceRepo: b.Source.Repository, SourceCommit: b.Source.Revision, RunURL: b.Run.URL,
+	}}, nil
+}
+
+// errNotOurs: the event is about something that Tagboat does not look after.
+var errNotOurs = fault.E(fault.NotFound, "not about anything that Tagboat looks after", errors.New("not ours"))
+
+func (w *Worker) github(ctx context.Context, d store.Delivery) (string, error) {
+	event, err := github.Decode(d.Event, d.Body)
+	if err != nil {
+		return "", err
+	}
+	switch e := event.(type) {
+	case github.CommentCreated:
+		return w.commented(ctx, d, e)
+	case github.ReviewSubmitted:
+		return w.reviewed(ctx, d, github.Reviewed(e), e.State)
+	case github.ReviewDismissed:
+		return w.reviewed(ctx, d, github.Reviewed(e), string(approval.Dismissed))
+	case github.PullChanged:
+		return w.pullChanged(ctx, d, e)
+	case github.CheckChanged:
+		return w.checkChanged(ctx, e)
+	case github.CheckRerequested:
+		return w.rerequested(ctx, e)
+	case github.Pushed:
+		return w.pushed(ctx, e)
+	case github.InstallationChanged:
+		return "installation changed", w.Store.Enqueue(ctx, job.Sweep{})
+	}
+	return "of no use to Tagboat", nil
+}
+
+// commented keeps a comment that holds a command. Bots are not obeyed: two of
+// them could talk for ever.
+func (w *Worker) commented(ctx context.Context, d store.Delivery, e github.CommentCreated) (string, error) {
+	if e.Author.Bot || len(command.Parse(e.Body)) == 0 {
+		return "no command", nil
+	}
+	return "command", w.Store.RecordCommand(ctx, store.NewCommand{
+		Owner: e.Repo.Owner, Repo: e.Repo.Name, Installation: e.Repo.InstallationID, Number: e.Number, IsPull: e.IsPull,
+		Comment: e.CommentID, Body: e.Body, Author: store.Actor{ID: e.Author.ID, Login: e.Author.Login}, Delivery: d.ID,
+	}, func(id int64) river.JobArgs { return job.Answer{Command: id} })
+}
+
+// promotionOf is the promotion that a pull request carries.
+func (w *Worker) promotionOf(ctx context.Context, repo github.RepoRef, number int) (store.Promotion, error) {
+	r, err := w.envRepo(ctx, repo)
+	if err != nil {
+		return store.Promotion{}, err
+	}
+	p, err := w.Store.PromotionByPull(ctx, r.ID, number)
+	if fault.Is(err, fault.NotFound) {
+		return p, errNotOurs
+	}
+	return p, err
+}
+
+func (w *Worker) envRepo(ctx context.Context, repo github.RepoRef) (store.Repo, error) {
+	r, err := w.Store.RepoByName(ctx, repo.Owner, repo.Name)
+	if fault.Is(err, fault.NotFound) {
+		return r, errNotOurs
+	}
+	return r, err
+}
+
+func (w *Worker) reviewed(ctx context.Context, d store.Delivery, e github.Reviewed, state string) (string, error) {
+	p, err := w.promotionOf(ctx, e.Repo, e.Number)
+	if err != nil {
+		return "", err
+	}
+	switch approval.State(state) {
+	case approval.Approved, approval.ChangesRequested, approval.Commented, approval.Dismissed:
+	default:
+		return "a review that decides nothing", nil
+	}
+	return "review recorded", w.Store.RecordReview(ctx, p.ID, store.NewReview{
+		ReviewID: e.ReviewID, Reviewer: store.Actor{ID: e.Reviewer.ID, Login: e.Reviewer.Login}, Bot: e.Reviewer.Bot,
+		State: state, HeadSHA: e.HeadSHA, SubmittedAt: e.At,
+	}, d.ID, reconcileJob)
+}
+
+// pullChanged keeps how a pull request of ours now looks, and who ticked what.
+func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.PullChanged) (string, error) {
+	p, err := w.promotionOf(ctx, e.Repo, e.Number)
+	if err != nil {
+		return "", err
+	}
+	if e.Action == "edited" && e.OldBody != nil && !e.Sender.Bot {
+		ticks := ticked(*e.OldBody, e.Pull.Body)
+		return fmt.Sprintf("%d items changed", len(ticks)), w.Store.RecordTicks(ctx, p.ID, ticks,
+			store.Actor{ID: e.Sender.ID, Login: e.Sender.Login}, e.Pull.Body, d.ID, reconcileJob)
+	}
+	seen, err := w.seen(ctx, p, e.Pull)
+	if err != nil {
+		return "", err
+	}
+	return "pull request " + e.Action, w.Store.SawPullAndWake(ctx, p.ID, seen, reconcileJob(p.ID))
+}
+
+// seen is a pull request as a webhook tells it. Webhooks come late and out of
+// order: one that tells of an older commit of ours says nothing new about the
+// head. (Before a merge GitHub is asked.)
+func (w *Worker) seen(ctx context.Context, p store.Promotion, pull github.Pull) (store.SeenPull, error) {
+	seen := seenPull(pull)
+	if seen.HeadSHA == p.HeadSHA {
+		return seen, nil
+	}
+	ours, err := w.Store.KnownHead(ctx, seen.HeadSHA)
+	if ours {
+		seen.HeadSHA = p.SeenHeadSHA
+	}
+	return seen, err
+}
+
+func seenPull(pull github.Pull) store.SeenPull {
+	seen := store.SeenPull{State: pull.State, Body: pull.Body, HeadSHA: pull.HeadSHA, MergeSHA: pull.MergeSHA}
+	if pull.Merged {
+		seen.State = "merged"
+	}
+	seen.Behind = pull.MergeableState == "behind" || pull.MergeableState == "dirty"
+	return seen
+}
+
+// ticked lists the human items whose boxes differ between two bodies.
+func ticked(before, after string) []store.NewTick {
+	was := map[string]bool{}
+	old, err := checklist.Items(before)
+	if err != nil {
+		return nil
+	}
+	for _, item := range old {
+		was[item.ID] = item.Checked
+	}
+	now, err := checklist.Items(after)
+	if err != nil {
+		return nil
+	}
+	var ticks []store.NewTick
+	for _, item := range now {
+		if checked, known := was[item.ID]; known && item.Human && checked != item.Checked {
+			ticks = append(ticks, store.NewTick{Item: item.ID, Checked: item.Checked})
+		}
+	}
+	return ticks
+}
+
+func (w *Worker) checkChanged(ctx context.Context, e github.CheckChanged) (string, error) {
+	if e.AppID == w.GitHub.ID() && e.Name == CheckName {
+		return "our own check", nil
+	}
+	repo, err := w.envRepo(ctx, e.Repo)
+	if err != nil {
+		return "", err
+	}
+	woken, err := w.Store.SeeCheck(ctx, checkResult(repo.ID, e.HeadSHA, e.Check), reconcileJob)
+	return fmt.Sprintf("check kept, %d promotions woken", woken), err
+}
+
+func checkResult(repo int64, sha string, c github.Check) store.CheckResult {
+	return store.CheckResult{
+		RepoID: repo, HeadSHA: sha, Kind: string(c.Kind), AppID: c.AppID, Name: c.Name,
+		Status: c.Status, Conclusion: c.Conclusion, URL: c.URL, ObservedAt: c.At,
+	}
+}
+
+// rerequested: somebody pressed “re-run” on our check; look again.
+func (w *Worker) rerequested(ctx context.Context, e github.CheckRerequested) (string, error) {
+	repo, err := w.envRepo(ctx, e.Repo)
+	if err != nil {
+		return "", err
+	}
+	return "looked at again", w.Store.WakeRepo(ctx, repo.ID, reconcileJob)
+}
+
+func (w *Worker) pushed(ctx context.Context, e github.Pushed) (string, error) {
+	repo, err := w.envRepo(ctx, e.Repo)
+	if err != nil {
+		return "", err
+	}
+	branch, isBranch := strings.CutPrefix(e.Ref, "refs/heads/")
+	if !isBranch || strings.HasPrefix(branch, branchPrefix) {
+		return "not a base branch", nil
+	}
+	return "base moved", w.Store.Enqueue(ctx, job.Survey{Repo: repo.ID})
+}

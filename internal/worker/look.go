@@ -1,0 +1,383 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/approval"
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/envrepo"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/image"
+	"github.com/tagboat/tagboat/internal/overlay"
+	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// look is one look at a promotion: everything that deciding and showing needs.
+type look struct {
+	w        *Worker
+	repo     store.Repo
+	door     *github.Repo
+	row      store.Promotion
+	artifact store.Artifact
+	base     *base
+	pair     envrepo.Pair
+	env      envrepo.Environment
+	edit     overlay.Edit
+	template string // of the pull request's body; "" is the default
+	targets  []store.Target
+	model    checklist.Pull // without gates
+	facts    promotion.Facts
+	required []github.RequiredCheck
+	approval approval.Result
+}
+
+// ref is the artifact that is promoted.
+func (l *look) ref() image.Ref {
+	return image.Ref{Name: l.artifact.Image, Tag: l.artifact.Tag, Digest: l.artifact.Digest}
+}
+
+// look gathers the facts about a promotion. A fresh look reads the base branch
+// and asks about people now; any other may be a few moments behind, which is
+// enough to show things, and to find out that there may be something to do.
+func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err error) {
+	defer fault.Wrap(&err, "look at promotion %d", id)
+	l := &look{w: w}
+	if l.row, err = w.Store.Promotion(ctx, id); err != nil {
+		return nil, err
+	}
+	if l.artifact, err = w.Store.Artifact(ctx, l.row.ArtifactID); err != nil {
+		return nil, err
+	}
+	if l.repo, err = w.Store.Repo(ctx, l.row.RepoID); err != nil {
+		return nil, err
+	}
+	l.door = w.repo(l.repo)
+	l.facts = promotion.Facts{
+		App: l.row.App, Env: l.row.Env, State: promotion.State(l.row.State), Artifact: l.ref(),
+		Requester: promotion.Person{ID: l.row.RequesterID, Login: l.row.Requester},
+		Pull:      pullFacts(l.row),
+		Digest:    digestFacts(l.row),
+		Published: promotion.Published{CheckHash: l.row.CheckHash, CheckSHA: l.row.CheckSHA, BodyHash: l.row.BodyHash},
+		Reported: promotion.Reported{
+			BranchDeleted: l.row.BranchDeleted, Deployment: l.row.DeploymentID != 0,
+			DeploymentState: l.row.DeploymentState, CommentHash: l.row.CommentHash,
+		},
+	}
+	if l.targets, err = w.Store.TargetsOfPair(ctx, l.repo.ID, l.row.App, l.row.Env); err != nil {
+		return nil, err
+	}
+	l.model = l.plainModel()
+	switch {
+	case l.facts.State == promotion.Merged:
+		return l, l.afterMerge(ctx)
+	case l.facts.State.Active():
+		return l, l.beforeMerge(ctx, fresh)
+	}
+	return l, nil
+}
+
+func pullFacts(p store.Promotion) *promotion.Pull {
+	if p.PullNumber == 0 {
+		return nil
+	}
+	return &promotion.Pull{
+		Number: int(p.PullNumber), HeadSHA: p.SeenHeadSHA, OurHeadSHA: p.HeadSHA, EditHash: p.EditHash,
+		Closed: p.PullState == "closed", Merged: p.PullState == "merged", MergeSHA: p.MergeSHA, Behind: p.Behind,
+	}
+}
+
+func digestFacts(p store.Promotion) promotion.Digest {
+	d := promotion.Digest{Now: p.RegistryDigest, Err: p.RegistryError}
+	if p.RegistryAt != nil {
+		d.ObservedAt = *p.RegistryAt
+	}
+	return d
+}
+
+// beforeMerge gathers what the gates need.
+func (l *look) beforeMerge(ctx context.Context, fresh bool) error {
+	if err := l.rule(ctx, fresh); err != nil {
+		return err
+	}
+	if l.facts.RuleErr != "" {
+		return nil
+	}
+	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.superseded(ctx))
+}
+
+// rule reads tagboat.yaml and plans the edit on the base branch.
+func (l *look) rule(ctx context.Context, fresh bool) (err error) {
+	read := l.w.bases.recent
+	if fresh {
+		read = l.w.bases.fresh
+	}
+	l.base, err = read(ctx, l.repo, l.row.BaseBranch)
+	if err == nil {
+		l.pair, l.env, err = l.base.pair(l.row.App, l.row.Env)
+	}
+	if err != nil {
+		return lasting(err, &l.facts.RuleErr)
+	}
+	l.facts.Rule = promotion.Rule{Approvals: l.env.Approvals.Count > 0, Auto: l.env.Merge != envrepo.MergeManual}
+	for _, n := range l.env.Needs {
+		l.facts.Rule.Needs = append(l.facts.Rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
+	}
+	return l.plan()
+}
+
+// plan is what the newest base needs changed.
+func (l *look) plan() error {
+	data, err := l.base.tree.ReadFile(l.pair.File)
+	if err == nil {
+		l.edit, err = overlay.SetImage(l.pair.File, data, l.ref(), overlay.WithPin(overlay.Pin(l.env.Pin)))
+	}
+	if err != nil {
+		return lasting(err, &l.facts.Plan.Err)
+	}
+	l.facts.Plan = promotion.Plan{Nothing: !l.edit.Changed(), Current: l.edit.Old, Hash: l.edit.Hash()}
+	if older(l.artifact.Tag, l.edit.Old.Tag) {
+		l.facts.Plan = promotion.Plan{Err: fmt.Sprintf("%s is older than %s, which %s has now. A promotion never goes back; to go back, revert the pull request that brought %s.",
+			l.artifact.Tag, l.edit.Old.Tag, l.row.Env, l.edit.Old.Tag)}
+	}
+	return nil
+}
+
+// lasting puts an error that only a person can mend into words for the gates,
+// and returns any other.
+func lasting(err error, words *string) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fault.E(fault.NotFound, "", err)
+	}
+	switch fault.KindOf(err) {
+	case fault.Invalid, fault.NotFound, fault.Denied, fault.Conflict:
+		*words = explain(err)
+		return nil
+	}
+	return err
+}
+
+// checks reads what is required and what was reported for the head.
+func (l *look) checks(ctx context.Context) error {
+	protected, err := l.w.rules.of(ctx, l.repo, l.row.BaseBranch)
+	switch {
+	case err == nil:
+		l.facts.ChecksKnown = true
+	case fault.KindOf(err).Retryable():
+		return err
+	default:
+		return nil // not known: the gate waits, and says so
+	}
+	l.required = slices.Clone(protected)
+	for _, name := range l.env.Checks {
+		if !slices.ContainsFunc(protected, func(c github.RequiredCheck) bool { return c.Name == name }) {
+			l.required = append(l.required, github.RequiredCheck{Name: name})
+		}
+	}
+	results, err := l.w.Store.Checks(ctx, l.repo.ID, l.row.SeenHeadSHA)
+	if err != nil {
+		return err
+	}
+	for _, want := range l.required {
+		l.facts.Required = append(l.facts.Required, want.Name)
+		if c, ok := newest(results, want); ok {
+			l.facts.Checks = append(l.facts.Checks, c)
+		}
+	}
+	slices.Sort(l.facts.Required)
+	return nil
+}
+
+// newest is the newest result that a required check may come from.
+func newest(results []store.CheckResult, want github.RequiredCheck) (promotion.Check, bool) {
+	var found store.CheckResult
+	for _, r := range results {
+		if r.Name == want.Name && (want.AppID <= 0 || r.AppID == want.AppID) && !r.ObservedAt.Before(found.ObservedAt) {
+			found = r
+		}
+	}
+	return promotion.Check{
+		Name: want.Name, State: checkState(found), Conclusion: found.Conclusion, URL: found.URL, At: found.ObservedAt,
+	}, found.Name != ""
+}
+
+// checkState: only “success” proves anything. A check that was skipped, or that
+// calls itself neutral, has not looked at this commit.
+func checkState(r store.CheckResult) promotion.CheckState {
+	switch {
+	case r.Status != "completed":
+		return promotion.CheckPending
+	case r.Conclusion == "success":
+		return promotion.CheckPassed
+	}
+	return promotion.CheckFailed
+}
+
+func (l *look) reviews(ctx context.Context, fresh bool) error {
+	rule := approval.Rule{Count: l.env.Approvals.Count, Teams: l.env.Approvals.Teams, Users: l.env.Approvals.Users}
+	if !rule.Asked() {
+		return nil
+	}
+	reviews, err := l.w.Store.Reviews(ctx, l.row.ID)
+	if err != nil {
+		return err
+	}
+	snap := approval.Snapshot{
+		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, EditHash: l.row.EditHash, Requester: l.row.RequesterID,
+		People: l.w.people.of(ctx, l.repo, rule, reviews, fresh),
+	}
+	for _, r := range reviews {
+		snap.Reviews = append(snap.Reviews, approval.Review{
+			ID: r.ReviewID, Reviewer: r.ReviewerID, Login: r.Reviewer, State: approval.State(r.State),
+			HeadSHA: r.HeadSHA, EditHash: r.EditHash, Digest: r.Digest, At: r.SubmittedAt,
+		})
+	}
+	l.approval = approval.Evaluate(rule, snap)
+	l.facts.Approval = promotion.Approval{
+		Satisfied: l.approval.Satisfied, Blocked: l.approval.Blocked, Missing: l.approval.Missing, Reason: l.approval.Reason, Owner: l.approval.Owner,
+	}
+	return nil
+}
+
+// checklist reads the template of the environment and who ticked what.
+func (l *look) checklist(ctx context.Context) error {
+	data, err := l.base.tree.ReadFile(".tagboat/pull_request_template." + l.row.Env + ".md")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	l.template = string(data)
+	items, err := checklist.HumanItems(l.template, l.model)
+	if err != nil {
+		l.facts.RuleErr = explain(err)
+		return nil
+	}
+	ticks, err := l.w.Store.Ticks(ctx, l.row.ID)
+	if err != nil {
+		return err
+	}
+	l.model.Ticks = map[string]checklist.Tick{}
+	for _, t := range ticks {
+		if t.Checked {
+			l.model.Ticks[t.Item] = checklist.Tick{By: t.Actor, At: t.At}
+		}
+	}
+	for _, item := range items {
+		tick, ticked := l.model.Ticks[item.ID]
+		l.facts.Checklist = append(l.facts.Checklist, promotion.ChecklistItem{ID: item.ID, Text: item.Text, Ticked: ticked, By: tick.By})
+	}
+	return nil
+}
+
+// superseded reads what the pull request carried before.
+func (l *look) superseded(ctx context.Context) error {
+	if l.row.PullNumber == 0 {
+		return nil
+	}
+	rows, err := l.w.Store.Superseded(ctx, l.repo.ID, l.row.PullNumber)
+	for _, r := range rows {
+		l.model.Supersedes = append(l.model.Supersedes, checklist.Superseded{Tag: r.Tag, Digest: r.Digest, At: r.UpdatedAt})
+	}
+	return err
+}
+
+// upstream reads what the needed environments run.
+func (l *look) upstream(ctx context.Context) error {
+	for _, need := range l.env.Needs {
+		targets, err := l.w.Store.TargetsOfPair(ctx, l.repo.ID, l.row.App, need.Env)
+		if err != nil {
+			return err
+		}
+		l.facts.Upstream = append(l.facts.Upstream, upstreamFacts(need.Env, targets))
+	}
+	return nil
+}
+
+func upstreamFacts(env string, targets []store.Target) promotion.Upstream {
+	up := promotion.Upstream{Env: env}
+	if len(targets) == 0 {
+		return up
+	}
+	up.Digest, up.Tag = targets[0].Digest, targets[0].Tag
+	if since, ok := store.HealthySince(targets); ok {
+		up.Healthy, up.HealthySince = true, since
+		return up
+	}
+	var reasons []string
+	for _, t := range targets {
+		if t.State != store.TargetHealthy {
+			reasons = append(reasons, fmt.Sprintf("%s is %s (%s)", t.Cluster, t.State, t.Message))
+		} else if t.Digest != up.Digest {
+			reasons = append(reasons, fmt.Sprintf("%s runs %s", t.Cluster, t.Tag))
+		}
+	}
+	up.Reason = strings.Join(reasons, "; ")
+	return up
+}
+
+// afterMerge gathers what became of a merged promotion.
+func (l *look) afterMerge(ctx context.Context) (err error) {
+	for _, t := range l.targets {
+		l.facts.Targets = append(l.facts.Targets, promotion.Target{
+			Cluster: t.Cluster, Digest: t.Digest,
+			Settled: t.Got == t.Want && (t.State == store.TargetHealthy || t.State == store.TargetFailed || t.State == store.TargetUnreachable),
+			Healthy: t.State == store.TargetHealthy,
+		})
+	}
+	l.facts.Overtaken, err = l.w.Store.Overtaken(ctx, l.row)
+	return err
+}
+
+// plainModel is what people are shown, but for the gates.
+func (l *look) plainModel() checklist.Pull {
+	return checklist.Pull{
+		App: l.row.App, Env: l.row.Env, Image: l.artifact.Image,
+		Old:        image.Ref{Name: l.artifact.Image, Tag: l.row.OldTag, Digest: l.row.OldDigest},
+		New:        l.ref(),
+		SourceRepo: l.artifact.SourceRepo, SourceCommit: l.artifact.SourceCommit, RunURL: l.artifact.RunURL,
+		RequestedBy: l.row.Requester, Reason: l.row.Reason, Diff: l.row.Diff,
+		Platforms: l.artifact.Platforms, MediaType: l.artifact.MediaType,
+	}
+}
+
+func (l *look) withGates(gates []promotion.Gate) checklist.Pull {
+	m := l.model
+	for _, g := range gates {
+		m.Gates = append(m.Gates, checklist.Gate{
+			Name: g.Name, Title: g.Title, Verdict: checklist.Verdict(g.Verdict), Reason: g.Reason, Missing: g.Missing,
+			Owner: g.Owner, NextCheck: g.NextCheck, URL: g.URL,
+		})
+	}
+	return m
+}
+
+// shown is what people would read now, as hashes.
+func (l *look) shown(gates []promotion.Gate) promotion.Shown {
+	if l.facts.State == promotion.Merged {
+		return promotion.Shown{CommentHash: hash(checklist.RenderSticky(l.status()))}
+	}
+	check := checklist.RenderCheck(l.withGates(gates), checklist.StateOpen)
+	body, err := checklist.RenderBody(l.template, l.withGates(gates))
+	if err != nil {
+		body = "" // checklist() has found this out, and the gates say so
+	}
+	return promotion.Shown{
+		CheckHash: hash(check.Title, check.Summary, check.Text, check.Conclusion),
+		BodyHash:  hash(checklist.Title(l.model), body),
+	}
+}
+
+func hash(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s\n", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

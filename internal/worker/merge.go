@@ -1,0 +1,185 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tagboat/tagboat/internal/approval"
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/overlay"
+	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// merge merges a promotion's pull request, or writes down that it was merged.
+// Under the lock on (env repo, environment) GitHub and the registry are read
+// again, and only what is then decided counts. An answer that is lost is looked
+// up before anything is tried again.
+func (w *Worker) merge(ctx context.Context, first *look) error {
+	return w.Store.Merge(ctx, first.repo.ID, first.row.Env, func(m store.Merging) error {
+		l, err := w.reread(ctx, first)
+		if err != nil {
+			return err
+		}
+		d := promotion.Decide(l.facts, l.shown, w.Now())
+		switch d.Effect {
+		case promotion.RecordMerged:
+			return w.merged(ctx, m, l, d.Gates, l.row.MergeSHA)
+		case promotion.Merge:
+		default:
+			return nil // the world moved; the next look decides anew
+		}
+		if err := w.guard(ctx, l); err != nil {
+			return err
+		}
+		sha, err := l.door.Merge(ctx, int(l.row.PullNumber), github.MergeRequest{
+			HeadSHA: l.row.SeenHeadSHA, Method: "squash",
+			Title: fmt.Sprintf("%s (#%d)", checklist.Title(l.model), l.row.PullNumber), Message: l.commitMessage(),
+		})
+		if err != nil {
+			return w.afterRefusal(ctx, m, l, d.Gates, err)
+		}
+		return w.merged(ctx, m, l, d.Gates, sha)
+	})
+}
+
+// reread brings everything that the gates rest on up to date.
+func (w *Worker) reread(ctx context.Context, l *look) (*look, error) {
+	number := int(l.row.PullNumber)
+	pull, err := l.door.Pull(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Store.SawPull(ctx, l.row.ID, seenPull(pull)); err != nil {
+		return nil, err
+	}
+	if pull.Merged {
+		return w.look(ctx, l.row.ID, true)
+	}
+	if err := w.rereadChecks(ctx, l, pull.HeadSHA); err != nil {
+		return nil, err
+	}
+	if l.facts.Rule.Approvals {
+		if err := w.rereadReviews(ctx, l); err != nil {
+			return nil, err
+		}
+	}
+	// An unreachable registry is kept as a fact, and the digest gate waits.
+	if err := w.askRegistry(ctx, l); err != nil && !fault.KindOf(err).Retryable() && !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	return w.look(ctx, l.row.ID, true)
+}
+
+func (w *Worker) rereadChecks(ctx context.Context, l *look, head string) error {
+	if len(l.required) == 0 {
+		return nil
+	}
+	checks, err := l.door.Checks(ctx, head)
+	if err != nil {
+		return err
+	}
+	var results []store.CheckResult
+	for _, c := range checks {
+		results = append(results, checkResult(l.repo.ID, head, c))
+	}
+	return w.Store.KeepChecks(ctx, results)
+}
+
+// rereadReviews finds what lost webhooks would have told. A change request or a
+// dismissal counts however it is found. An approval that only the list knows
+// does not: the list cannot tell which commit its author saw, because GitHub
+// moves commit_id along. Its webhook will be redelivered.
+func (w *Worker) rereadReviews(ctx context.Context, l *look) error {
+	listed, err := l.door.Reviews(ctx, int(l.row.PullNumber))
+	if err != nil {
+		return err
+	}
+	recorded, err := w.Store.Reviews(ctx, l.row.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range listed {
+		state := approval.State(r.State)
+		if state != approval.ChangesRequested && state != approval.Dismissed {
+			continue
+		}
+		if slices.ContainsFunc(recorded, func(k store.Review) bool { return k.ReviewID == r.ID && k.State == r.State }) {
+			continue
+		}
+		if err := w.Store.RecordReview(ctx, l.row.ID, store.NewReview{
+			ReviewID: r.ID, Reviewer: store.Actor{ID: r.User.ID, Login: r.User.Login}, Bot: r.User.Bot,
+			State: r.State, HeadSHA: r.CommitID, SubmittedAt: r.SubmittedAt,
+		}, 0, reconcileJob); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guard reads the head commit and makes sure that it changes the declared fields
+// of the declared file, and nothing else (I4).
+func (w *Worker) guard(ctx context.Context, l *look) error {
+	mirror, err := w.bases.mirror(l.repo)
+	if err != nil {
+		return err
+	}
+	changes, err := mirror.Changed(ctx, l.row.BaseSHA, l.row.SeenHeadSHA)
+	if err != nil {
+		return err
+	}
+	if len(changes) != 1 || changes[0].Path != l.pair.File {
+		return fault.Errorf(fault.Denied, "The head commit changes other files than %s; Tagboat does not merge it. Close the pull request and ask for the promotion again.", l.pair.File)
+	}
+	before, err := mirror.At(ctx, l.row.BaseSHA)
+	if err != nil {
+		return err
+	}
+	after, err := mirror.At(ctx, l.row.SeenHeadSHA)
+	if err != nil {
+		return err
+	}
+	was, err := before.ReadFile(l.pair.File)
+	if err != nil {
+		return err
+	}
+	is, err := after.ReadFile(l.pair.File)
+	if err != nil {
+		return err
+	}
+	return overlay.OnlyDeclared(l.pair.File, was, is, l.artifact.Image)
+}
+
+// afterRefusal: GitHub did not merge, or its answer was lost. Read first.
+func (w *Worker) afterRefusal(ctx context.Context, m store.Merging, l *look, gates []promotion.Gate, refusal error) error {
+	pull, err := l.door.Pull(ctx, int(l.row.PullNumber))
+	if err != nil {
+		return errors.Join(refusal, err)
+	}
+	if err := w.Store.SawPull(ctx, l.row.ID, seenPull(pull)); err != nil {
+		return err
+	}
+	if pull.Merged {
+		return w.merged(ctx, m, l, gates, pull.MergeSHA)
+	}
+	if errors.Is(refusal, github.ErrHeadMoved) || seenPull(pull).Behind {
+		return nil // the next look sees the new head, or makes the commit anew
+	}
+	return refusal
+}
+
+// merged writes down a merge, with the evidence that it was made on, and wants
+// the environment's clusters brought to it.
+func (w *Worker) merged(ctx context.Context, m store.Merging, l *look, gates []promotion.Gate, sha string) error {
+	if err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(gates)); err != nil {
+		return err
+	}
+	return m.Merged(ctx, l.row, store.Actor{ID: l.row.RequesterID, Login: l.row.Requester}, sha, map[string]any{
+		"pull": l.row.PullNumber, "head": l.row.SeenHeadSHA, "digest": l.artifact.Digest,
+		"approvals": l.approval.Counted, "gates": observed(gates),
+	}, syncJob)
+}

@@ -1,0 +1,140 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/approval"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// memberFor is how long what GitHub said about a person may be used to show a
+// verdict. Before a merge it is always asked anew.
+const memberFor = 5 * time.Minute
+
+// people knows what reviewers may do.
+type people struct {
+	w     *Worker
+	mu    sync.Mutex
+	known map[personKey]knownPerson
+}
+
+type personKey struct {
+	repo   int64
+	person int64
+	teams  string
+}
+
+type knownPerson struct {
+	person approval.Person
+	at     time.Time
+}
+
+func newPeople(w *Worker) *people { return &people{w: w, known: map[personKey]knownPerson{}} }
+
+// of asks about every reviewer. One whom GitHub cannot be asked about comes back
+// unknown, and so does not count.
+func (p *people) of(ctx context.Context, repo store.Repo, rule approval.Rule, reviews []store.Review, fresh bool) map[int64]approval.Person {
+	out := map[int64]approval.Person{}
+	for _, r := range reviews {
+		if _, done := out[r.ReviewerID]; done || r.State == string(approval.Commented) {
+			continue
+		}
+		out[r.ReviewerID] = p.one(ctx, repo, rule, r, fresh)
+	}
+	return out
+}
+
+func (p *people) one(ctx context.Context, repo store.Repo, rule approval.Rule, r store.Review, fresh bool) approval.Person {
+	key := personKey{repo: repo.ID, person: r.ReviewerID}
+	for _, t := range rule.Teams {
+		key.teams += t + " "
+	}
+	p.mu.Lock()
+	known, ok := p.known[key]
+	p.mu.Unlock()
+	if ok && !fresh && p.w.Now().Sub(known.at) < memberFor {
+		return known.person
+	}
+	person, err := ask(ctx, p.w.repo(repo), repo.Owner, rule, r)
+	if err != nil {
+		p.w.Log.WarnContext(ctx, "GitHub could not be asked about a reviewer", "reviewer", r.Reviewer, "error", err)
+		return approval.Person{Login: r.Reviewer}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.known) > 10_000 {
+		clear(p.known)
+	}
+	p.known[key] = knownPerson{person, p.w.Now()}
+	return person
+}
+
+func ask(ctx context.Context, repo *github.Repo, org string, rule approval.Rule, r store.Review) (approval.Person, error) {
+	person := approval.Person{Login: r.Reviewer, Bot: r.Bot, Known: true}
+	if r.Bot {
+		return person, nil
+	}
+	role, err := repo.Permission(ctx, r.Reviewer)
+	if err != nil {
+		return person, err
+	}
+	person.Write = writer(role)
+	for _, team := range rule.Teams {
+		member, err := repo.TeamMember(ctx, org, team, r.Reviewer)
+		if err != nil {
+			return person, err
+		}
+		if member {
+			person.Teams = append(person.Teams, team)
+		}
+	}
+	return person, nil
+}
+
+// rulesFor is how long a branch's required checks are remembered. Before a merge
+// they are not asked again: GitHub itself refuses a merge that lacks them.
+const rulesFor = 10 * time.Minute
+
+// requiredChecks knows which checks a branch's protection requires.
+type requiredChecks struct {
+	w     *Worker
+	mu    sync.Mutex
+	known map[branchKey]branchRules
+}
+
+type branchRules struct {
+	checks []github.RequiredCheck
+	at     time.Time
+}
+
+func newRequiredChecks(w *Worker) *requiredChecks {
+	return &requiredChecks{w: w, known: map[branchKey]branchRules{}}
+}
+
+// of are the checks that a branch requires, without our own.
+func (r *requiredChecks) of(ctx context.Context, repo store.Repo, branch string) ([]github.RequiredCheck, error) {
+	key := branchKey{repo.ID, branch}
+	r.mu.Lock()
+	known, ok := r.known[key]
+	r.mu.Unlock()
+	if ok && r.w.Now().Sub(known.at) < rulesFor {
+		return known.checks, nil
+	}
+	checks, _, err := r.w.repo(repo).RequiredChecks(ctx, branch)
+	if err != nil {
+		return nil, err
+	}
+	var others []github.RequiredCheck
+	for _, c := range checks {
+		if c.Name != CheckName {
+			others = append(others, c)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known[key] = branchRules{checks: others, at: r.w.Now()}
+	return others, nil
+}

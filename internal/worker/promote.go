@@ -1,0 +1,266 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/command"
+	"github.com/tagboat/tagboat/internal/envrepo"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/image"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// request is a /promote, with what the place of the comment says about it.
+type request struct {
+	command store.Command
+	env     string
+	app     string
+	tag     string
+	repo    store.Repo
+	meant   *store.Artifact // the artifact that the place of the comment is about
+}
+
+// promote carries out /promote <env> [app] [tag].
+func (w *Worker) promote(ctx context.Context, c store.Command, door *github.Repo, cmd command.Promote) (string, error) {
+	r := request{command: c, env: cmd.Env}
+	if err := w.place(ctx, &r, door); err != nil {
+		return "", err
+	}
+	uses, err := w.usesIn(ctx, r.repo, func(p envrepo.Pair) bool { return p.Env == r.env })
+	if err != nil {
+		return "", err
+	}
+	if err := w.knownEnvironment(ctx, r, uses); err != nil {
+		return "", err
+	}
+	var apps []string
+	for _, u := range uses {
+		apps = append(apps, u.pair.App)
+	}
+	app, tag := cmd.Resolve(apps)
+	if app != "" {
+		r.app = app
+	}
+	r.tag = tag
+	u, err := pick(r, uses, apps)
+	if err != nil {
+		return "", err
+	}
+	artifact, err := w.chosen(ctx, r, u)
+	if err != nil {
+		return "", err
+	}
+	return w.request(ctx, r, u, artifact)
+}
+
+// place finds out what the place of the comment says: on a pull request of ours
+// its app and artifact are meant; on a merged pull request of an application's
+// repository, the artifact that was built from the merge commit.
+func (w *Worker) place(ctx context.Context, r *request, door *github.Repo) error {
+	c := r.command
+	repo, err := w.Store.RepoByName(ctx, c.Owner, c.Repo)
+	if fault.Is(err, fault.NotFound) {
+		return w.placeInSource(ctx, r, door)
+	}
+	if err != nil {
+		return err
+	}
+	r.repo = repo
+	p, err := w.Store.PromotionByPull(ctx, repo.ID, int(c.Number))
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a, err := w.Store.Artifact(ctx, p.ArtifactID)
+	r.app, r.meant = p.App, &a
+	return err
+}
+
+func (w *Worker) placeInSource(ctx context.Context, r *request, door *github.Repo) error {
+	c := r.command
+	if !c.IsPull {
+		return fault.Errorf(fault.Invalid, "Here Tagboat does not know which build is meant. Comment on the merged pull request that was built, or in the env repo.")
+	}
+	pull, err := door.Pull(ctx, int(c.Number))
+	if err != nil {
+		return err
+	}
+	if !pull.Merged {
+		return fault.Errorf(fault.Invalid, "This pull request is not merged, so nothing was built from it that could be promoted.")
+	}
+	a, err := w.Store.ArtifactBySource(ctx, c.Owner+"/"+c.Repo, pull.MergeSHA)
+	if fault.Is(err, fault.NotFound) {
+		return fault.Errorf(fault.NotFound, "No verified image is known to be built from %s yet. If CI has pushed it, it has to tell Tagboat the commit (see the CI callback in the README).", short(pull.MergeSHA))
+	}
+	if err != nil {
+		return err
+	}
+	r.meant = &a
+	uses, err := w.uses(ctx, a.Image)
+	if err != nil {
+		return err
+	}
+	if len(uses) == 0 {
+		return fault.Errorf(fault.NotFound, "No env repo uses %s.", a.Image)
+	}
+	r.repo = uses[0].repo
+	for _, u := range uses {
+		if u.env.Name == r.env {
+			r.repo, r.app = u.repo, u.pair.App
+		}
+	}
+	// Who may write to an application may not, for that, write to production.
+	role, err := w.repo(r.repo).Permission(ctx, c.Author)
+	if err == nil && !writer(role) {
+		err = fault.Errorf(fault.Denied, "Only people with write permission on %s/%s can promote; %s has “%s”. Ask one of them.", r.repo.Owner, r.repo.Name, c.Author, role)
+	}
+	return err
+}
+
+func (w *Worker) knownEnvironment(ctx context.Context, r request, uses []use) error {
+	if len(uses) > 0 {
+		return nil
+	}
+	b, err := w.bases.recent(ctx, r.repo, "")
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, e := range b.config.Environments {
+		if e.Name == r.env {
+			return fault.Errorf(fault.NotFound, "No app has an overlay for %s.", r.env)
+		}
+		names = append(names, e.Name)
+	}
+	return fault.Errorf(fault.NotFound, "There is no environment %s. There are: %s.", r.env, strings.Join(names, ", "))
+}
+
+// pick is the overlay that is meant.
+func pick(r request, uses []use, apps []string) (use, error) {
+	app := r.app
+	if app == "" && len(apps) == 1 {
+		app = apps[0]
+	}
+	if app == "" {
+		return use{}, fault.Errorf(fault.Invalid, "Which app? Write /promote %s <app> [tag]; the apps of %s are: %s.", r.env, r.env, strings.Join(apps, ", "))
+	}
+	for _, u := range uses {
+		if u.pair.App == app {
+			return u, u.pair.Err
+		}
+	}
+	return use{}, fault.Errorf(fault.NotFound, "%s has no overlay for %s. The apps of %s are: %s.", app, r.env, r.env, strings.Join(apps, ", "))
+}
+
+// chosen is the artifact that is meant: the tag that was named; else what the
+// place is about; else what is proven in the environment before; else the newest.
+func (w *Worker) chosen(ctx context.Context, r request, u use) (store.Artifact, error) {
+	name, err := imageOf(r, u)
+	if err != nil {
+		return store.Artifact{}, err
+	}
+	if r.tag != "" {
+		return w.known(ctx, name, r.tag)
+	}
+	if r.meant != nil && r.meant.Image == name {
+		return *r.meant, nil
+	}
+	for _, need := range u.env.Needs {
+		targets, err := w.Store.TargetsOfPair(ctx, r.repo.ID, u.pair.App, need.Env)
+		if err != nil {
+			return store.Artifact{}, err
+		}
+		up := upstreamFacts(need.Env, targets)
+		if !up.Healthy {
+			return store.Artifact{}, fault.Errorf(fault.Denied, "%s has nothing healthy to take from %s: %s Name a tag to choose one.", u.env.Name, need.Env, up.Reason)
+		}
+		return w.runs(ctx, name, up.Tag, up.Digest)
+	}
+	a, err := w.Store.NewestArtifact(ctx, name)
+	if fault.Is(err, fault.NotFound) {
+		return a, fault.Errorf(fault.NotFound, "No verified version of %s is known yet. Name a tag: /promote %s %s <tag>.", name, u.env.Name, u.pair.App)
+	}
+	return a, err
+}
+
+// runs is the artifact of something that runs. What ran before Tagboat came has
+// never been verified: then its tag is, now.
+func (w *Worker) runs(ctx context.Context, name, tag, digest string) (store.Artifact, error) {
+	a, err := w.Store.ArtifactByDigest(ctx, name, digest)
+	if fault.Is(err, fault.NotFound) && tag != "" {
+		return w.known(ctx, name, tag)
+	}
+	return a, err
+}
+
+// imageOf is the image of an overlay that is meant.
+func imageOf(r request, u use) (string, error) {
+	if r.meant != nil && slices.Contains(u.pair.Images, r.meant.Image) {
+		return r.meant.Image, nil
+	}
+	if len(u.pair.Images) == 1 {
+		return u.pair.Images[0], nil
+	}
+	if len(u.pair.Images) == 0 {
+		return "", fault.Errorf(fault.Invalid, "%s sets no image, so there is nothing to promote. Add an images: entry to it.", u.pair.File)
+	}
+	return "", fault.Errorf(fault.Invalid, "%s sets several images (%s). Comment on a pull request of the one that you mean.", u.pair.File, strings.Join(u.pair.Images, ", "))
+}
+
+// known is the verified artifact of a tag. A tag that was pushed before Tagboat
+// heard of it is verified now.
+func (w *Worker) known(ctx context.Context, name, tag string) (store.Artifact, error) {
+	a, err := w.Store.ArtifactByTag(ctx, name, tag)
+	if !fault.Is(err, fault.NotFound) {
+		return a, err
+	}
+	if image.MutableTag(tag) {
+		return a, fault.Errorf(fault.Invalid, "“%s” is a name that moves, not a version. Name a tag that is never used again.", tag)
+	}
+	found, err := w.Registry.Resolve(ctx, name, tag)
+	if err != nil {
+		return a, err
+	}
+	a, err = w.Store.Ledger(ctx, store.Verified{
+		Image: name, Tag: tag, Digest: found.Image.Digest, MediaType: found.MediaType, Platforms: found.Platforms,
+	})
+	if err == nil && a.Digest != found.Image.Digest {
+		err = fault.Errorf(fault.Denied, "Tag %s was verified as %s and is now %s. Push the new content under a new tag.",
+			tag, image.ShortDigest(a.Digest), image.ShortDigest(found.Image.Digest))
+	}
+	return a, err
+}
+
+// request proposes the artifact in the person's name, unless there is nothing to
+// do or the overlay says that it cannot be done.
+func (w *Worker) request(ctx context.Context, r request, u use, a store.Artifact) (string, error) {
+	current, err := pinned(u, a.Image)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case pins(current, a):
+		return fmt.Sprintf("%s has %s already; there is nothing to change.", checklist.Escape(u.env.Name), checklist.Code(a.Tag)), nil
+	case older(a.Tag, current.Tag):
+		return "", fault.Errorf(fault.Denied, "%s is older than %s, which %s has now. A promotion never goes back; to go back, revert the pull request that brought %s.", a.Tag, current.Tag, u.env.Name, current.Tag)
+	}
+	delivery := int64(0)
+	if r.command.DeliveryID != nil {
+		delivery = *r.command.DeliveryID
+	}
+	done, err := w.propose(ctx, u, a, proposal{
+		requester: store.Actor{ID: r.command.AuthorID, Login: r.command.Author},
+		reason:    fmt.Sprintf("%s asked for it.", r.command.Author), delivery: delivery,
+	})
+	if err != nil || done.Fresh || done.Promotion.PullNumber == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("%s is on its way already: #%d.", checklist.Code(a.Tag), done.Promotion.PullNumber), nil
+}

@@ -1,0 +1,281 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/overlay"
+	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// openPull makes the commit, the branch and the pull request. It can be repeated
+// after a crash anywhere: a branch and a pull request of ours that are there
+// already are taken over.
+func (w *Worker) openPull(ctx context.Context, l *look) error {
+	l, err := w.planned(ctx, l)
+	if err != nil || l == nil {
+		return err
+	}
+	commit, err := w.commit(ctx, l)
+	if err != nil {
+		return err
+	}
+	if err := w.point(ctx, l, commit.HeadSHA); err != nil {
+		return err
+	}
+	l.takeCommit(commit)
+	title, body, hash, err := l.description()
+	if err != nil {
+		return err
+	}
+	pull, err := l.door.OpenPull(ctx, github.NewPull{Branch: l.row.Branch, Base: l.row.BaseBranch, Title: title, Body: body})
+	if errors.Is(err, github.ErrPullExists) {
+		pull, err = w.adopt(ctx, l, title, body)
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.door.AddLabels(ctx, pull.Number, []string{"tagboat", "app:" + l.row.App, "env:" + l.row.Env}); err != nil {
+		return err
+	}
+	return w.Store.RecordOpened(ctx, l.row, commit, store.Opened{Number: pull.Number, URL: pull.URL, Body: body, BodyHash: hash})
+}
+
+// planned looks again, at the newest base, before anything is written; nil when
+// there is nothing to open after all.
+func (w *Worker) planned(ctx context.Context, l *look) (*look, error) {
+	if err := w.askRegistry(ctx, l); err != nil {
+		return nil, err
+	}
+	l, err := w.look(ctx, l.row.ID, true)
+	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.OpenPull {
+		return nil, err
+	}
+	return l, nil
+}
+
+// askRegistry keeps what the promotion's tag is now.
+func (w *Worker) askRegistry(ctx context.Context, l *look) error {
+	found, err := w.Registry.Resolve(ctx, l.artifact.Image, l.artifact.Tag)
+	if err != nil {
+		if err := w.Store.SawRegistry(ctx, l.row.ID, "", explain(err)); err != nil {
+			return err
+		}
+		return err
+	}
+	return w.Store.SawRegistry(ctx, l.row.ID, found.Image.Digest, "")
+}
+
+// adopt takes over the pull request that a lost answer left behind.
+func (w *Worker) adopt(ctx context.Context, l *look, title, body string) (github.Pull, error) {
+	pull, found, err := l.door.PullOf(ctx, l.row.Branch)
+	if err != nil {
+		return pull, err
+	}
+	if !found {
+		return pull, fault.Errorf(fault.Denied, "Branch %s has an open pull request that is not Tagboat's. Close it, then ask for the promotion again.", l.row.Branch)
+	}
+	return l.door.EditPull(ctx, pull.Number, github.PullEdit{Title: &title, Body: &body})
+}
+
+// commit makes the commit that changes the overlay on the base that was looked
+// at. No branch points to it yet.
+func (w *Worker) commit(ctx context.Context, l *look) (store.Commit, error) {
+	mode, err := l.base.tree.Mode(l.pair.File)
+	if err != nil {
+		return store.Commit{}, err
+	}
+	sha, err := l.door.Commit(ctx, github.CommitRequest{
+		Parent: l.base.commit, BaseTree: l.base.tree.TreeID(), Message: l.commitMessage(),
+		Files: []github.File{{Path: l.pair.File, Mode: mode, Content: l.edit.After}},
+	})
+	if err != nil {
+		return store.Commit{}, err
+	}
+	c := store.Commit{
+		HeadSHA: sha, BaseSHA: l.base.commit, EditHash: l.edit.Hash(), Digest: l.artifact.Digest,
+		OldTag: l.edit.Old.Tag, OldDigest: l.edit.Old.Digest, Diff: overlay.UnifiedDiff(l.edit),
+	}
+	return c, w.Store.KeepHead(ctx, l.row.ID, c)
+}
+
+// takeCommit lets the model show a commit that was just made.
+func (l *look) takeCommit(c store.Commit) {
+	l.row.HeadSHA, l.row.SeenHeadSHA, l.row.EditHash = c.HeadSHA, c.HeadSHA, c.EditHash
+	l.row.OldTag, l.row.OldDigest, l.row.Diff = c.OldTag, c.OldDigest, c.Diff
+	l.model = l.plainModel()
+}
+
+func (l *look) commitMessage() string {
+	message := checklist.Title(l.titled()) + "\n\n" +
+		"Image: " + l.ref().String() + "\n"
+	if l.artifact.SourceCommit != "" {
+		message += "Source: " + l.artifact.SourceRepo + "@" + l.artifact.SourceCommit + "\n"
+	}
+	if l.row.Requester != "" {
+		message += "Requested-by: " + l.row.Requester + "\n"
+	}
+	return message
+}
+
+// titled is the model with what the newest base pins, which the row may not know
+// yet.
+func (l *look) titled() checklist.Pull {
+	m := l.model
+	m.Old = l.edit.Old
+	return m
+}
+
+// description is the pull request's first title and body. Its gates are those of
+// a pull request that nobody has looked at.
+func (l *look) description() (title, body, sum string, err error) {
+	l.facts.Pull = &promotion.Pull{HeadSHA: l.row.HeadSHA, OurHeadSHA: l.row.HeadSHA, EditHash: l.row.EditHash}
+	gates := promotion.Evaluate(l.facts, l.w.Now())
+	title = checklist.Title(l.model)
+	body, err = checklist.RenderBody(l.template, l.withGates(gates))
+	return title, body, hash(title, body), err
+}
+
+// point brings our branch to a commit. A branch that stands elsewhere is only
+// moved if what it points to is ours.
+func (w *Worker) point(ctx context.Context, l *look, sha string) error {
+	err := l.door.CreateBranch(ctx, l.row.Branch, sha)
+	if !errors.Is(err, github.ErrBranchExists) {
+		return err
+	}
+	stands, err := l.door.Branch(ctx, l.row.Branch)
+	if err != nil {
+		return err
+	}
+	return w.move(ctx, l, stands, sha)
+}
+
+func (w *Worker) move(ctx context.Context, l *look, from, to string) error {
+	ours, err := w.Store.KnownHead(ctx, from)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		return fault.Errorf(fault.Denied, "Branch %s holds commit %.12s, which is not Tagboat's. Delete the branch, or take the commit off it.", l.row.Branch, from)
+	}
+	return l.door.MoveBranch(ctx, l.row.Branch, from, to)
+}
+
+// regenerate makes our commit anew on the newest base. Approvals survive it when
+// the managed edit is the same.
+func (w *Worker) regenerate(ctx context.Context, l *look) error {
+	if err := w.askRegistry(ctx, l); err != nil {
+		return err
+	}
+	l, err := w.look(ctx, l.row.ID, true)
+	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.Regenerate {
+		return err
+	}
+	commit, err := w.commit(ctx, l)
+	if err != nil {
+		return err
+	}
+	err = w.move(ctx, l, l.row.HeadSHA, commit.HeadSHA)
+	if errors.Is(err, github.ErrBranchMoved) {
+		return w.refresh(ctx, l)
+	}
+	if err != nil {
+		return err
+	}
+	return w.Store.RecordRegenerated(ctx, l.row, commit)
+}
+
+// refresh reads the pull request from GitHub.
+func (w *Worker) refresh(ctx context.Context, l *look) error {
+	pull, err := l.door.Pull(ctx, int(l.row.PullNumber))
+	if err != nil {
+		return err
+	}
+	return w.Store.SawPull(ctx, l.row.ID, seenPull(pull))
+}
+
+// publishCheck shows the gates' verdicts on the head commit.
+func (w *Worker) publishCheck(ctx context.Context, l *look, gates []promotion.Gate) error {
+	shown := checklist.RenderCheck(l.withGates(gates), checklist.StateOpen)
+	run := github.CheckRun{
+		Name: CheckName, HeadSHA: l.row.SeenHeadSHA, Status: "in_progress",
+		Title: shown.Title, Summary: shown.Summary, Text: shown.Text,
+		DetailsURL: w.promotionURL(l.row), ExternalID: fmt.Sprint(l.row.ID),
+	}
+	if shown.Conclusion != "" {
+		run.Status, run.Conclusion = "completed", shown.Conclusion
+	}
+	id, err := w.checkRun(ctx, l)
+	if err != nil {
+		return err
+	}
+	if id != 0 {
+		err = l.door.UpdateCheck(ctx, id, run)
+	} else {
+		id, err = l.door.CreateCheck(ctx, run)
+	}
+	if err != nil {
+		return err
+	}
+	return w.Store.RecordCheckRun(ctx, l.row.ID, id, l.row.SeenHeadSHA,
+		hash(shown.Title, shown.Summary, shown.Text, shown.Conclusion))
+}
+
+// checkRun is our check run on the head, 0 if there is none. One whose creation
+// was never recorded is looked for.
+func (w *Worker) checkRun(ctx context.Context, l *look) (int64, error) {
+	if l.row.CheckSHA == l.row.SeenHeadSHA && l.row.CheckRunID != 0 {
+		return l.row.CheckRunID, nil
+	}
+	fresh, err := w.Store.Announce(ctx, l.row.ID, "create check on "+l.row.SeenHeadSHA)
+	if err != nil || fresh {
+		return 0, err
+	}
+	id, _, err := l.door.FindCheck(ctx, l.row.SeenHeadSHA, CheckName)
+	return id, err
+}
+
+func (w *Worker) promotionURL(p store.Promotion) string {
+	if w.BoardURL == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s/promotions/%d", w.BoardURL, p.ID)
+}
+
+// publishBody renders the title and the body from the model, and so takes back
+// what was changed in the machine's part of it.
+func (w *Worker) publishBody(ctx context.Context, l *look, gates []promotion.Gate) error {
+	title := checklist.Title(l.model)
+	body, err := checklist.RenderBody(l.template, l.withGates(gates))
+	if err != nil {
+		return err
+	}
+	if _, err := l.door.EditPull(ctx, int(l.row.PullNumber), github.PullEdit{Title: &title, Body: &body}); err != nil {
+		return err
+	}
+	return w.Store.RecordBody(ctx, l.row.ID, hash(title, body), body)
+}
+
+// withdraw closes a pull request that has nothing left to change, after making
+// sure that it is not its own merge that made it so.
+func (w *Worker) withdraw(ctx context.Context, l *look, why string) error {
+	if err := w.refresh(ctx, l); err != nil {
+		return err
+	}
+	l, err := w.look(ctx, l.row.ID, true)
+	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.Withdraw {
+		return err
+	}
+	if err := l.door.ClosePull(ctx, int(l.row.PullNumber)); err != nil {
+		return err
+	}
+	if err := w.Store.RecordClosed(ctx, l.row, why); err != nil {
+		return err
+	}
+	return l.door.DeleteBranch(ctx, l.row.Branch)
+}

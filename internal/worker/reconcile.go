@@ -1,0 +1,125 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// maxSteps bounds the effects of one job. A promotion needs fewer than ten from
+// its proposal to its report; more means that two things undo each other.
+const maxSteps = 40
+
+// standstill is when a promotion that GitHub or a rule of ours holds up is
+// looked at again, if nothing happens before.
+const standstill = 10 * time.Minute
+
+// reconcile moves a promotion until there is nothing left to do: look, decide,
+// perform at most one effect, and look again.
+func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) error {
+	id := j.Args.Promotion
+	for range maxSteps {
+		l, err := w.look(ctx, id, false)
+		if err != nil {
+			return err
+		}
+		d := promotion.Decide(l.facts, l.shown, w.Now())
+		if err := w.observe(ctx, l, d.Gates); err != nil {
+			return err
+		}
+		if d.Effect != promotion.Rest {
+			w.Log.InfoContext(ctx, "next step", "promotion", id, "app", l.row.App, "env", l.row.Env, "effect", d.Effect)
+			err = w.perform(ctx, l, d)
+		}
+		switch {
+		case d.Effect == promotion.Rest:
+			again, err := w.rest(ctx, l, d.Why, d.NextCheck, j)
+			if err != nil || !again {
+				return err
+			}
+		case err != nil && !fault.KindOf(err).Retryable():
+			// A person has to do something: say so where they look, and wait.
+			w.Log.WarnContext(ctx, "a promotion stands still", "promotion", id, "effect", d.Effect, "error", err)
+			again, err := w.rest(ctx, l, fmt.Sprintf("Could not %s: %s", d.Effect, explain(err)), w.Now().Add(standstill), j)
+			if err != nil || !again {
+				return err
+			}
+		case err != nil:
+			return fmt.Errorf("%s: %w", d.Effect, err)
+		}
+	}
+	return fault.Errorf(fault.Broken, "promotion %d does not come to rest after %d steps", id, maxSteps)
+}
+
+// rest ends a look. It answers true when something was wanted meanwhile.
+func (w *Worker) rest(ctx context.Context, l *look, message string, next time.Time, j *river.Job[job.Reconcile]) (again bool, err error) {
+	if message != l.row.Message && (message != "" || l.facts.State.Active()) {
+		if err := w.Store.RecordMessage(ctx, l.row.ID, message); err != nil {
+			return false, err
+		}
+	}
+	return store.SettlePromotion(ctx, w.Store, l.row.ID, l.row.Want, next, j)
+}
+
+// observe keeps the gates' verdicts as evidence for this digest and head.
+func (w *Worker) observe(ctx context.Context, l *look, gates []promotion.Gate) error {
+	if l.facts.Pull == nil || len(gates) == 0 {
+		return nil
+	}
+	return w.Store.Observe(ctx, l.row, l.artifact.Digest, observed(gates))
+}
+
+// sources says where each gate's facts come from.
+var sources = map[string]string{
+	promotion.GateConfig: "git", promotion.GateDigest: "registry", promotion.GateHead: "github", promotion.GateChecks: "github",
+	promotion.GateChecklist: "github", promotion.GateApprovals: "github", promotion.GateUpstream: "cluster",
+}
+
+func observed(gates []promotion.Gate) []store.Observed {
+	out := make([]store.Observed, 0, len(gates))
+	for _, g := range gates {
+		out = append(out, store.Observed{
+			Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL,
+		})
+	}
+	return out
+}
+
+func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) error {
+	switch d.Effect {
+	case promotion.OpenPull:
+		return w.openPull(ctx, l)
+	case promotion.Regenerate:
+		return w.regenerate(ctx, l)
+	case promotion.PublishCheck:
+		return w.publishCheck(ctx, l, d.Gates)
+	case promotion.PublishBody:
+		return w.publishBody(ctx, l, d.Gates)
+	case promotion.Merge, promotion.RecordMerged:
+		return w.merge(ctx, l)
+	case promotion.Withdraw:
+		return w.withdraw(ctx, l, d.Why)
+	case promotion.RecordClosed:
+		return w.Store.RecordClosed(ctx, l.row, d.Why)
+	case promotion.DeleteBranch:
+		return w.deleteBranch(ctx, l)
+	case promotion.CreateDeployment:
+		return w.createDeployment(ctx, l)
+	case promotion.UpdateDeployment:
+		return w.updateDeployment(ctx, l, d.Outcome)
+	case promotion.PublishComment:
+		return w.publishComment(ctx, l)
+	case promotion.RecordDeployed:
+		return w.deployed(ctx, l)
+	case promotion.RecordOvertaken:
+		return w.Store.RecordOvertaken(ctx, l.row)
+	}
+	return fault.Errorf(fault.Broken, "there is no way to perform %q", d.Effect)
+}

@@ -1,0 +1,111 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/job"
+)
+
+// lostSince is how far back failed deliveries are asked for again. GitHub keeps
+// them for three days (docs: "Redelivering webhooks").
+const lostSince = 3 * 24 * time.Hour
+
+// sweep re-derives what a lost event would have told. Its parts do not depend on
+// one another: one that fails does not keep the others from being done.
+func (w *Worker) sweep(ctx context.Context, _ *river.Job[job.Sweep]) error {
+	return errors.Join(
+		w.seeRepos(ctx),
+		w.surveyAll(ctx),
+		w.redeliver(ctx),
+		w.wakeDue(ctx),
+	)
+}
+
+// seeRepos learns where the env repos' installations and default branches are.
+func (w *Worker) seeRepos(ctx context.Context) error {
+	repos, err := w.GitHub.Repositories(ctx)
+	if err != nil {
+		return fmt.Errorf("list what the App is installed on: %w", err)
+	}
+	var missing []string
+	for _, full := range w.EnvRepos {
+		repo, ok := installed(repos, full)
+		if !ok {
+			missing = append(missing, full)
+			continue
+		}
+		if _, err := w.Store.SeeRepo(ctx, repo.Owner, repo.Name, repo.InstallationID, repo.DefaultBranch); err != nil {
+			return err
+		}
+	}
+	if len(missing) > 0 {
+		return fault.Errorf(fault.NotFound, "The GitHub App is not installed on %s: install it there, with the permissions of deploy/github-app.yaml.", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+func installed(repos []github.Repository, full string) (github.Repository, bool) {
+	for _, r := range repos {
+		if sameName(r.Owner+"/"+r.Name, full) {
+			return r, true
+		}
+	}
+	return github.Repository{}, false
+}
+
+// surveyAll looks at every base branch: a push whose webhook was lost shows.
+func (w *Worker) surveyAll(ctx context.Context) error {
+	repos, err := w.Store.Repos(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range repos {
+		if err := w.Store.Enqueue(ctx, job.Survey{Repo: r.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// redeliver asks GitHub to send again what never reached us: it does not do so
+// by itself. A delivery keeps its id, so one that did reach us changes nothing.
+func (w *Worker) redeliver(ctx context.Context) error {
+	failed, err := w.GitHub.FailedDeliveries(ctx, w.Now().Add(-lostSince))
+	if err != nil {
+		return fmt.Errorf("list failed deliveries: %w", err)
+	}
+	for _, d := range failed {
+		if err := w.GitHub.Redeliver(ctx, d.ID); err != nil {
+			return err
+		}
+		w.Log.InfoContext(ctx, "asked for a lost delivery again", "delivery", d.GUID, "event", d.Event)
+	}
+	return nil
+}
+
+// wakeDue has promotions looked at whose time has come, or whose last look never
+// ended.
+func (w *Worker) wakeDue(ctx context.Context) error {
+	due, err := w.Store.DuePromotions(ctx)
+	if err != nil {
+		return err
+	}
+	merged, err := w.Store.UnreportedPromotions(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range append(due, merged...) {
+		if err := w.Store.Wake(ctx, p.ID, reconcileJob(p.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

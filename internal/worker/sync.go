@@ -1,0 +1,183 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/cluster"
+	"github.com/tagboat/tagboat/internal/envrepo"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/image"
+	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/overlay"
+	"github.com/tagboat/tagboat/internal/render"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// sync brings a target to the newest commit of its branch: render, apply, wait
+// until it is healthy, write down. Whatever was wanted while it ran has it run
+// once more.
+func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
+	for {
+		t, err := w.Store.Target(ctx, j.Args.Target)
+		if err != nil {
+			return err
+		}
+		if !t.Gone {
+			if err := w.bring(ctx, t); err != nil {
+				return err
+			}
+		}
+		again, err := store.SettleTarget(ctx, w.Store, t.ID, t.Want, j)
+		if err != nil || !again {
+			return err
+		}
+	}
+}
+
+// bring makes one attempt. What only a person can mend is written down and not
+// an error of the job: the next commit has it tried again. Anything else is
+// written down too, and retried.
+func (w *Worker) bring(ctx context.Context, t store.Target) error {
+	s, err := w.rendered(ctx, t)
+	if err != nil {
+		return w.syncFailed(ctx, t, 0, store.Reached{Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash}, err)
+	}
+	if t.State == store.TargetHealthy && t.RenderedHash == s.reached.RenderedHash {
+		// Another overlay's commit: nothing changed for this one.
+		s.reached.State, s.reached.Message = t.State, t.Message
+		return w.Store.FinishSync(ctx, t, 0, s.reached, reconcileJob)
+	}
+	id, err := w.Store.StartSync(ctx, t.ID, s.reached.Commit, s.reached.Tag, s.reached.Digest)
+	if err != nil {
+		return err
+	}
+	if err := w.apply(ctx, t, &s); err != nil {
+		return w.syncFailed(ctx, t, id, s.reached, err)
+	}
+	return w.Store.FinishSync(ctx, t, id, s.reached, reconcileJob)
+}
+
+// syncing is what one attempt brings to a cluster.
+type syncing struct {
+	door    *cluster.Cluster
+	key     string
+	objects []cluster.Object
+	reached store.Reached
+}
+
+// rendered reads the newest commit and renders the overlay from its tree.
+func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err error) {
+	repo, err := w.Store.Repo(ctx, t.RepoID)
+	if err != nil {
+		return s, err
+	}
+	s.key = fmt.Sprintf("%s/%s %s %s %s", repo.Owner, repo.Name, t.App, t.Env, t.Cluster)
+	door, ok := w.Clusters[t.Cluster]
+	if !ok {
+		return s, fault.Errorf(fault.Invalid, "Tagboat was not told how to reach cluster %q: add --cluster %s=<kubeconfig> where it runs, or take the cluster out of tagboat.yaml.", t.Cluster, t.Cluster)
+	}
+	s.door = door
+	b, err := w.bases.fresh(ctx, repo, t.Branch)
+	if err != nil {
+		return s, err
+	}
+	s.reached.Commit = b.commit
+	pair, _, err := b.pair(t.App, t.Env)
+	if err != nil {
+		return s, err
+	}
+	manifests, err := render.Build(ctx, b.tree, b.config.OverlayFor(pair, t.Cluster))
+	if err != nil {
+		return s, err
+	}
+	sum := sha256.Sum256(manifests)
+	s.reached.RenderedHash = hex.EncodeToString(sum[:])
+	if err := w.pin(ctx, b, pair, &s.reached); err != nil {
+		return s, err
+	}
+	s.objects, err = cluster.Decode(manifests)
+	return s, err
+}
+
+// pin says which artifact the overlay's first image is: what the board shows, and
+// what the next environment's gate asks about. Where the overlay pins the tag
+// alone, the tag ledger knows the digest.
+func (w *Worker) pin(ctx context.Context, b *base, pair envrepo.Pair, r *store.Reached) error {
+	ref, ok := firstPin(b, pair.File, pair.Images)
+	if !ok {
+		return nil
+	}
+	r.Image, r.Tag, r.Digest = ref.Name, ref.Tag, ref.Digest
+	if r.Digest != "" || r.Tag == "" {
+		return nil
+	}
+	a, err := w.Store.ArtifactByTag(ctx, ref.Name, ref.Tag)
+	if err == nil {
+		r.Digest = a.Digest
+	}
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
+func firstPin(b *base, file string, images []string) (image.Ref, bool) {
+	data, err := b.tree.ReadFile(file)
+	if err != nil || len(images) == 0 {
+		return image.Ref{}, false
+	}
+	pin, err := overlay.Current(file, data, images[0])
+	return pin, err == nil
+}
+
+// apply writes the objects and waits until they are healthy.
+func (w *Worker) apply(ctx context.Context, t store.Target, s *syncing) error {
+	if err := w.Store.StartTarget(ctx, t.ID, store.TargetApplying, "Applying "+short(s.reached.Commit)+"."); err != nil {
+		return err
+	}
+	result, err := s.door.Apply(ctx, cluster.Target{Key: s.key}, s.objects)
+	s.reached.Changed = result.Count(cluster.Created) + result.Count(cluster.Configured)
+	if err != nil {
+		return err
+	}
+	if err := w.Store.StartTarget(ctx, t.ID, store.TargetWaiting, "Applied; waiting until it is healthy."); err != nil {
+		return err
+	}
+	health, err := s.door.Wait(ctx, result.Objects(), cluster.WaitOptions{Timeout: w.HealthTimeout})
+	if err != nil {
+		return err
+	}
+	s.reached.State, s.reached.Message = store.TargetHealthy, ""
+	if !health.Healthy {
+		s.reached.State, s.reached.Message = store.TargetFailed, health.Reason
+	}
+	return nil
+}
+
+// syncFailed writes down how an attempt failed. The error is returned only when
+// trying again can help; then the queue's retries go on while people see why.
+func (w *Worker) syncFailed(ctx context.Context, t store.Target, sync int64, r store.Reached, cause error) error {
+	if ctx.Err() != nil {
+		return cause // stopping, not failing: the next start goes on
+	}
+	r.State, r.Message = store.TargetFailed, explain(cause)
+	retryable := fault.KindOf(cause).Retryable()
+	if fault.Is(cause, fault.Transient) {
+		r.State = store.TargetUnreachable
+	}
+	if err := w.Store.FinishSync(ctx, t, sync, r, reconcileJob); err != nil {
+		return err
+	}
+	w.Log.WarnContext(ctx, "a sync did not succeed", "target", t.ID, "cluster", t.Cluster, "app", t.App, "error", cause)
+	if retryable {
+		return cause
+	}
+	return nil
+}
+
+func short(sha string) string { return sha[:min(len(sha), 12)] }

@@ -1,0 +1,132 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/cluster"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// CheckName is the check run that carries our verdict.
+const CheckName = "tagboat"
+
+// Config is what the worker works with.
+type Config struct {
+	Store    *store.Store
+	GitHub   *github.App
+	Registry *registry.Client
+	Clusters map[string]*cluster.Cluster // by the names that tagboat.yaml uses
+	EnvRepos []string                    // "owner/name"
+	Hosts    func(string) string         // a registry's host as its notifications tell it -> as image names write it
+	Mirrors  string                      // directory for copies of env repos; a cache
+	BoardURL string                      // where people find the board; "" when nowhere
+	// HealthTimeout is how long a rollout may take before it counts as failed.
+	HealthTimeout time.Duration
+	Now           func() time.Time
+	Log           *slog.Logger
+}
+
+// Worker holds what all job kinds share.
+type Worker struct {
+	Config
+	bases  *bases
+	people *people
+	rules  *requiredChecks
+}
+
+// New makes a worker.
+func New(c Config) *Worker {
+	w := &Worker{Config: c}
+	w.bases = newBases(w)
+	w.people = newPeople(w)
+	w.rules = newRequiredChecks(w)
+	return w
+}
+
+// Register adds every job kind to workers.
+func (w *Worker) Register(workers *river.Workers) {
+	river.AddWorker(workers, worked(w, job.Timeout, w.deliver))
+	river.AddWorker(workers, worked(w, job.Timeout, w.verify))
+	river.AddWorker(workers, worked(w, job.Timeout, w.answer))
+	river.AddWorker(workers, worked(w, job.Timeout, w.survey))
+	river.AddWorker(workers, worked(w, job.Timeout, w.reconcile))
+	river.AddWorker(workers, worked(w, job.SyncTimeout, w.sync))
+	river.AddWorker(workers, worked(w, job.Timeout, w.sweep))
+}
+
+// kind is one job kind: its work, its timeout, and what an error of it means.
+type kind[T river.JobArgs] struct {
+	river.WorkerDefaults[T]
+	worker  *Worker
+	timeout time.Duration
+	work    func(ctx context.Context, j *river.Job[T]) error
+}
+
+func worked[T river.JobArgs](w *Worker, timeout time.Duration, work func(ctx context.Context, j *river.Job[T]) error) river.Worker[T] {
+	return &kind[T]{worker: w, timeout: timeout, work: work}
+}
+
+// Timeout bounds one attempt.
+func (k *kind[T]) Timeout(*river.Job[T]) time.Duration { return k.timeout }
+
+// NextRetry is when a job that met a passing fault is tried again.
+func (k *kind[T]) NextRetry(j *river.Job[T]) time.Time {
+	return k.worker.Now().Add(job.RetryAfter(j.Attempt))
+}
+
+// Work runs the job and turns its error into what the queue should do: cancel
+// what no retry can mend, come back when a limit ends, retry the rest.
+func (k *kind[T]) Work(ctx context.Context, j *river.Job[T]) error {
+	err := k.work(ctx, j)
+	if err == nil {
+		return nil
+	}
+	snooze := new(river.JobSnoozeError)
+	if errors.As(err, &snooze) {
+		return err
+	}
+	log := k.worker.Log.With("job", j.Kind, "id", j.ID, "attempt", j.Attempt, "fault", fault.KindOf(err).String(), "error", err)
+	switch kind := fault.KindOf(err); {
+	case kind == fault.RateLimited:
+		wait := max(time.Second, fault.UntilOf(err).Sub(k.worker.Now()))
+		log.WarnContext(ctx, "limited; coming back", "in", wait)
+		return river.JobSnooze(wait)
+	case !kind.Retryable():
+		log.WarnContext(ctx, "given up: no retry can mend this")
+		return river.JobCancel(err)
+	default:
+		log.InfoContext(ctx, "will be tried again")
+		return err
+	}
+}
+
+// repo is the door to an env repo.
+func (w *Worker) repo(r store.Repo) *github.Repo {
+	return w.GitHub.Repo(r.InstallationID, r.Owner, r.Name)
+}
+
+func reconcileJob(promotion int64) river.JobArgs { return job.Reconcile{Promotion: promotion} }
+func syncJob(target int64) river.JobArgs         { return job.Sync{Target: target} }
+
+// explain is an error as a person should read it.
+func explain(err error) string {
+	if hint := fault.HintOf(err); hint != "" {
+		return hint
+	}
+	return github.Redact(err.Error())
+}
+
+// writer reports whether a role may write.
+func writer(role string) bool { return role == "write" || role == "maintain" || role == "admin" }
+
+func sameName(a, b string) bool { return strings.EqualFold(a, b) }
