@@ -1,6 +1,7 @@
 package checklist
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"text/template/parse"
 	"time"
 	"unicode/utf8"
 
@@ -20,6 +22,10 @@ import (
 //
 //go:embed default.md
 var DefaultTemplate string
+
+// TemplateFile is where an env repo keeps an environment's template, on its base
+// branch.
+func TemplateFile(env string) string { return ".tagboat/pull_request_template." + env + ".md" }
 
 // maxBody is GitHub's limit for a body, in characters
 // (https://github.com/orgs/community/discussions/27190).
@@ -133,6 +139,14 @@ func execute(tmpl string, p Pull, diff string) (string, error) {
 	if err != nil {
 		return "", templateError(err)
 	}
+	if len(t.Templates()) > 1 {
+		return "", templateError(errors.New("it defines templates of its own; write the text out"))
+	}
+	if t.Tree != nil {
+		if err := terminates(t.Root, false); err != nil {
+			return "", templateError(err)
+		}
+	}
 	var out bounded
 	g := newPage(p, diff)
 	if err := t.Execute(&out, g); err != nil {
@@ -143,6 +157,34 @@ func execute(tmpl string, p Pull, diff string) (string, error) {
 		text += "\n\n### What it waits for\n\n" + g.Gates
 	}
 	return text + "\n", nil
+}
+
+// terminates refuses what can make a short template run for long: loops in loops
+// or over anything but the one list that a page has, and calls.
+func terminates(n parse.Node, looping bool) error {
+	switch n := n.(type) {
+	case *parse.ListNode:
+		if n == nil { // the else that is not there
+			return nil
+		}
+		for _, child := range n.Nodes {
+			if err := terminates(child, looping); err != nil {
+				return err
+			}
+		}
+	case *parse.TemplateNode:
+		return errors.New("it calls a template; write the text out")
+	case *parse.RangeNode:
+		if looping || !strings.HasSuffix(n.Pipe.String(), ".Platforms") {
+			return errors.New("range works on .Platforms only, and not inside another range")
+		}
+		return cmp.Or(terminates(n.List, true), terminates(n.ElseList, looping))
+	case *parse.IfNode:
+		return cmp.Or(terminates(n.List, looping), terminates(n.ElseList, looping))
+	case *parse.WithNode:
+		return cmp.Or(terminates(n.List, looping), terminates(n.ElseList, looping))
+	}
+	return nil
 }
 
 var blankLines = regexp.MustCompile(`\n{3,}`)

@@ -254,7 +254,10 @@ func TestATemplateThatCannotWorkIsRefusedWithAReason(t *testing.T) {
 		"- [ ] <!-- x -->\n- [ ]  \n":    "",
 		"- [ ] a <!-- tagboat:item id=a": "it contains a marker of Tagboat",
 		strings.Repeat("long ", 20000):   "characters too long for GitHub; shorten the template",
-		`{{define "x"}}{{range .Platforms}}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{{end}}{{template "x" .}}{{end}}{{template "x" .}}`: "cannot be used",
+		`{{define "x"}}{{template "x"}}{{template "x"}}{{end}}`:                      "it defines templates of its own",
+		`{{template "template"}}`:                                                    "it calls a template",
+		"{{range 1000000000000}}{{end}}":                                             "range works on .Platforms only",
+		"{{range .Platforms}}{{if $.App}}{{range $.Platforms}}{{end}}{{end}}{{end}}": "range works on .Platforms only",
 	} {
 		_, err := checklist.RenderBody(tmpl, payments())
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.HintOf(err), want) || !strings.Contains(fault.HintOf(err), "the pull request template cannot be used") {
@@ -436,4 +439,42 @@ func TestEscapedTextReadsAsWritten(t *testing.T) {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
+}
+
+func FuzzTemplate(f *testing.F) {
+	f.Add(prodTemplate)
+	f.Add("> - [ ] a\n>   b\n\n1. [x] c\r\n\t- [ ] d\\\n{{.Gates}}")
+	f.Add("- [ ] a  \n- [ ] a\n* [ ] `b\n<!-- x -->")
+	f.Fuzz(func(t *testing.T, tmpl string) {
+		body, err := checklist.RenderBody(tmpl, payments())
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) {
+				t.Fatalf("%v: %v", fault.KindOf(err), err)
+			}
+			return
+		}
+		items, err := checklist.Items(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := payments()
+		p.Ticks = map[string]checklist.Tick{}
+		for _, i := range items {
+			if i.Human && i.Checked {
+				t.Fatalf("an item that nobody ticked: %+v", i)
+			}
+			if i.Human {
+				p.Ticks[i.ID] = checklist.Tick{By: "bob"}
+			}
+		}
+		ticked, err := checklist.HumanItems(tmpl, p)
+		if err != nil || len(ticked) != len(p.Ticks) {
+			t.Fatalf("%d items, %d ticks, %v", len(ticked), len(p.Ticks), err)
+		}
+		for _, i := range ticked {
+			if !i.Checked {
+				t.Fatalf("a tick is lost: %+v", i)
+			}
+		}
+	})
 }

@@ -62,7 +62,9 @@ func Code(s string) string {
 }
 
 // cell is Code inside a table, where a pipe ends the cell even in code.
-func cell(s string) string { return strings.ReplaceAll(Code(s), "|", `\|`) }
+func cell(s string) string {
+	return strings.ReplaceAll(Code(cutRunes(clean(s), maxReason)), "|", `\|`)
+}
 
 // fenced is a code block that its content cannot end.
 func fenced(language, s string) string {

@@ -54,6 +54,14 @@ func newWorld(t *testing.T) *world {
 	sim.SetURL(server.URL)
 	w := &world{t: t, sim: sim, api: server.URL + "/api/v3/", hooks: newInbox(t, judge), tokens: map[string]string{}}
 
+	t.Cleanup(func() { // before the inbox closes
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := sim.WaitDeliveries(ctx); err != nil {
+			t.Errorf("webhooks are still under way: %v", err)
+		}
+	})
+
 	sim.AddOrg("acme")
 	for _, login := range []string{"alice", "bob", "mallory"} {
 		w.tokens[login] = sim.AddUser(login, login)

@@ -62,6 +62,9 @@ func (c *call) orgAccess(o *account) error {
 	if t := c.actor.token; t != nil && t.installation.owner != o {
 		return errNotFound
 	}
+	if c.actor.account() == nil {
+		return fail(http.StatusUnauthorized, "Requires authentication")
+	}
 	if u := c.actor.user; u != nil && u != o && !o.isMember(u.login) {
 		return errNotFound
 	}

@@ -121,7 +121,7 @@ func TestOutsidersAndStrangers(t *testing.T) {
 	}
 }
 
-func TestSuspendedInstallationAndRateLimit(t *testing.T) {
+func TestRateLimit(t *testing.T) {
 	w := newWorld(t, func(o *githubsim.Options) { o.RateLimit = 2 })
 	c := w.bot()
 	for range 2 {
@@ -132,10 +132,59 @@ func TestSuspendedInstallationAndRateLimit(t *testing.T) {
 	if _, ok := err.(*github.RateLimitError); !ok {
 		t.Fatalf("third request: %v", err)
 	}
-	w.clock.advance(time.Hour / 2)
+}
+
+func TestSuspendedInstallation(t *testing.T) {
+	w := newWorld(t)
+	c := w.bot()
+	_, _, err := c.Repositories.Get(t.Context(), "acme", "env")
+	must(t, err)
 	w.Suspend(w.inst, true)
-	_, _, err = w.bot().Repositories.Get(t.Context(), "acme", "env")
-	if err == nil || !strings.Contains(err.Error(), "403") {
-		t.Fatalf("suspended: %v", err)
+	_, _, err = c.Repositories.Get(t.Context(), "acme", "env")
+	refused(t, err, 403, "This installation has been suspended")
+	w.Suspend(w.inst, false)
+	_, _, err = c.Repositories.Get(t.Context(), "acme", "env")
+	must(t, err)
+}
+
+func TestRightsCanBeTakenAway(t *testing.T) {
+	w := newWorld(t)
+	c := w.bot()
+	_, _, err := c.PullRequests.List(t.Context(), "acme", "env", nil)
+	must(t, err)
+	w.SetPermissions(w.app.ID, map[string]string{"contents": "read"})
+	_, _, err = c.PullRequests.List(t.Context(), "acme", "env", nil)
+	er := refused(t, err, 403, "Resource not accessible by integration")
+	if got := er.Response.Header.Get("X-Accepted-GitHub-Permissions"); got != "pull_requests=read" {
+		t.Errorf("accepted permissions %q", got)
+	}
+	w.RevokeTokens()
+	_, _, err = c.Repositories.Get(t.Context(), "acme", "env")
+	refused(t, err, 401, "Bad credentials")
+}
+
+func TestPagesAnswerWhatIsNeitherAPINorGit(t *testing.T) {
+	w := newWorld(t)
+	get := func(path string) (int, string) {
+		t.Helper()
+		res, err := http.Get(w.URL() + path)
+		must(t, err)
+		defer res.Body.Close()
+		return res.StatusCode, res.Header.Get("Content-Type")
+	}
+	if status, kind := get("/acme/env/pull/3"); status != 404 || !strings.HasPrefix(kind, "application/json") {
+		t.Errorf("without pages: %d %s", status, kind)
+	}
+	w.SetPages(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "text/html")
+		rw.WriteHeader(http.StatusTeapot)
+	}))
+	if status, _ := get("/acme/env/pull/3"); status != http.StatusTeapot {
+		t.Errorf("with pages: %d", status)
+	}
+	for _, path := range []string{"/users/alice", "/api/v3/users/alice"} {
+		if status, kind := get(path); status != 200 || !strings.HasPrefix(kind, "application/json") {
+			t.Errorf("the API at %s: %d %s", path, status, kind)
+		}
 	}
 }

@@ -138,11 +138,12 @@ func (s *Server) do(r *http.Request) *answer {
 	if err != nil {
 		return nil
 	}
+	entry.App, entry.User = s.sender(r)
 	fault := s.knobs.take(entry)
 	fault.wait(r.Context())
 	var a *answer
 	if fault == nil || !fault.instead() {
-		a = s.work(&call{Server: s, r: r, route: rt, vars: vars, body: body}, &entry)
+		a = s.work(&call{Server: s, r: r, route: rt, vars: vars, body: body})
 	}
 	a = fault.apply(a)
 	if a != nil {
@@ -153,8 +154,19 @@ func (s *Server) do(r *http.Request) *answer {
 	return a
 }
 
+// sender names who made a request, for the journal and the faults.
+func (s *Server) sender(r *http.Request) (app, user string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	who, err := s.identify(credential(r))
+	if err != nil {
+		return "", ""
+	}
+	return who.names()
+}
+
 // work authorises and performs a call under the lock.
-func (s *Server) work(c *call, entry *Request) *answer {
+func (s *Server) work(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.flush()
@@ -166,7 +178,6 @@ func (s *Server) work(c *call, entry *Request) *answer {
 		"Date":                 {s.opt.Now().UTC().Format(http.TimeFormat)},
 	}
 	result, err := s.perform(c, header)
-	entry.App, entry.User = c.actor.names()
 	a := encode(c, result, err, header)
 	if c.r.Method == http.MethodGet && a.status == http.StatusOK {
 		tag := etag(a.body)

@@ -24,6 +24,14 @@
 //
 // Time is Options.Now, so a test can let tokens expire without waiting.
 //
+// # Knobs for tests
+//
+// Inject makes requests fail, hang, lose their answer or half of it;
+// SetHookPolicy drops, doubles and holds webhooks; OnRequest runs between the
+// work and the answer; Requests and Deliveries are journals; Suspend,
+// SetPermissions and RevokeTokens take rights away; WaitDeliveries replaces
+// sleeping. Options.MergeableUnknown makes GitHub "compute" for a while.
+//
 // # People
 //
 // Server.As returns a Person who acts with a personal access token through

@@ -173,3 +173,21 @@ func TestGitClonesPushesAndFetchesOneCommit(t *testing.T) {
 		t.Errorf("a push to the protected branch: %v\n%s", err, out)
 	}
 }
+
+func TestAnAnnotatedTagNamesItsCommit(t *testing.T) {
+	w := newWorld(t)
+	in := w.receive()
+	dir := t.TempDir()
+	for _, args := range [][]string{
+		{"clone", "--quiet", w.URL() + "/acme/env.git", "."}, {"tag", "-a", "v1", "-m", "one"}, {"push", "--quiet", "origin", "v1"},
+		{"push", "--quiet", "origin", ":v1"},
+	} {
+		if out, err := git(t, dir, w.tokens["alice"], args...); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	w.settle()
+	if got := names(in.take()); got != "create push push delete" {
+		t.Errorf("events %s", got)
+	}
+}

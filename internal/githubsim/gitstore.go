@@ -53,6 +53,19 @@ type treeEdit struct {
 	remove  bool
 }
 
+// checkGit demands a git that merges without a checkout.
+func checkGit() error {
+	out, err := exec.Command("git", "version").Output()
+	if err != nil {
+		return fmt.Errorf("githubsim: git does not run: %w; install git 2.38 or newer", err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(string(out), "git version %d.%d", &major, &minor); err != nil || major < 2 || (major == 2 && minor < 38) {
+		return fmt.Errorf("githubsim: %s is too old: merges need git 2.38 or newer", strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
 func newGitstore(dir, branch string) (*gitstore, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("githubsim: %w", err)
@@ -68,7 +81,7 @@ func newGitstore(dir, branch string) (*gitstore, error) {
 		{"gc.auto", "0"}, {"maintenance.auto", "false"}, {"transfer.unpackLimit", "1000000"},
 		{"http.receivepack", "true"}, {"uploadpack.allowAnySHA1InWant", "true"},
 		{"uploadpack.allowReachableSHA1InWant", "true"}, {"uploadpack.allowFilter", "true"},
-		{"core.logAllRefUpdates", "false"}, {"receive.denyDeleteCurrent", "ignore"},
+		{"core.logAllRefUpdates", "false"},
 	}
 	for _, kv := range settings {
 		if _, err := g.git("config", kv[0], kv[1]); err != nil {
@@ -93,7 +106,6 @@ func gitEnv() []string {
 type gitError struct {
 	args   string
 	code   int
-	stdout string
 	stderr string
 }
 
@@ -110,7 +122,7 @@ func (g *gitstore) git(args ...string) (string, error) {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return out.String(), &gitError{args: args[0], code: exit.ExitCode(), stdout: out.String(), stderr: errs.String()}
+		return out.String(), &gitError{args: args[0], code: exit.ExitCode(), stderr: errs.String()}
 	}
 	if err != nil {
 		return "", fmt.Errorf("githubsim: run git %s: %w", args[0], err)
@@ -295,18 +307,22 @@ func (g *gitstore) find(commit, path string) (*gitobj.TreeEntry, error) {
 func (g *gitstore) resolve(ref string) (string, bool) {
 	for _, name := range []string{ref, "refs/" + ref, "refs/heads/" + ref, "refs/tags/" + ref} {
 		if sha, ok := g.refs[name]; ok {
-			return sha, true
+			return g.peel(sha)
 		}
 	}
-	if len(ref) == 40 && g.has(ref, plumbing.CommitObject) {
-		return ref, true
-	}
-	if len(ref) >= 7 && len(ref) < 40 && strings.Trim(ref, "0123456789abcdef") == "" {
-		if out, err := g.git("rev-parse", "--verify", "--quiet", ref+"^{commit}"); err == nil {
-			return strings.TrimSpace(out), true
-		}
+	if len(ref) >= 7 && len(ref) <= 40 && strings.Trim(ref, "0123456789abcdef") == "" {
+		return g.peel(ref)
 	}
 	return "", false
+}
+
+// peel finds the commit behind a full or short SHA of a commit or annotated tag.
+func (g *gitstore) peel(sha string) (string, bool) {
+	if len(sha) == 40 && g.has(sha, plumbing.CommitObject) {
+		return sha, true
+	}
+	out, err := g.git("rev-parse", "--verify", "--quiet", sha+"^{commit}")
+	return strings.TrimSpace(out), err == nil
 }
 
 // updateRef moves a ref from old to new, or fails if it is not at old. A new

@@ -25,7 +25,8 @@ type Fault struct {
 	// Route is what Request.Route says, "GET /repos/{owner}/{repo}/pulls/{number}".
 	// Empty matches every request; "POST *" matches every POST.
 	Route string
-	// Match, if set, must also agree (say, to hit one pull request).
+	// Match, if set, must also agree: to hit one pull request, or only the
+	// requests of one App. Status and Took are not known yet.
 	Match func(Request) bool
 	// Times is how often the fault strikes; 0 is for ever.
 	Times int

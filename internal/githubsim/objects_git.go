@@ -138,6 +138,10 @@ func (s *Server) simpleCommit(r *repo, sha string) (object, error) {
 
 // pushedCommit adds the names of the changed files.
 func (s *Server) pushedCommit(r *repo, sha string) (object, error) {
+	key := "pushed " + r.fullName() + " " + sha
+	if o, ok := s.cache[key].(object); ok {
+		return o, nil
+	}
 	o, err := s.simpleCommit(r, sha)
 	if err != nil {
 		return nil, err
@@ -159,6 +163,7 @@ func (s *Server) pushedCommit(r *repo, sha string) (object, error) {
 		}
 	}
 	o["added"], o["removed"], o["modified"] = added, removed, modified
+	s.cache[key] = o
 	return o, nil
 }
 

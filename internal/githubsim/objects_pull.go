@@ -44,11 +44,7 @@ func (s *Server) pullSimple(r *repo, i *issue) object {
 func (s *Server) pullObject(r *repo, i *issue, computed bool) (object, error) {
 	o := s.pullSimple(r, i)
 	p := i.pull
-	base := p.baseSHA
-	if tip, ok := r.git.refs["refs/heads/"+p.baseRef]; ok && !p.merged {
-		base = tip
-	}
-	c, err := s.comparisonOf(r, base, p.headSHA)
+	c, err := s.pullComparison(r, i)
 	if err != nil {
 		return nil, err
 	}

@@ -157,7 +157,7 @@ func (s *Server) getPull(c *call) (any, error) {
 		return nil, err
 	}
 	if strings.Contains(c.r.Header.Get("Accept"), ".diff") {
-		d, err := s.comparisonOf(c.repo, i.pull.baseSHA, i.pull.headSHA)
+		d, err := s.pullComparison(c.repo, i)
 		if err != nil {
 			return nil, err
 		}

@@ -232,9 +232,9 @@ func TestCommentsReactionsLabelsAndTicks(t *testing.T) {
 	must(t, err)
 	_, err = c.Reactions.DeleteIssueCommentReaction(ctx, "acme", "env", id, reactions[0].GetID())
 	must(t, err)
-	labels, _, err := c.Issues.AddLabelsToIssue(ctx, "acme", "env", 1, []string{"tagboat", "env/prod"})
+	labels, _, err := c.Issues.AddLabelsToIssue(ctx, "acme", "env", 1, []string{"tagboat", "prod"})
 	must(t, err)
-	_, err = c.Issues.RemoveLabelForIssue(ctx, "acme", "env", 1, "env/prod")
+	_, err = c.Issues.RemoveLabelForIssue(ctx, "acme", "env", 1, "prod")
 	must(t, err)
 	must(t, w.As("bob").Tick("acme/env", 1, "runbook"))
 	if err := w.As("bob").Tick("acme/env", 1, "runbook"); err == nil {
@@ -319,6 +319,7 @@ func TestPagesETagsAndFaults(t *testing.T) {
 		t.Errorf("conditional read: %d, remaining %d", res.StatusCode, res.Rate.Remaining)
 	}
 	const merge = "PUT /repos/{owner}/{repo}/pulls/{number}/merge"
+	w.Inject(githubsim.Fault{Route: merge, Status: 500, Match: func(r githubsim.Request) bool { return r.App == "another" }})
 	w.Inject(githubsim.Fault{Route: merge, Times: 1, Status: 405, Body: `{"message":"Base branch was modified. Review and try the merge again."}`})
 	w.Inject(githubsim.Fault{Route: merge, Times: 1, DropAnswer: true})
 	_, _, err = c.PullRequests.Merge(ctx, "acme", "env", 1, "", nil)

@@ -40,6 +40,10 @@ func (s *Server) announce(r *repo, who actor, u refUpdate) error {
 	if tag, ok := strings.CutPrefix(u.ref, "refs/tags/"); ok {
 		kind, name = "tag", tag
 	}
+	commit := u
+	if tip, ok := r.git.peel(u.new); ok { // an annotated tag is described by its commit
+		commit.new = tip
+	}
 	sender := who.account()
 	payload := object{
 		"ref": u.ref, "before": u.old, "after": u.new, "created": u.old == zeroSHA, "deleted": u.new == zeroSHA,
@@ -48,7 +52,7 @@ func (s *Server) announce(r *repo, who actor, u refUpdate) error {
 		"pusher": object{"name": sender.login, "email": s.identityOf(sender).email},
 	}
 	if u.new != zeroSHA {
-		if err := s.describePush(r, u, payload); err != nil {
+		if err := s.describePush(r, commit, payload); err != nil {
 			return err
 		}
 	}

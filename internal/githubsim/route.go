@@ -23,7 +23,7 @@ type route struct {
 // name is the route as journals and faults show it: "GET /repos/{owner}/{repo}".
 func (rt *route) name() string { return rt.method + " " + strings.ReplaceAll(rt.pattern, "+}", "}") }
 
-type router struct{ byLength []compiled }
+type router struct{ table []compiled }
 
 type compiled struct {
 	route *route
@@ -46,7 +46,7 @@ func newRouter(routes []route) *router {
 			return "([^/]+)"
 		})
 		c.match = regexp.MustCompile("^" + expr + "$")
-		rt.byLength = append(rt.byLength, c)
+		rt.table = append(rt.table, c)
 	}
 	return rt
 }
@@ -55,7 +55,7 @@ func newRouter(routes []route) *router {
 // table is ordered, special before general.
 func (rt *router) find(method, escapedPath string) (*route, map[string]string) {
 	path := strings.TrimSuffix(strings.TrimPrefix(escapedPath, "/api/v3"), "/")
-	for _, c := range rt.byLength {
+	for _, c := range rt.table {
 		if method != "" && c.route.method != method {
 			continue
 		}

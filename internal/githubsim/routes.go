@@ -111,10 +111,10 @@ func (s *Server) routes() []route {
 		{"POST", repo + "/issues/{number}/reactions", writeTalk, "read", s.createIssueReaction},
 		{"GET", repo + "/issues/{number}/labels", readTalk, "", s.listLabels},
 		{"POST", repo + "/issues/{number}/labels", writeTalk, "triage", s.addLabels},
-		{"DELETE", repo + "/issues/{number}/labels/{name}", writeTalk, "triage", s.removeLabel},
+		{"DELETE", repo + "/issues/{number}/labels/{name+}", writeTalk, "triage", s.removeLabel},
 		{"GET", repo + "/labels", readTalk, "", s.listRepoLabels},
 		{"POST", repo + "/labels", writeTalk, "write", s.createLabel},
-		{"GET", repo + "/labels/{name}", readTalk, "", s.getLabel},
+		{"GET", repo + "/labels/{name+}", readTalk, "", s.getLabel},
 
 		{"GET", repo + "/deployments", "deployments=read", "", s.listDeployments},
 		{"POST", repo + "/deployments", "deployments=write", "write", s.createDeployment},

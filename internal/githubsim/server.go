@@ -22,6 +22,10 @@ type Options struct {
 	Logger *slog.Logger     // discarded if nil
 	Pages  http.Handler     // answers paths that are neither API nor git; 404 if nil
 
+	// Wrap, if set, is put around everything that Listen serves: a log, or a
+	// judge of the traffic.
+	Wrap func(http.Handler) http.Handler
+
 	// MergeableUnknown is how many reads of a pull request answer
 	// mergeable=null after its head or base moved, while GitHub "computes".
 	MergeableUnknown int
@@ -66,6 +70,9 @@ func New(opt Options) (*Server, error) {
 	if opt.Dir == "" {
 		return nil, errors.New("githubsim: Options.Dir names no directory for the git repositories")
 	}
+	if err := checkGit(); err != nil {
+		return nil, err
+	}
 	dir, err := filepath.Abs(opt.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("githubsim: %w", err)
@@ -100,7 +107,11 @@ func (s *Server) Listen(addr string) error {
 	if err != nil {
 		return fmt.Errorf("githubsim: %w", err)
 	}
-	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	var h http.Handler = s
+	if s.opt.Wrap != nil {
+		h = s.opt.Wrap(s)
+	}
+	s.http = &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	s.SetURL("http://" + l.Addr().String())
 	s.running.Add(1)
 	go func() {
@@ -112,15 +123,32 @@ func (s *Server) Listen(addr string) error {
 	return nil
 }
 
-// Close stops serving and delivering. The repositories stay on disk.
+// Close stops serving and delivering; requests at work get a moment to end.
+// The repositories stay on disk.
 func (s *Server) Close() error {
 	s.stop()
-	var err error
 	if s.http != nil {
-		err = s.http.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := s.http.Shutdown(ctx); err != nil {
+			_ = s.http.Close() // cuts what would not end
+		}
 	}
 	s.running.Wait()
-	return err
+	return nil
+}
+
+// SetPages replaces Options.Pages, for pages that are made from the Server.
+func (s *Server) SetPages(h http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opt.Pages = h
+}
+
+func (s *Server) pages() http.Handler {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opt.Pages
 }
 
 // SetURL says where people and Apps reach this server, without a final slash.
@@ -145,13 +173,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case isGitPath(r.URL.Path):
 		s.serveGit(w, r)
+		return
 	case strings.HasPrefix(r.URL.Path, "/api/v3/") || s.router.knows(r.URL.EscapedPath()):
 		s.serveAPI(w, r)
-	case s.opt.Pages != nil:
-		s.opt.Pages.ServeHTTP(w, r)
-	default:
-		s.serveAPI(w, r) // answers GitHub's 404
+		return
 	}
+	if pages := s.pages(); pages != nil {
+		pages.ServeHTTP(w, r)
+		return
+	}
+	s.serveAPI(w, r) // answers GitHub's 404
 }
 
 func (s *Server) now() time.Time { return s.opt.Now().UTC().Truncate(time.Second) }

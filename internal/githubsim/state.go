@@ -47,7 +47,6 @@ type App struct {
 	PrivateKey []byte
 
 	spec    AppSpec
-	nodeID  string
 	key     *rsa.PublicKey
 	owner   *account
 	bot     *account

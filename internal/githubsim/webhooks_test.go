@@ -46,7 +46,12 @@ func TestWebhooksAreSignedOrderedAndDecodable(t *testing.T) {
 	if got := names(hooks); got != want {
 		t.Errorf("order of events:\n got %s\nwant %s", got, want)
 	}
+	judge := description(t)
 	for _, h := range hooks {
+		_, action, _ := strings.Cut(names([]hook{h}), ".")
+		if err := judge.Webhook(h.event, action, h.body); err != nil {
+			t.Errorf("GitHub's description: %v", err)
+		}
 		if err := github.ValidateSignature(h.signature, h.body, []byte(secret)); err != nil {
 			t.Errorf("%s: %v", h.event, err)
 		}

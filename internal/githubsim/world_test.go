@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-github/v60/github"
 
 	"github.com/tagboat/tagboat/internal/githubsim"
+	"github.com/tagboat/tagboat/internal/githubsim/openapi"
 )
 
 const secret = "hook secret"
@@ -60,7 +62,14 @@ var events = []string{
 func newWorld(t *testing.T, edit ...func(*githubsim.Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{}, tokens: map[string]string{}}
-	opt := githubsim.Options{Dir: t.TempDir(), Now: w.clock.now}
+	judge := description(t)
+	opt := githubsim.Options{Dir: t.TempDir(), Now: w.clock.now, Wrap: func(h http.Handler) http.Handler {
+		return judge.Wrap(h, func(err error) {
+			if !strings.Contains(err.Error(), ambiguous) && !strings.Contains(err.Error(), bareLabels) {
+				t.Errorf("GitHub's description: %v", err)
+			}
+		})
+	}}
 	for _, e := range edit {
 		e(&opt)
 	}
@@ -104,6 +113,7 @@ func (w *world) bot() *github.Client {
 	tr, err := ghinstallation.New(http.DefaultTransport, w.app.ID, w.inst, w.app.PrivateKey)
 	must(w.t, err)
 	tr.BaseURL = w.URL() + "/api/v3"
+	tr.InstallationTokenOptions = &github.InstallationTokenOptions{} // else it sends "null", against the description
 	return w.client(&http.Client{Transport: tr})
 }
 
@@ -153,6 +163,28 @@ func (w *world) propose(branch, tag string) *github.PullRequest {
 	must(w.t, err)
 	return pr
 }
+
+// Two verdicts that say something about the description, not about traffic:
+// the 409 of a contents write is described as one of two errors of which one
+// contains the other, and labels may be added as a bare array, which is what
+// go-github sends.
+const (
+	ambiguous  = "input matches more than one oneOf schemas"
+	bareLabels = "/labels: request body has an error"
+)
+
+// description is GitHub's OpenAPI description, loaded once; every request and
+// answer of these tests is judged by it.
+func description(t *testing.T) *openapi.Validator {
+	t.Helper()
+	v, err := loadDescription()
+	must(t, err)
+	return v
+}
+
+var loadDescription = sync.OnceValues(func() (*openapi.Validator, error) {
+	return openapi.Load(context.Background(), "")
+})
 
 // hook is one webhook as it arrived.
 type hook struct {

@@ -88,6 +88,10 @@ func Open(ctx context.Context, url string, opts Options) (_ *Store, err error) {
 	jobs, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: QueueSchema,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		// An inserting client wakes the workers at most this often per queue. It
+		// must not be longer than the workers' own cooldown: a wake-up that is left
+		// out there costs up to a second, until they poll.
+		FetchCooldown: time.Millisecond,
 	})
 	if err != nil {
 		return nil, err

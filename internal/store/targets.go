@@ -62,16 +62,26 @@ func (s *Store) want(ctx context.Context, tx pgx.Tx, q *query.Queries, targets [
 	return nil
 }
 
-// SettleTarget ends a sync that had seen want, as SettlePromotion does.
-func SettleTarget[T river.JobArgs](ctx context.Context, s *Store, id, want int64, job *river.Job[T]) (again bool, err error) {
-	defer wrap(&err, "settle target %d", id)
+// SettleTarget ends a sync of t, as SettlePromotion ends a look. When it is the
+// last one wanted, the promotions that wait for it are looked at.
+func SettleTarget[T river.JobArgs](ctx context.Context, s *Store, t Target, wake func(promotion int64) river.JobArgs, job *river.Job[T]) (again bool, err error) {
+	defer wrap(&err, "settle target %d", t.ID)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		now, err := q.SettleTarget(ctx, query.SettleTargetParams{ID: id, Got: want})
+		now, err := q.SettleTarget(ctx, query.SettleTargetParams{ID: t.ID, Got: t.Want})
 		if err != nil {
 			return err
 		}
-		again = now != want
-		return completeUnless(ctx, tx, again, job)
+		if again = now != t.Want; again {
+			return nil
+		}
+		waiting, err := q.MergedPromotionsOfApp(ctx, query.MergedPromotionsOfAppParams{RepoID: t.RepoID, App: t.App})
+		if err != nil {
+			return err
+		}
+		if err := s.wake(ctx, tx, q, waiting, wake); err != nil {
+			return err
+		}
+		return completeUnless(ctx, tx, false, job)
 	})
 	return again, err
 }

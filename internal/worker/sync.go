@@ -32,7 +32,7 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 				return err
 			}
 		}
-		again, err := store.SettleTarget(ctx, w.Store, t.ID, t.Want, j)
+		again, err := store.SettleTarget(ctx, w.Store, t, reconcileJob, j)
 		if err != nil || !again {
 			return err
 		}
@@ -45,6 +45,7 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 func (w *Worker) bring(ctx context.Context, t store.Target) error {
 	s, err := w.rendered(ctx, t)
 	if err != nil {
+		// What runs there is what was brought there before.
 		return w.syncFailed(ctx, t, 0, store.Reached{Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash}, err)
 	}
 	if t.State == store.TargetHealthy && t.RenderedHash == s.reached.RenderedHash {

@@ -96,6 +96,9 @@ func brief(e *openapi3.SchemaError) string {
 	if e.Origin != nil {
 		what = e.Origin.Error()
 	}
+	if len(what) > 1000 {
+		what = what[:1000] + "…"
+	}
 	return "/" + strings.Join(e.JSONPointer(), "/") + ": " + what
 }
 

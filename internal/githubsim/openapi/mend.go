@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -37,5 +38,25 @@ func mend(description map[string]any) error {
 		}
 		m.mend(place)
 	}
+	forgetEvents(description)
 	return nil
+}
+
+// forgetEvents takes away the lists of events that an App may subscribe to.
+// There are many, no two alike, and all lack newer events: an App that has
+// subscribed to repository_ruleset or merge_group would fit none of them.
+func forgetEvents(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if names, ok := v["enum"].([]any); ok && slices.Contains(names, any("branch_protection_rule")) {
+			delete(v, "enum")
+		}
+		for _, inner := range v {
+			forgetEvents(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			forgetEvents(inner)
+		}
+	}
 }

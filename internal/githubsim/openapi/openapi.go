@@ -68,7 +68,7 @@ func trimmed(ctx context.Context, cacheDir string) ([]byte, error) {
 }
 
 // trimFormat changes whenever trim makes something else of the same lists.
-const trimFormat = 2
+const trimFormat = 4
 
 // writeWhole never leaves half a file for another process to read.
 func writeWhole(path string, content []byte) error {
@@ -78,6 +78,10 @@ func writeWhole(path string, content []byte) error {
 	}
 	defer os.Remove(tmp.Name())
 	if _, err := tmp.Write(content); err != nil {
+		tmp.Close()
+		return err
+	}
+	if err := tmp.Chmod(0o644); err != nil { // other accounts may share the cache
 		tmp.Close()
 		return err
 	}

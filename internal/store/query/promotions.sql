@@ -88,6 +88,10 @@ SELECT EXISTS (SELECT 1 FROM promotion_head WHERE head_sha = @head_sha);
 -- Those that a change in one of the app's clusters may move.
 SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND state IN ('proposed', 'open', 'merged') ORDER BY id;
 
+-- name: MergedPromotionsOfApp :many
+-- Those that wait for the app's clusters.
+SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND state = 'merged' ORDER BY id;
+
 -- name: HasPromotion :one
 SELECT EXISTS (SELECT 1 FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env AND artifact_id = @artifact_id);
 

@@ -792,6 +792,81 @@ func (q *Queries) MergedPromotionOf(ctx context.Context, arg MergedPromotionOfPa
 	return i, err
 }
 
+const mergedPromotionsOfApp = `-- name: MergedPromotionsOfApp :many
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
+`
+
+type MergedPromotionsOfAppParams struct {
+	RepoID int64
+	App    string
+}
+
+// Those that wait for the app's clusters.
+func (q *Queries) MergedPromotionsOfApp(ctx context.Context, arg MergedPromotionsOfAppParams) ([]Promotion, error) {
+	rows, err := q.db.Query(ctx, mergedPromotionsOfApp, arg.RepoID, arg.App)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Promotion
+	for rows.Next() {
+		var i Promotion
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.ArtifactID,
+			&i.State,
+			&i.Message,
+			&i.RequesterID,
+			&i.Requester,
+			&i.Reason,
+			&i.Branch,
+			&i.BaseBranch,
+			&i.PullNumber,
+			&i.PullURL,
+			&i.PullState,
+			&i.PullBody,
+			&i.SeenHeadSHA,
+			&i.HeadSHA,
+			&i.BaseSHA,
+			&i.EditHash,
+			&i.OldTag,
+			&i.OldDigest,
+			&i.Diff,
+			&i.Behind,
+			&i.RegistryDigest,
+			&i.RegistryError,
+			&i.RegistryAt,
+			&i.CheckRunID,
+			&i.CheckSHA,
+			&i.CheckHash,
+			&i.BodyHash,
+			&i.CommentID,
+			&i.CommentHash,
+			&i.DeploymentID,
+			&i.DeploymentState,
+			&i.BranchDeleted,
+			&i.MergeSHA,
+			&i.MergedAt,
+			&i.DeployedAt,
+			&i.NextCheck,
+			&i.Want,
+			&i.Got,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const overtaken = `-- name: Overtaken :one
 SELECT EXISTS (SELECT 1 FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND id > $4 AND state IN ('merged', 'deployed'))
 `

@@ -1,0 +1,183 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Process is Tagboat as a process of its own.
+type Process struct {
+	command []string
+	env     []string
+	address string
+	log     io.Writer
+
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	exited  chan struct{}
+	stopped bool
+}
+
+// process prepares Tagboat, with what an administrator would configure.
+func (w *World) process(address string) *Process {
+	p := &Process{command: append(append([]string{}, w.options.Tagboat...), "serve"), address: address, log: w.options.Log}
+	if p.log == nil {
+		p.log = &lateFile{path: filepath.Join(w.dir, "tagboat.log")}
+	}
+	clusters := make([]string, 0, len(environments))
+	for _, env := range environments {
+		clusters = append(clusters, env+"="+filepath.Join(w.dir, env+".kubeconfig"))
+	}
+	p.env = append(os.Environ(),
+		"TAGBOAT_LISTEN="+address,
+		"TAGBOAT_PUBLIC_URL=http://"+address,
+		"TAGBOAT_DATA_DIR="+filepath.Join(w.dir, "data"),
+		"TAGBOAT_DATABASE_URL="+w.DatabaseURL(),
+		"TAGBOAT_GITHUB_API_URL="+w.GitHub.APIURL(),
+		"TAGBOAT_GITHUB_URL="+w.GitHub.URL(),
+		fmt.Sprintf("TAGBOAT_GITHUB_APP_ID=%d", w.AppID),
+		"TAGBOAT_GITHUB_PRIVATE_KEY_FILE="+filepath.Join(w.dir, "app.pem"),
+		"TAGBOAT_GITHUB_WEBHOOK_SECRET="+w.secrets.github,
+		"TAGBOAT_REGISTRY_WEBHOOK_SECRET="+w.secrets.registry,
+		"TAGBOAT_CI_WEBHOOK_SECRET="+w.secrets.ci,
+		"TAGBOAT_ENV_REPOS="+envRepo,
+		"TAGBOAT_REGISTRIES="+imageHost+"=http://"+w.Registry.Host(),
+		"TAGBOAT_CLUSTERS="+strings.Join(clusters, ","),
+		"TAGBOAT_HEALTH_TIMEOUT=2m",
+	)
+	p.env = append(p.env, w.options.Env...)
+	return p
+}
+
+// URL is where Tagboat serves.
+func (p *Process) URL() string { return "http://" + p.address }
+
+// Start starts Tagboat and waits until it is ready.
+func (p *Process) Start(ctx context.Context) error {
+	if err := p.launch(); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(time.Minute)
+	for {
+		if p.ready(ctx) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.ended():
+			return errors.New("Tagboat ended while starting; its log says why")
+		case <-time.After(25 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return errors.New("Tagboat is not ready after a minute")
+		}
+	}
+}
+
+func (p *Process) ready(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL()+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+func (p *Process) launch() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return errors.New("Tagboat was stopped")
+	}
+	cmd := exec.Command(p.command[0], p.command[1:]...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, p.log, p.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	exited := make(chan struct{})
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the death signal is bound to this thread
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+			close(exited)
+		}
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start %s: %w", p.command[0], err)
+	}
+	p.cmd, p.exited = cmd, exited
+	return nil
+}
+
+func (p *Process) ended() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.exited
+}
+
+// Kill ends Tagboat as a power cut would, and waits until it is gone.
+func (p *Process) Kill() { p.end(syscall.SIGKILL) }
+
+// Stop ends Tagboat as an administrator would; it is not started again.
+func (p *Process) Stop() {
+	p.mu.Lock()
+	p.stopped = true
+	p.mu.Unlock()
+	p.end(syscall.SIGTERM)
+}
+
+func (p *Process) end(signal syscall.Signal) {
+	p.mu.Lock()
+	cmd, exited := p.cmd, p.exited
+	p.mu.Unlock()
+	if cmd == nil {
+		return
+	}
+	_ = cmd.Process.Signal(signal)
+	select {
+	case <-exited:
+	case <-time.After(30 * time.Second):
+		_ = cmd.Process.Kill()
+		<-exited
+	}
+}
+
+// lateFile is a file that is made when something is written to it.
+type lateFile struct {
+	path string
+	mu   sync.Mutex
+	file *os.File
+}
+
+// Write appends to the file.
+func (f *lateFile) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file == nil {
+		file, err := os.OpenFile(f.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return 0, err
+		}
+		f.file = file
+	}
+	return f.file.Write(b)
+}

@@ -1,0 +1,25 @@
+package demo
+
+import (
+	"context"
+	"testing"
+)
+
+// TestStory plays the demo's story, with every request of Tagboat's and every
+// answer to it judged by GitHub's OpenAPI description.
+func TestStory(t *testing.T) {
+	w := newWorld(t)
+	report := Play(context.Background(), w, func(s string) { t.Log(s) })
+	if failed := report.Failed(); failed != "" {
+		t.Fatal(failed)
+	}
+	want := map[string]string{"payments": "1.7.0", "catalog": "2.3.0", "shop": "3.0.0"}
+	for app, tag := range want {
+		if got := report.Running["prod"][app].Tag; got != tag {
+			t.Errorf("prod runs %s %s, want %s", app, got, tag)
+		}
+	}
+	if report.RestCallsPerPromotion == 0 || report.RestCallsPerPromotion > 15 {
+		t.Errorf("a promotion takes %d REST calls, want at most 15", report.RestCallsPerPromotion)
+	}
+}

@@ -1,0 +1,237 @@
+package deploy_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/tagboat/tagboat/internal/cluster"
+	"github.com/tagboat/tagboat/internal/cluster/clustertest"
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+func TestTheBaseGetsNoToken(t *testing.T) {
+	objects := rendered(t, base)
+	d, _ := server(t, objects)
+	account := only[corev1.ServiceAccount](t, objects, "ServiceAccount")
+	if !is(d.Spec.Template.Spec.AutomountServiceAccountToken, false) || !is(account.AutomountServiceAccountToken, false) {
+		t.Error("a token of the cluster is mounted, and nothing uses it")
+	}
+	for _, o := range objects {
+		if strings.HasPrefix(o.GetAPIVersion(), "rbac.authorization.k8s.io/") {
+			t.Errorf("%s %s gives a permission that nothing uses", o.GetKind(), o.GetName())
+		}
+	}
+}
+
+func TestTheSyncHasTheLeastPermissions(t *testing.T) {
+	objects := rendered(t, example)
+	role := only[rbacv1.ClusterRole](t, objects, "ClusterRole")
+	for _, rule := range role.Rules {
+		for _, verb := range rule.Verbs {
+			if !slices.Contains([]string{"get", "create", "patch", "list"}, verb) {
+				t.Errorf("%s on %v: a sync does not do that", verb, rule.Resources)
+			}
+		}
+		for _, resource := range slices.Concat(rule.Resources, rule.APIGroups) {
+			if strings.ContainsAny(resource, "*/") || slices.Contains([]string{"secrets", "roles", "rolebindings", "namespaces"}, resource) {
+				t.Errorf("%v on %s", rule.Verbs, resource)
+			}
+		}
+		if len(rule.NonResourceURLs) > 0 {
+			t.Errorf("%v on %v", rule.Verbs, rule.NonResourceURLs)
+		}
+	}
+	if role.AggregationRule != nil {
+		t.Error("other roles add to this one")
+	}
+	if found := every[rbacv1.ClusterRoleBinding](t, objects, "ClusterRoleBinding"); len(found) > 0 {
+		t.Errorf("%s binds in all namespaces", found[0].Name)
+	}
+	d, _ := server(t, objects)
+	account := rbacv1.Subject{Kind: "ServiceAccount", Name: d.Spec.Template.Spec.ServiceAccountName, Namespace: d.Namespace}
+	binding := only[rbacv1.RoleBinding](t, objects, "RoleBinding")
+	if !slices.Equal(binding.Subjects, []rbacv1.Subject{account}) || binding.RoleRef.Kind != "ClusterRole" || binding.RoleRef.Name != role.Name {
+		t.Errorf("%+v gives %+v to %+v, want it for %+v", binding.Name, binding.RoleRef, binding.Subjects, account)
+	}
+	if !is(d.Spec.Template.Spec.AutomountServiceAccountToken, true) {
+		t.Error("the pod has no token to sync with")
+	}
+}
+
+// workload is an object of every kind that the role is for, with two replicas
+// to look at.
+const workload = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: payments}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: payments}}
+  template:
+    metadata: {labels: {app: payments}}
+    spec: {containers: [{name: web, image: "registry.example.com/acme/payments:1.7.0"}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: ledger}
+spec:
+  serviceName: payments
+  selector: {matchLabels: {app: ledger}}
+  template:
+    metadata: {labels: {app: ledger}}
+    spec: {containers: [{name: web, image: "registry.example.com/acme/ledger:1.0.0"}]}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {containers: [{name: web, image: "registry.example.com/acme/agent:1.0.0"}]}
+---
+{apiVersion: v1, kind: Service, metadata: {name: payments}, spec: {selector: {app: payments}, ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {mode: fast}}
+---
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: payments}}
+---
+{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
+---
+{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: payments}, spec: {maxUnavailable: 1, selector: {matchLabels: {app: payments}}}}
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: payments}, spec: {podSelector: {matchLabels: {app: payments}}}}
+---
+{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: payments}, spec: {defaultBackend: {service: {name: payments, port: {number: 80}}}}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: payments}
+spec: {maxReplicas: 4, minReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: payments}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate}
+spec:
+  suspend: true
+  template:
+    spec: {restartPolicy: Never, containers: [{name: migrate, image: "registry.example.com/acme/payments:1.7.0"}]}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: report}
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: report, image: "registry.example.com/acme/payments:1.7.0"}]}}}}
+`
+
+// A real API server takes the overlay, field by field, runs its pods in a
+// namespace with restricted Pod Security, and lets the sync do its work in the
+// one namespace, and nothing else.
+func TestARealClusterTakesTheOverlay(t *testing.T) {
+	cp, _ := controlPlane.For(t)
+	admin := open(t, cp.Config("prod"))
+	install := append(decode(t, "{apiVersion: v1, kind: Namespace, metadata: {name: payments-prod}}"), rendered(t, example)...)
+	installed := apply(t, admin, cluster.Target{Key: "platform"}, install)
+	healthy(t, admin, installed)
+
+	sync := open(t, impersonating(t, cp, "system:serviceaccount:tagboat:tagboat"))
+	target := cluster.Target{Key: "acme/env payments prod", Namespace: "payments-prod"}
+	objects := decode(t, workload)
+	if first := apply(t, sync, target, objects); first.Count(cluster.Created) != len(objects) {
+		t.Errorf("%d of %d objects created", first.Count(cluster.Created), len(objects))
+	}
+	objects[0].Object["spec"].(map[string]any)["minReadySeconds"] = int64(1)
+	second := apply(t, sync, target, objects)
+	if second.Count(cluster.Configured) != 1 {
+		t.Errorf("%d objects configured, want the Deployment", second.Count(cluster.Configured))
+	}
+	healthy(t, sync, cluster.Result{Applied: slices.DeleteFunc(second.Applied, func(a cluster.Applied) bool {
+		return a.Object.GetKind() != "Deployment" // storage and jobs are not simulated
+	})})
+	if running, err := sync.Running(t.Context(), "payments-prod"); err != nil || len(running) == 0 {
+		t.Errorf("what runs: %v (%v)", running, err)
+	}
+
+	for what, err := range map[string]error{
+		"lists what runs in another namespace": failure(sync.Running(t.Context(), "tagboat")),
+		"lists what runs everywhere":           failure(sync.Running(t.Context(), "")),
+		"applies to another namespace":         try(t, sync, "default", "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"),
+		"applies a Secret":                     try(t, sync, "payments-prod", "{apiVersion: v1, kind: Secret, metadata: {name: a}}"),
+		"gives permissions": try(t, sync, "payments-prod",
+			"{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: a}}"),
+		"changes the namespace": try(t, sync, "",
+			"{apiVersion: v1, kind: Namespace, metadata: {name: payments-prod, labels: {a: b}}}"),
+	} {
+		if !fault.Is(err, fault.Denied) || !strings.Contains(fault.HintOf(err), "lacks the permission") {
+			t.Errorf("the sync %s: %v", what, err)
+		}
+	}
+}
+
+func failure[T any](_ T, err error) error { return err }
+
+func try(t *testing.T, c *cluster.Cluster, namespace, yaml string) error {
+	t.Helper()
+	_, err := c.Apply(t.Context(), cluster.Target{Key: "acme/env other", Namespace: namespace}, decode(t, yaml))
+	return err
+}
+
+func open(t *testing.T, config cluster.Config) *cluster.Cluster {
+	t.Helper()
+	c, err := cluster.Open(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func decode(t *testing.T, yaml string) []cluster.Object {
+	t.Helper()
+	objects, err := cluster.Decode([]byte(yaml))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+func apply(t *testing.T, c *cluster.Cluster, target cluster.Target, objects []cluster.Object) cluster.Result {
+	t.Helper()
+	result, err := c.Apply(t.Context(), target, objects)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, fault.HintOf(err))
+	}
+	return result
+}
+
+func healthy(t *testing.T, c *cluster.Cluster, r cluster.Result) {
+	t.Helper()
+	health, err := c.Wait(t.Context(), r.Objects(), cluster.WaitOptions{Timeout: time.Minute, Poll: 100 * time.Millisecond})
+	if err != nil || !health.Healthy {
+		t.Fatalf("%s %v", health.Reason, err)
+	}
+}
+
+// impersonating is the administrator's configuration, with the permissions of
+// somebody else.
+func impersonating(t *testing.T, cp *clustertest.ControlPlane, user string) cluster.Config {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(cp.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range config.AuthInfos {
+		who.Impersonate = user
+	}
+	data, err := clientcmd.Write(*config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cluster.Config{Name: "prod", KubeconfigData: data, Context: cp.Context}
+}

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tagboat/tagboat/internal/store/query"
+)
+
+// BoardPromotion is the newest promotion of an (app, environment) with its
+// artifact.
+type BoardPromotion = query.BoardPromotionsRow
+
+// Board is where everything stands, all of it at one moment.
+type Board struct {
+	Repos      []Repo
+	Targets    []Target
+	Promotions []BoardPromotion
+	Evidence   []Evidence // the newest of each gate, for each promotion's digest and head
+	Refusals   []Refusal  // newest first
+}
+
+// Board reads where everything stands, with the newest refusals.
+func (s *Store) Board(ctx context.Context, refusals int32) (b Board, err error) {
+	defer wrap(&err, "read the board")
+	err = s.snapshot(ctx, func(q *query.Queries) error {
+		if b.Repos, err = q.Repos(ctx); err != nil {
+			return err
+		}
+		if b.Targets, err = q.Targets(ctx); err != nil {
+			return err
+		}
+		if b.Promotions, err = q.BoardPromotions(ctx); err != nil {
+			return err
+		}
+		ids := make([]int64, 0, len(b.Promotions))
+		for _, p := range b.Promotions {
+			ids = append(ids, p.ID)
+		}
+		if b.Evidence, err = q.BoardEvidence(ctx, ids); err != nil {
+			return err
+		}
+		b.Refusals, err = q.RecentRefusals(ctx, refusals)
+		return err
+	})
+	return b, err
+}
+
+// ClusterSync is an attempt on one cluster.
+type ClusterSync = query.SyncsOfDigestRow
+
+// History is one promotion with everything that was written down about it.
+type History struct {
+	Promotion Promotion
+	Repo      Repo
+	Artifact  Artifact
+	Targets   []Target      // the clusters of its (app, environment)
+	Gates     []Evidence    // the newest of each gate, for its digest and head
+	Evidence  []Evidence    // everything observed, oldest first
+	Reviews   []Review      // oldest first
+	Ticks     []Tick        // oldest first
+	Syncs     []ClusterSync // of its digest, since it was proposed; oldest first
+}
+
+// History reads one promotion; ErrNotFound if there is none. Of evidence, ticks
+// and syncs it reads the newest, at most so many of each.
+func (s *Store) History(ctx context.Context, promotion int64, most int32) (h History, err error) {
+	defer wrap(&err, "read the history of promotion %d", promotion)
+	err = s.snapshot(ctx, func(q *query.Queries) error {
+		if h.Promotion, err = q.Promotion(ctx, promotion); err != nil {
+			return err
+		}
+		p := h.Promotion
+		if h.Repo, err = q.Repo(ctx, p.RepoID); err != nil {
+			return err
+		}
+		if h.Artifact, err = q.Artifact(ctx, p.ArtifactID); err != nil {
+			return err
+		}
+		if h.Targets, err = q.TargetsOfPair(ctx, query.TargetsOfPairParams{RepoID: p.RepoID, App: p.App, Env: p.Env}); err != nil {
+			return err
+		}
+		if h.Gates, err = q.LatestEvidence(ctx, query.LatestEvidenceParams{PromotionID: p.ID, Digest: h.Artifact.Digest, HeadSHA: p.SeenHeadSHA}); err != nil {
+			return err
+		}
+		return h.readLog(ctx, q, most)
+	})
+	return h, err
+}
+
+func (h *History) readLog(ctx context.Context, q *query.Queries, most int32) (err error) {
+	p := h.Promotion
+	if h.Evidence, err = q.NewestEvidence(ctx, query.NewestEvidenceParams{PromotionID: p.ID, Most: most}); err != nil {
+		return err
+	}
+	slices.Reverse(h.Evidence)
+	if h.Reviews, err = q.Reviews(ctx, p.ID); err != nil {
+		return err
+	}
+	if h.Ticks, err = q.TickLog(ctx, query.TickLogParams{PromotionID: p.ID, Most: most}); err != nil {
+		return err
+	}
+	slices.Reverse(h.Ticks)
+	h.Syncs, err = q.SyncsOfDigest(ctx, query.SyncsOfDigestParams{
+		RepoID: p.RepoID, App: p.App, Env: p.Env, Digest: h.Artifact.Digest, Since: p.CreatedAt, Most: most,
+	})
+	slices.Reverse(h.Syncs)
+	return err
+}
+
+// Counts are how many rows there are, for metrics.
+type Counts struct {
+	Promotions map[string]int64 // by state
+	Targets    map[string]int64 // by state
+	Refusals   int64
+	Deliveries map[string]int64 // by source
+}
+
+// Counts counts. It reads whole tables: not for every request.
+func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
+	defer wrap(&err, "count rows")
+	c = Counts{Promotions: map[string]int64{}, Targets: map[string]int64{}, Deliveries: map[string]int64{}}
+	err = s.snapshot(ctx, func(q *query.Queries) error {
+		promotions, err := q.CountPromotions(ctx)
+		if err != nil {
+			return err
+		}
+		for _, row := range promotions {
+			c.Promotions[row.State] = row.Count
+		}
+		targets, err := q.CountTargets(ctx)
+		if err != nil {
+			return err
+		}
+		for _, row := range targets {
+			c.Targets[row.State] = row.Count
+		}
+		deliveries, err := q.CountDeliveries(ctx)
+		if err != nil {
+			return err
+		}
+		for _, row := range deliveries {
+			c.Deliveries[row.Source] = row.Count
+		}
+		c.Refusals, err = q.CountRefusals(ctx)
+		return err
+	})
+	return c, err
+}
+
+// snapshot runs reads that see one moment, and gives up before a page's reader
+// would.
+func (s *Store) snapshot(ctx context.Context, f func(q *query.Queries) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
+		func(tx pgx.Tx) error { return f(s.query.WithTx(tx)) })
+}
