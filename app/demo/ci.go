@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/githubsim"
 )
@@ -12,11 +13,15 @@ import (
 // ci is the organisation's continuous integration, as a GitHub App of its own: it
 // answers every commit of a pull request of acme/env with its two checks.
 type ci struct {
-	github *githubsim.Server
-	app    int64
-	work   chan githubsim.Event
-	done   sync.WaitGroup
-	once   sync.Once
+	github     *githubsim.Server
+	app        int64
+	protection githubsim.Protection // of main: what a merge needs
+	work       chan githubsim.Event
+	done       sync.WaitGroup
+	once       sync.Once
+
+	mu       sync.Mutex
+	conclude func(e githubsim.Event, check string) string // "" reports nothing; nil: everything succeeds
 }
 
 var ciChecks = []string{"lint", "security-scan"}
@@ -31,17 +36,17 @@ func (w *World) startCI(tagboat int64) error {
 	if _, err := w.GitHub.Install(app.ID, org, "env"); err != nil {
 		return err
 	}
-	if err := w.GitHub.Protect(envRepo, "main", githubsim.Protection{
+	w.ci = &ci{github: w.GitHub, app: app.ID, work: make(chan githubsim.Event, 1000), protection: githubsim.Protection{
 		RequirePull:   true,
 		EnforceAdmins: true,
 		RequiredChecks: []githubsim.RequiredCheck{
 			{Context: "lint", AppID: app.ID},
 			{Context: "tagboat", AppID: tagboat},
 		},
-	}); err != nil {
+	}}
+	if err := w.GitHub.Protect(envRepo, "main", w.ci.protection); err != nil {
 		return err
 	}
-	w.ci = &ci{github: w.GitHub, app: app.ID, work: make(chan githubsim.Event, 1000)}
 	w.ci.done.Go(w.ci.run)
 	w.GitHub.OnEvent(w.ci.see)
 	return nil
@@ -56,10 +61,28 @@ func (c *ci) see(e githubsim.Event) {
 func (c *ci) run() {
 	for e := range c.work {
 		for _, name := range ciChecks {
-			// A commit that is gone again needs no check.
-			_ = c.github.CompleteCheck(c.app, e.Repo, e.SHA, name, "success")
+			if conclusion := c.conclusion(e, name); conclusion != "" {
+				// A commit that is gone again needs no check.
+				_ = c.github.CompleteCheck(c.app, e.Repo, e.SHA, name, conclusion)
+			}
 		}
 	}
+}
+
+func (c *ci) conclusion(e githubsim.Event, check string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conclude == nil {
+		return "success"
+	}
+	return c.conclude(e, check)
+}
+
+// judge has the CI conclude otherwise from now on.
+func (c *ci) judge(conclude func(e githubsim.Event, check string) string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conclude = conclude
 }
 
 func (c *ci) stop() {
@@ -89,5 +112,21 @@ func (w *World) release(ctx context.Context, app, version string) (string, error
 	if err != nil {
 		return "", err
 	}
-	return digest, w.callback(ctx, body)
+	return digest, w.callbackUntilAccepted(ctx, body)
+}
+
+// callbackUntilAccepted sends the callback again while Tagboat is away, as a CI
+// step would.
+func (w *World) callbackUntilAccepted(ctx context.Context, body []byte) error {
+	for {
+		err := w.callback(ctx, body)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }

@@ -113,7 +113,11 @@ func (p *Process) launch() error {
 	exited := make(chan struct{})
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // the death signal is bound to this thread
+		// The death signal is bound to the thread that forks, which has to live as
+		// long as the child; and to give the thread back afterwards, because other
+		// children may have been forked from it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {

@@ -26,6 +26,26 @@ func (r *Repo) CreateDeployment(ctx context.Context, d Deployment) (_ int64, err
 	return made.GetID(), err
 }
 
+// FindDeployment looks for a deployment of ours of a commit to an environment.
+func (r *Repo) FindDeployment(ctx context.Context, ref, environment string) (_ int64, found bool, err error) {
+	defer r.fail(&err, "look for a deployment to %s", environment)
+	listed, err := pages(func(o gh.ListOptions) ([]*gh.Deployment, *gh.Response, error) {
+		return r.client.Repositories.ListDeployments(ctx, r.Owner, r.Name, &gh.DeploymentsListOptions{
+			SHA: ref, Environment: environment, ListOptions: o,
+		})
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	for _, d := range listed {
+		us, err := r.app.isUs(ctx, userOf(d.Creator))
+		if err != nil || us {
+			return d.GetID(), us, err
+		}
+	}
+	return 0, false, nil
+}
+
 // DeploymentStatus is how far a deployment has come.
 type DeploymentStatus struct {
 	State          string // "queued", "in_progress", "success", "failure", "error", "inactive", ...

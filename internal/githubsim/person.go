@@ -171,6 +171,16 @@ func (p *Person) Push(repo, branch, message string, files map[string]string) (sh
 	return commit.SHA, p.call("PATCH", repo+"/git/refs/heads/"+branch, object{"sha": commit.SHA}, nil)
 }
 
+// ForcePush points a branch at a commit, whatever it pointed at before.
+func (p *Person) ForcePush(repo, branch, sha string) error {
+	return p.call("PATCH", repo+"/git/refs/heads/"+branch, object{"sha": sha, "force": true}, nil)
+}
+
+// EditPullTitle renames a pull request.
+func (p *Person) EditPullTitle(repo string, number int, title string) error {
+	return p.call("PATCH", fmt.Sprintf("%s/pulls/%d", repo, number), object{"title": title}, nil)
+}
+
 // PutFile writes one file on a branch by the contents API.
 func (p *Person) PutFile(repo, branch, path, message, content string) error {
 	in := object{"message": message, "branch": branch, "content": base64.StdEncoding.EncodeToString([]byte(content))}

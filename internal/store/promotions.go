@@ -8,8 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/store/query"
 )
+
+// pullOpen is the state of a pull request that has not ended.
+const pullOpen = "open"
 
 // Proposal is the wish to have an artifact in an (app, environment).
 type Proposal struct {
@@ -32,11 +36,14 @@ type Proposed struct {
 
 // Propose makes a promotion the active one of its (app, environment). An older
 // active promotion is superseded, and the new one takes over its pull request;
-// one for the same artifact is left as it is.
+// one for the same artifact is left as it is. Conflict: the older one's pull
+// request has ended, and what became of it has to be written down first.
 func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion int64) river.JobArgs) (out Proposed, err error) {
 	defer wrap(&err, "propose artifact %d for %s in %s", in.Artifact, in.App, in.Env)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		if err := q.LockPair(ctx, query.LockPairParams{RepoID: in.Repo, App: in.App, Env: in.Env}); err != nil {
+		// Proposals are made one after the other, and not while a merge into the
+		// environment is under way: it would be written down for the wrong artifact.
+		if err := q.LockMerge(ctx, query.LockMergeParams{RepoID: in.Repo, Env: in.Env}); err != nil {
 			return err
 		}
 		if in.Once {
@@ -50,6 +57,8 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 		case err == nil && older.ArtifactID == in.Artifact:
 			out = Proposed{Promotion: older}
 			return nil
+		case err == nil && older.PullNumber > 0 && older.PullState != pullOpen:
+			return fault.Errorf(fault.Conflict, "pull request #%d of promotion %d is %s", older.PullNumber, older.ID, older.PullState)
 		case err == nil:
 			out.Older = &older
 			if err := q.SupersedePromotion(ctx, query.SupersedePromotionParams{ID: older.ID, Message: "A newer artifact took its place.", At: s.now()}); err != nil {

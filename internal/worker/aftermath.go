@@ -33,6 +33,15 @@ const deploymentUnavailable = "unavailable"
 // createDeployment records the merge as a GitHub deployment. An App without the
 // permission does without.
 func (w *Worker) createDeployment(ctx context.Context, l *look) error {
+	fresh, err := w.Store.Announce(ctx, l.row.ID, "create deployment")
+	if err != nil {
+		return err
+	}
+	if !fresh {
+		if id, found, err := l.door.FindDeployment(ctx, l.row.MergeSHA, l.row.Env); err == nil && found {
+			return w.Store.RecordDeployment(ctx, l.row.ID, id, "")
+		}
+	}
 	id, err := l.door.CreateDeployment(ctx, github.Deployment{
 		Ref: l.row.MergeSHA, Environment: l.row.Env,
 		Description: fmt.Sprintf("%s %s", l.row.App, l.artifact.Tag),

@@ -119,8 +119,10 @@ func (s *Server) start(bin string, args []string) error {
 	started := make(chan error)
 	go func() {
 		// The death signal is bound to the thread that forks: it has to live as
-		// long as the server.
+		// long as the server. It is given back, not ended: other children may have
+		// been forked from it.
 		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		err := s.cmd.Start()
 		started <- err
 		if err == nil {

@@ -18,24 +18,9 @@ type LockMergeParams struct {
 	Env    string
 }
 
-// One merge at a time into an environment of an env repo.
+// One merge at a time into an environment of an env repo, and no proposal
+// meanwhile.
 func (q *Queries) LockMerge(ctx context.Context, arg LockMergeParams) error {
 	_, err := q.db.Exec(ctx, lockMerge, arg.RepoID, arg.Env)
-	return err
-}
-
-const lockPair = `-- name: LockPair :exec
-SELECT pg_advisory_xact_lock(hashtextextended('tagboat propose ' || $1::bigint || ' ' || $2::text || ' ' || $3::text, 0))
-`
-
-type LockPairParams struct {
-	RepoID int64
-	App    string
-	Env    string
-}
-
-// Proposals for one (app, environment) are made one after the other.
-func (q *Queries) LockPair(ctx context.Context, arg LockPairParams) error {
-	_, err := q.db.Exec(ctx, lockPair, arg.RepoID, arg.App, arg.Env)
 	return err
 }

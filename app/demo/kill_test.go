@@ -1,0 +1,151 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tagboat/tagboat/internal/githubsim"
+)
+
+// killer ends Tagboat with SIGKILL while GitHub is about to answer it, so that
+// the work is done and the answer is lost, and starts it again.
+type killer struct {
+	t     *testing.T
+	w     *World
+	pick  func(githubsim.Request) bool // is this the moment?
+	mu    sync.Mutex
+	kills []string
+	busy  sync.WaitGroup
+}
+
+func (k *killer) see(r githubsim.Request) {
+	if r.App != "tagboat" {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.pick(r) {
+		return
+	}
+	k.kills = append(k.kills, r.Route)
+	k.w.Tagboat.Kill()
+	k.busy.Go(func() {
+		if err := k.w.Tagboat.Start(context.Background()); err != nil {
+			k.t.Errorf("start Tagboat again after %s: %v", r.Route, err)
+		}
+	})
+}
+
+// TestKilledAfterEachKindOfRequest plays the story and kills Tagboat once after
+// each kind of request that changes something on GitHub. It has to end as if
+// nothing had happened.
+func TestKilledAfterEachKindOfRequest(t *testing.T) {
+	deadly := map[string]bool{
+		"POST /repos/{owner}/{repo}/git/trees":                           true,
+		"POST /repos/{owner}/{repo}/git/commits":                         true,
+		"POST /repos/{owner}/{repo}/git/refs":                            true,
+		"POST /repos/{owner}/{repo}/pulls":                               true,
+		"POST /repos/{owner}/{repo}/issues/{number}/labels":              true,
+		"POST /repos/{owner}/{repo}/check-runs":                          true,
+		"PATCH /repos/{owner}/{repo}/pulls/{number}":                     true,
+		"PUT /repos/{owner}/{repo}/pulls/{number}/merge":                 true,
+		"DELETE /repos/{owner}/{repo}/git/refs/{ref}":                    true,
+		"POST /repos/{owner}/{repo}/deployments":                         true,
+		"POST /repos/{owner}/{repo}/issues/{number}/comments":            true,
+		"POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions": true,
+	}
+	playKilled(t, func(r githubsim.Request) bool {
+		now := deadly[r.Route]
+		delete(deadly, r.Route)
+		return now
+	}, func(kills []string) error {
+		if len(deadly) > 0 {
+			return fmt.Errorf("the story never came to %v", deadly)
+		}
+		return nil
+	})
+}
+
+// TestKilledAgainAndAgain kills Tagboat after every eleventh request, whatever it
+// is.
+func TestKilledAgainAndAgain(t *testing.T) {
+	n, killed := 0, 0
+	playKilled(t, func(githubsim.Request) bool {
+		n++
+		if n%11 != 0 || killed == 12 {
+			return false
+		}
+		killed++
+		return true
+	}, func(kills []string) error {
+		if len(kills) < 8 {
+			return fmt.Errorf("Tagboat was killed %d times only", len(kills))
+		}
+		return nil
+	})
+}
+
+func playKilled(t *testing.T, pick func(githubsim.Request) bool, enough func(kills []string) error) {
+	w := newWorld(t)
+	k := &killer{t: t, w: w, pick: pick}
+	w.GitHub.OnRequest(k.see)
+	report := Play(context.Background(), w, func(s string) { t.Log(s) })
+	w.GitHub.OnRequest(nil)
+	k.busy.Wait()
+	t.Logf("killed after: %s", strings.Join(k.kills, ", "))
+	if failed := report.Failed(); failed != "" {
+		t.Fatal(failed)
+	}
+	if err := enough(k.kills); err != nil {
+		t.Error(err)
+	}
+	want := []string{
+		"dev: payments 1.6.0 → 1.7.0", "staging: payments 1.6.0 → 1.7.0", "prod: payments 1.6.0 → 1.7.0",
+		"dev: catalog 2.3.0 → 2.3.1", "staging: catalog 2.3.0 → 2.3.1",
+	}
+	if len(report.Pulls) != len(want) {
+		t.Errorf("there are %d pull requests, want %d: %v", len(report.Pulls), len(want), report.Pulls)
+	}
+	for i, p := range report.Pulls {
+		if p.State != "merged" || i < len(want) && p.Title != want[i] {
+			t.Errorf("pull request #%d is “%s”, %s; want “%s”, merged", p.Number, p.Title, p.State, want[i])
+		}
+		once(t, w, p.Number)
+	}
+}
+
+// once wants every effect on a pull request to have happened once.
+func once(t *testing.T, w *World, number int) {
+	p, err := w.GitHub.Pull(envRepo, number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, checks := 0, 0
+	replies := map[string]int{}
+	for _, c := range p.Comments {
+		if c.Author != "tagboat[bot]" {
+			continue
+		}
+		if strings.Contains(c.Body, "tagboat:status") {
+			status++
+		}
+		replies[c.Body]++
+	}
+	for body, n := range replies {
+		if n > 1 {
+			t.Errorf("#%d has the same comment %d times: %s", number, n, body)
+		}
+	}
+	for _, c := range p.Checks {
+		if c.Name == "tagboat" {
+			checks++
+		}
+	}
+	if status != 1 || checks != 1 || len(p.Deployments) != 1 || len(p.Commits) != 1 {
+		t.Errorf("#%d has %d status comments, %d check runs of Tagboat's, %d deployments, %d commits; want one of each",
+			number, status, checks, len(p.Deployments), len(p.Commits))
+	}
+}
