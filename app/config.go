@@ -139,6 +139,9 @@ func (c Config) endpoints() ([]registry.Endpoint, error) {
 	for _, r := range c.Registries {
 		host, at, elsewhere := strings.Cut(r, "=")
 		e := registry.Endpoint{Host: host}
+		if host == "" {
+			return nil, fault.Errorf(fault.Invalid, "--registry %s: in front of “=” the registry's host is expected", r)
+		}
 		if elsewhere {
 			u, err := url.Parse(at)
 			if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {

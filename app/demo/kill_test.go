@@ -44,17 +44,17 @@ func (k *killer) see(r githubsim.Request) {
 // nothing had happened.
 func TestKilledAfterEachKindOfRequest(t *testing.T) {
 	deadly := map[string]bool{
-		"POST /repos/{owner}/{repo}/git/trees":                           true,
-		"POST /repos/{owner}/{repo}/git/commits":                         true,
-		"POST /repos/{owner}/{repo}/git/refs":                            true,
-		"POST /repos/{owner}/{repo}/pulls":                               true,
-		"POST /repos/{owner}/{repo}/issues/{number}/labels":              true,
-		"POST /repos/{owner}/{repo}/check-runs":                          true,
-		"PATCH /repos/{owner}/{repo}/pulls/{number}":                     true,
-		"PUT /repos/{owner}/{repo}/pulls/{number}/merge":                 true,
-		"DELETE /repos/{owner}/{repo}/git/refs/{ref}":                    true,
-		"POST /repos/{owner}/{repo}/deployments":                         true,
-		"POST /repos/{owner}/{repo}/issues/{number}/comments":            true,
+		"POST /repos/{owner}/{repo}/git/trees":                              true,
+		"POST /repos/{owner}/{repo}/git/commits":                            true,
+		"POST /repos/{owner}/{repo}/git/refs":                               true,
+		"POST /repos/{owner}/{repo}/pulls":                                  true,
+		"POST /repos/{owner}/{repo}/issues/{number}/labels":                 true,
+		"POST /repos/{owner}/{repo}/check-runs":                             true,
+		"PATCH /repos/{owner}/{repo}/pulls/{number}":                        true,
+		"PUT /repos/{owner}/{repo}/pulls/{number}/merge":                    true,
+		"DELETE /repos/{owner}/{repo}/git/refs/{ref}":                       true,
+		"POST /repos/{owner}/{repo}/deployments":                            true,
+		"POST /repos/{owner}/{repo}/issues/{number}/comments":               true,
 		"POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions": true,
 	}
 	playKilled(t, func(r githubsim.Request) bool {

@@ -156,7 +156,7 @@ func (w *World) checkSays(number int, parts ...string) error {
 	c := ownCheck(p)
 	for _, part := range parts {
 		if !strings.Contains(c.Title+"\n"+c.Summary, part) {
-			return fmt.Errorf("the check on #%d says “%s”, not “%s”", number, c.Title, part)
+			return fmt.Errorf("the check on #%d says “%s”, not “%s”:\n%s", number, c.Title, part, c.Summary)
 		}
 	}
 	return nil

@@ -49,7 +49,7 @@ func (s *scene) must(err error) {
 // until waits until the world is as look wants it.
 func (s *scene) until(what string, look func() error) {
 	s.Helper()
-	s.within(time.Minute, what, look)
+	s.within(40*time.Second, what, look)
 }
 
 func (s *scene) within(patience time.Duration, what string, look func() error) {
@@ -107,6 +107,19 @@ func (s *scene) runs(env, app, tag, digest string) {
 	s.until(fmt.Sprintf("%s runs %s %s", env, app, tag), func() error {
 		return s.w.runs(s.ctx, env, app, Version{Tag: tag, Digest: digest})
 	})
+}
+
+// done waits until a version is merged, runs, and is reported on its pull request,
+// each of it once.
+func (s *scene) done(env, app, tag, digest string) githubsim.PullView {
+	s.Helper()
+	p := s.merged(env, app, tag)
+	s.runs(env, app, tag, digest)
+	s.until("it is reported", func() error {
+		return errors.Join(s.w.deployed(p.Number, env), s.w.said(p.Number, tag, "healthy"))
+	})
+	once(s.T, s.w, p.Number)
+	return p
 }
 
 // checkSays waits until the check run on a pull request says all parts.
@@ -231,7 +244,7 @@ func (w *World) untouched(number int, comment int64) error {
 }
 
 // edit changes files on main as a maintainer with the key to the protection
-// would, and returns what undoes it.
+// would, and returns what undoes it; a story that ends early undoes it, too.
 func (s *scene) edit(message string, change map[string]func(string) string) (undo func()) {
 	s.Helper()
 	before, after := map[string]string{}, map[string]string{}
@@ -244,7 +257,15 @@ func (s *scene) edit(message string, change map[string]func(string) string) (und
 		}
 	}
 	s.pushMain(message, after)
-	return func() { s.Helper(); s.pushMain("Revert: "+message, before) }
+	undone := false
+	undo = func() {
+		if !undone {
+			undone = true
+			s.pushMain("Revert: "+message, before)
+		}
+	}
+	s.Cleanup(undo)
+	return undo
 }
 
 func (s *scene) pushMain(message string, files map[string]string) {
@@ -317,7 +338,7 @@ func (w *World) stateOf(ctx context.Context, env, app, tag string) (state string
 // read asks GitHub's API as a person.
 func (s *scene) read(login, path string, out any) {
 	s.Helper()
-	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.w.GitHub.APIURL()+"/repos/"+envRepo+"/"+path, nil)
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.w.GitHub.APIURL()+"repos/"+envRepo+"/"+path, nil)
 	s.must(err)
 	req.Header.Set("Authorization", "Bearer "+s.w.GitHub.AddUser(login, login)) // gives the token that they have
 	resp, err := http.DefaultClient.Do(req)

@@ -19,6 +19,7 @@ import (
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/cluster/clustertest"
 	"github.com/tagboat/tagboat/internal/githubsim"
+	"github.com/tagboat/tagboat/internal/githubsim/pages"
 	"github.com/tagboat/tagboat/internal/intake"
 	"github.com/tagboat/tagboat/internal/registry/registrytest"
 	"github.com/tagboat/tagboat/internal/store/localpg"
@@ -100,15 +101,8 @@ func NewWorld(ctx context.Context, o Options) (_ *World, err error) {
 
 // startParts starts what does not need each other side by side.
 func (w *World) startParts(ctx context.Context, tagboat string) error {
-	// The control plane's build wants both cores and 3 GB: one build at a time.
-	registryBinary, err := registrytest.Binary(ctx, w.progress)
-	if err != nil {
+	if err := buildParts(ctx, w.options.Cluster == "", w.progress); err != nil {
 		return err
-	}
-	if w.options.Cluster == "" {
-		if _, err := clustertest.Binary(ctx, w.progress); err != nil {
-			return err
-		}
 	}
 	group, starting := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
@@ -119,17 +113,21 @@ func (w *World) startParts(ctx context.Context, tagboat string) error {
 		}
 		return w.Postgres.CreateDatabase(starting, "tagboat", "")
 	})
-	group.Go(func() (err error) {
-		w.progress("starting the registry")
-		w.Registry, err = registrytest.Start(starting, registrytest.Options{
-			Binary: registryBinary, Dir: filepath.Join(w.dir, "registry"),
-			Notify: []registrytest.Notify{{URL: tagboat + "/hooks/registry/distribution", Authorization: "Bearer " + w.secrets.registry}},
-		})
-		return err
-	})
+	group.Go(func() error { return w.startRegistry(starting, "", tagboat) })
 	group.Go(func() error { return w.startGitHub() })
 	group.Go(func() error { return w.startClusters(starting) })
 	return group.Wait()
+}
+
+// startRegistry starts the registry at an address, "" for any, with the images
+// that it held before.
+func (w *World) startRegistry(ctx context.Context, address, tagboat string) (err error) {
+	w.progress("starting the registry")
+	w.Registry, err = registrytest.Start(ctx, registrytest.Options{
+		Dir: filepath.Join(w.dir, "registry"), Addr: address,
+		Notify: []registrytest.Notify{{URL: tagboat + "/hooks/registry/distribution", Authorization: "Bearer " + w.secrets.registry}},
+	})
+	return err
 }
 
 func (w *World) startGitHub() (err error) {
@@ -139,6 +137,7 @@ func (w *World) startGitHub() (err error) {
 	}); err != nil {
 		return err
 	}
+	w.GitHub.SetPages(pages.New(w.GitHub, map[string]string{"oscar": "outsider"}))
 	listen := w.options.Listen
 	if listen == "" {
 		listen = "127.0.0.1:0"

@@ -97,14 +97,18 @@ func (c serveCommand) Run(ctx context.Context, s streams) (err error) {
 }
 
 type demoCommand struct {
-	Once    bool   `help:"Play the story, print a JSON report and end."`
-	Output  string `enum:"text,json" default:"text" help:"text or json: what --once prints last (make demo ONCE=1 prints json)."`
-	Cluster string `env:"CLUSTER" help:"Use this kubeconfig context instead of starting control planes." placeholder:"CONTEXT"`
-	Yes     bool   `help:"Do not ask before touching a cluster that is not plainly a local one."`
+	Once      bool   `help:"Play the story, print a JSON report and end."`
+	Output    string `enum:"text,json" default:"text" help:"text or json: what --once prints last (make demo ONCE=1 prints json)."`
+	Cluster   string `env:"CLUSTER" help:"Use this kubeconfig context instead of starting control planes." placeholder:"CONTEXT"`
+	BuildOnly bool   `help:"Build what the demo needs into the cache, and end."`
+	Yes       bool   `help:"Do not ask before touching a cluster that is not plainly a local one."`
 }
 
 // Run builds the world, plays the story, and stays up unless told otherwise.
 func (c demoCommand) Run(ctx context.Context, s streams) error {
+	if c.BuildOnly {
+		return demo.Build(ctx, s.err)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err

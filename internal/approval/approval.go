@@ -153,7 +153,7 @@ func exclusion(rule Rule, snap Snapshot, review Review) string {
 		return "pushed the head commit"
 	case !named(rule, person):
 		return "is not " + oneOf(rule)
-	case review.Digest != snap.Digest:
+	case review.Digest == "" || review.Digest != snap.Digest:
 		return "approved another digest"
 	case review.HeadSHA != snap.HeadSHA && (review.EditHash == "" || review.EditHash != snap.EditHash):
 		return "approved an earlier commit"

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -39,7 +38,7 @@ var (
 // whoever wrote the CI step.
 func ParseBuilt(body []byte) (Built, error) {
 	var b Built
-	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&b); err != nil {
+	if err := json.Unmarshal(body, &b); err != nil {
 		return Built{}, fmt.Errorf("the body is not the JSON object that is expected: %w", err)
 	}
 	ref, err := Parse(b.Image)

@@ -15,7 +15,11 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 			d.NextCheck = g.NextCheck
 		}
 	}
-	d.Effect, d.Why = next(f, d.Gates, render)
+	// Not told as a gate's next look: it would be published anew at every look.
+	if at := askAgainAt(f); f.Pull != nil && !at.IsZero() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
+		d.NextCheck = at
+	}
+	d.Effect, d.Why = next(f, d.Gates, render, now)
 	return d
 }
 
@@ -26,7 +30,7 @@ type Shown struct {
 	CommentHash string // after the merge
 }
 
-func next(f Facts, gates []Gate, render func([]Gate) Shown) (Effect, string) {
+func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effect, string) {
 	if !f.State.Active() {
 		return Rest, ""
 	}
@@ -45,6 +49,9 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown) (Effect, string) {
 	if needsRegenerate(f) {
 		return Regenerate, ""
 	}
+	if at := askAgainAt(f); !at.IsZero() && !now.Before(at) {
+		return AskRegistry, ""
+	}
 	shown := render(gates)
 	// The verdict is published on the head that it was made for, and before the
 	// merge: the branch may require it.
@@ -58,6 +65,19 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown) (Effect, string) {
 		return Merge, ""
 	}
 	return Rest, ""
+}
+
+// askAgain is how long an answer of the registry holds that keeps a pull request
+// from merging: nobody tells when the registry is back, or the tag is.
+const askAgain = 30 * time.Second
+
+// askAgainAt is when the registry has to be asked again; zero when its last
+// answer is good, or it was never asked.
+func askAgainAt(f Facts) time.Time {
+	if f.Digest.ObservedAt.IsZero() || f.Digest.Err == "" && f.Digest.Now == f.Artifact.Digest {
+		return time.Time{}
+	}
+	return f.Digest.ObservedAt.Add(askAgain)
 }
 
 func beforePull(f Facts) (Effect, string) {

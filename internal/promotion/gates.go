@@ -73,7 +73,7 @@ func digestGate(f Facts) Gate {
 	switch {
 	case f.Digest.Err != "":
 		g.Verdict, g.Owner = Wait, "the registry"
-		g.Reason = "The registry could not be asked: " + f.Digest.Err
+		g.Reason = "The registry could not be asked: " + f.Digest.Err + " Tagboat asks again by itself."
 	case f.Digest.Now == "":
 		g.Verdict, g.Owner = Wait, "Tagboat"
 		g.Reason = "The registry has not been asked yet."
@@ -93,6 +93,8 @@ func headGate(f Facts) Gate {
 	switch {
 	case f.Pull == nil:
 		g.Verdict, g.Owner, g.Reason = Wait, "Tagboat", "The pull request is not open yet."
+	case f.Pull.HeadSHA == "":
+		g.Verdict, g.Owner, g.Reason = Wait, "GitHub", "The head commit is not known yet."
 	case f.Pull.HeadSHA != f.Pull.OurHeadSHA:
 		g.Verdict, g.Owner = Fail, "whoever pushed it"
 		g.Reason = fmt.Sprintf("The head commit %s is not Tagboat's (which is %s). Remove it from the branch, or close this pull request and ask for the promotion again.",
@@ -100,7 +102,9 @@ func headGate(f Facts) Gate {
 	case f.Plan.Err != "":
 		g.Verdict, g.Owner = Fail, "whoever maintains the overlay"
 		g.Reason = f.Plan.Err
-	case f.Plan.Hash != "" && f.Plan.Hash != f.Pull.EditHash:
+	case f.Plan.Hash == "":
+		g.Verdict, g.Owner, g.Reason = Wait, "Tagboat", "What the base branch needs is not known yet."
+	case f.Plan.Hash != f.Pull.EditHash:
 		g.Verdict, g.Owner = Wait, "Tagboat"
 		g.Reason = "The overlay changed on the base branch; the commit is being made anew."
 	default:
@@ -122,16 +126,19 @@ func checksGate(f Facts) Gate {
 		return g
 	}
 	var passed, pending, failed []string
-	for _, name := range f.Required {
-		i := slices.IndexFunc(f.Checks, func(c Check) bool { return c.Name == name })
+	for i, name := range f.Required {
+		if slices.Index(f.Required, name) < i {
+			continue // several Apps have to report it, and were looked at together
+		}
+		c, reported := furthest(f, name)
 		switch {
-		case i < 0:
+		case c.State == CheckFailed:
+			failed = append(failed, fmt.Sprintf("%s (%s)", name, c.Conclusion))
+			g.URL = c.URL
+		case !reported:
 			pending = append(pending, name+" (not reported)")
-		case f.Checks[i].State == CheckPassed:
+		case c.State == CheckPassed:
 			passed = append(passed, name)
-		case f.Checks[i].State == CheckFailed:
-			failed = append(failed, fmt.Sprintf("%s (%s)", name, f.Checks[i].Conclusion))
-			g.URL = f.Checks[i].URL
 		default:
 			pending = append(pending, name)
 		}
@@ -147,6 +154,30 @@ func checksGate(f Facts) Gate {
 		g.Verdict, g.Reason = Pass, "Successful on this commit: "+strings.Join(passed, ", ")+"."
 	}
 	return g
+}
+
+// furthest is the result of a check that is furthest from success: checks of the
+// same name may be required from several Apps. reported is false while fewer
+// results are there than are required.
+func furthest(f Facts, name string) (worst Check, reported bool) {
+	var found []Check
+	for _, c := range f.Checks {
+		if c.Name == name {
+			found = append(found, c)
+		}
+	}
+	required := 0
+	for _, n := range f.Required {
+		if n == name {
+			required++
+		}
+	}
+	for _, state := range []CheckState{CheckFailed, CheckPending, CheckPassed} {
+		if i := slices.IndexFunc(found, func(c Check) bool { return c.State == state }); i >= 0 {
+			return found[i], len(found) >= required
+		}
+	}
+	return Check{}, false
 }
 
 func checklistGate(f Facts) Gate {
@@ -173,6 +204,8 @@ func approvalsGate(f Facts) Gate {
 		g.Verdict = Fail
 	case f.Approval.Satisfied:
 		g.Verdict, g.Owner = Pass, ""
+	case f.Approval.Reason == "":
+		g.Verdict, g.Owner, g.Reason = Wait, "Tagboat", "The reviews have not been read yet."
 	default:
 		g.Verdict, g.Missing = Wait, f.Approval.Missing
 	}
@@ -208,6 +241,9 @@ func needVerdict(f Facts, need Need, now time.Time) (Verdict, string, time.Time)
 	}
 	if !up.Healthy {
 		return Wait, fmt.Sprintf("%s has %s, but is not healthy: %s", need.Env, want, up.Reason), time.Time{}
+	}
+	if up.HealthySince.IsZero() {
+		return Wait, fmt.Sprintf("%s has %s, but it is not known since when it is healthy.", need.Env, want), time.Time{}
 	}
 	if since := now.Sub(up.HealthySince); since < need.Healthy {
 		at := up.HealthySince.Add(need.Healthy)

@@ -176,6 +176,7 @@ type Effect string
 const (
 	Rest         Effect = "rest"          // nothing to do until something changes
 	OpenPull     Effect = "open pull"     // commit, branch, pull request
+	AskRegistry  Effect = "ask registry"  // what the tag is now: the last answer keeps the promotion waiting
 	Regenerate   Effect = "regenerate"    // a new commit on the newest base, on the same branch
 	PublishCheck Effect = "publish check" // the check run on the head SHA
 	PublishBody  Effect = "publish body"  // the pull request's title and body

@@ -108,3 +108,10 @@ func (s *Store) NewestArtifact(ctx context.Context, image string) (_ Artifact, e
 	defer wrap(&err, "read the newest artifact of %s", image)
 	return s.query.NewestArtifact(ctx, image)
 }
+
+// RecentArtifacts are the artifacts of an image that were verified last, newest
+// first.
+func (s *Store) RecentArtifacts(ctx context.Context, image string, most int32) (_ []Artifact, err error) {
+	defer wrap(&err, "read the recent artifacts of %s", image)
+	return s.query.RecentArtifacts(ctx, query.RecentArtifactsParams{Image: image, Most: most})
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -155,7 +156,8 @@ type Observed struct {
 }
 
 // Observe appends the verdicts that differ from what was last observed for this
-// digest and head.
+// digest and head. A gate that kept the promotion waiting and is not asked any
+// more is let go, so that it does not seem to wait for ever.
 func (s *Store) Observe(ctx context.Context, p Promotion, digest string, gates []Observed) (err error) {
 	defer wrap(&err, "record evidence of promotion %d", p.ID)
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
@@ -172,6 +174,16 @@ func (s *Store) Observe(ctx context.Context, p Promotion, digest string, gates [
 				continue
 			}
 			if err := insertEvidence(ctx, q, p, digest, p.SeenHeadSHA, g, s.now()); err != nil {
+				return err
+			}
+		}
+		for gate, e := range last {
+			asked := slices.ContainsFunc(gates, func(g Observed) bool { return g.Gate == gate })
+			if asked || e.Verdict == "pass" {
+				continue
+			}
+			released := Observed{Gate: gate, Verdict: "pass", Reason: "No longer asked for.", Source: e.Source}
+			if err := insertEvidence(ctx, q, p, digest, p.SeenHeadSHA, released, s.now()); err != nil {
 				return err
 			}
 		}

@@ -60,6 +60,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel() // each test has a database of its own
 	w := &world{T: t, ctx: t.Context(), clock: &clock{at: time.Date(2026, 3, 5, 9, 0, 0, 0, time.UTC)}}
 	w.store = storetest.OpenWith(t, store.Options{MaxConns: 20, Now: w.clock.now})
 	w.repo = w.envRepo("env")
@@ -155,6 +156,14 @@ func (w *world) count(sql string, args ...any) (n int) {
 	w.Helper()
 	w.must(w.store.Pool().QueryRow(w.ctx, sql, args...).Scan(&n))
 	return n
+}
+
+// waiting is how many sessions of the test's database wait for a lock that
+// another one holds by name.
+func (w *world) waiting() int {
+	w.Helper()
+	return w.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 }
 
 // jobs is how many jobs of a kind are in the queue.

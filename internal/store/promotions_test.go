@@ -120,7 +120,7 @@ func TestAProposalWaitsForAMergeUnderWay(t *testing.T) {
 			proposed <- err
 		}()
 		until(t, "the proposal waits for the merge, or is through", func() bool {
-			return len(proposed) > 0 || w.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") > 0
+			return len(proposed) > 0 || w.waiting() > 0
 		})
 		return m.Merged(w.ctx, older, tagboat, sha("9"), nil, syncing)
 	}))
@@ -377,7 +377,7 @@ func TestMergesIntoOneEnvironmentTakeTurns(t *testing.T) {
 		}
 	})
 	until(t, "the second merge waits for the first", func() bool {
-		return w.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == 1
+		return w.waiting() == 1
 	})
 	others := []struct {
 		repo int64

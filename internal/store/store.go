@@ -107,7 +107,8 @@ func Open(ctx context.Context, url string, opts Options) (_ *Store, err error) {
 func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	db := stdlib.OpenDBFromPool(pool)
 	defer db.Close()
-	locker, err := lock.NewPostgresSessionLocker()
+	// Replicas that start together take turns: ask every second, for 5 minutes.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return err
 	}
@@ -129,16 +130,16 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	// River's migrator has no lock of its own.
-	conn, err := pool.Acquire(ctx)
+	// The lock has a connection of its own: the pool may have but one.
+	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
-	const key = 0x7461_67_62_6f_61_74 // "tagboat"
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the lock ends with the connection
+	const key = 0x7461_67_62_6f_61_74            // "tagboat"
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(key)); err != nil {
 		return err
 	}
-	defer conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(key)) //nolint:errcheck // the lock ends with the connection
 	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
 	return err
 }

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +32,11 @@ type NewTarget struct {
 // names, and wants every one of them looked at.
 func (s *Store) KeepTargets(ctx context.Context, repo int64, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
 	defer wrap(&err, "keep %d targets of env repo %d", len(named), repo)
+	// Whoever changes several targets does so in one order, so that nobody waits in
+	// a circle.
+	named = slices.SortedFunc(slices.Values(named), func(a, b NewTarget) int {
+		return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Env, b.Env), cmp.Compare(a.Cluster, b.Cluster))
+	})
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		keep := make([]int64, 0, len(named))
 		targets := make([]Target, 0, len(named))
@@ -156,20 +163,20 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 				return err
 			}
 		}
-		if err := q.SetTarget(ctx, query.SetTargetParams{
+		if r.State != t.State || r.Digest != t.Digest || r.Message != t.Message {
+			// Before the target is changed: a merge, too, takes the promotion first.
+			promotions, err := q.PromotionsOfApp(ctx, query.PromotionsOfAppParams{RepoID: t.RepoID, App: t.App})
+			if err != nil {
+				return err
+			}
+			if err := s.wake(ctx, tx, q, promotions, wake); err != nil {
+				return err
+			}
+		}
+		return q.SetTarget(ctx, query.SetTargetParams{
 			ID: t.ID, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, At: now,
-		}); err != nil {
-			return err
-		}
-		if r.State == t.State && r.Digest == t.Digest && r.Message == t.Message {
-			return nil
-		}
-		promotions, err := q.PromotionsOfApp(ctx, query.PromotionsOfAppParams{RepoID: t.RepoID, App: t.App})
-		if err != nil {
-			return err
-		}
-		return s.wake(ctx, tx, q, promotions, wake)
+		})
 	})
 }
 

@@ -143,13 +143,7 @@ func (w *Worker) deployed(ctx context.Context, l *look) error {
 		if u.env.Follow == nil || u.env.Follow.Env != l.row.Env {
 			continue
 		}
-		current, err := pinned(u, l.artifact.Image)
-		if err != nil || pins(current, l.artifact) || older(l.artifact.Tag, current.Tag) {
-			continue // an overlay that cannot be read says so on the board
-		}
-		if _, err := w.propose(ctx, u, l.artifact, proposal{
-			reason: fmt.Sprintf("It is healthy in %s, which %s follows.", l.row.Env, u.env.Name), once: true,
-		}); err != nil {
+		if err := w.passOn(ctx, u, l.artifact); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,7 @@ func (b *base) pair(app, env string) (envrepo.Pair, envrepo.Environment, error) 
 			return p, e, p.Err
 		}
 	}
-	return envrepo.Pair{}, e, fault.Errorf(fault.NotFound, "There is no overlay of %s for %s in the env repo.", app, env)
+	return envrepo.Pair{}, e, fault.Errorf(fault.NotFound, "There is no overlay of %s for %s that sets an image. Add an images: entry to its kustomization.", app, env)
 }
 
 // recentEnough is how old a look at a branch may be where the answer is looked

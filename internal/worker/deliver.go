@@ -32,8 +32,10 @@ func (w *Worker) deliver(ctx context.Context, j *river.Job[job.Deliver]) error {
 		return err
 	}
 	if err != nil {
-		w.Log.WarnContext(ctx, "a delivery cannot be used", "delivery", d.DeliveryID, "event", d.Event, "error", err)
 		outcome = explain(err)
+		if !errors.Is(err, errNotOurs) {
+			w.Log.WarnContext(ctx, "a delivery cannot be used", "delivery", d.DeliveryID, "event", d.Event, "error", err)
+		}
 	}
 	return w.Store.FinishDelivery(ctx, d.ID, outcome, jobs...)
 }

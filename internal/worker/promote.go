@@ -156,7 +156,7 @@ func pick(r request, uses []use, apps []string) (use, error) {
 			return u, u.pair.Err
 		}
 	}
-	return use{}, fault.Errorf(fault.NotFound, "%s has no overlay for %s. The apps of %s are: %s.", app, r.env, r.env, strings.Join(apps, ", "))
+	return use{}, fault.Errorf(fault.NotFound, "%s has no overlay for %s that sets an image. The apps of %s are: %s.", app, r.env, r.env, strings.Join(apps, ", "))
 }
 
 // chosen is the artifact that is meant: the tag that was named; else what the

@@ -71,6 +71,16 @@ func (w *Worker) askRegistry(ctx context.Context, l *look) error {
 	return w.Store.SawRegistry(ctx, l.row.ID, found.Image.Digest, "")
 }
 
+// askAgain asks the registry once more after an answer that keeps a promotion
+// waiting. A registry that cannot answer still is kept as a fact, for the gate.
+func (w *Worker) askAgain(ctx context.Context, l *look) error {
+	err := w.askRegistry(ctx, l)
+	if fault.Is(err, fault.Transient) || fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
 // adopt takes over the pull request that a lost answer left behind.
 func (w *Worker) adopt(ctx context.Context, l *look, title, body string) (github.Pull, error) {
 	pull, found, err := l.door.PullOf(ctx, l.row.Branch)

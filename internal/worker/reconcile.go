@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,10 +53,23 @@ func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) err
 				return err
 			}
 		case err != nil:
-			return fmt.Errorf("%s: %w", d.Effect, err)
+			return w.passing(ctx, l, d.Effect, err)
 		}
 	}
 	return fault.Errorf(fault.Broken, "promotion %d does not come to rest after %d steps", id, maxSteps)
+}
+
+// passing says on the board what an active promotion waits for, and has the queue
+// try again.
+func (w *Worker) passing(ctx context.Context, l *look, effect promotion.Effect, cause error) error {
+	cause = fmt.Errorf("%s: %w", effect, cause)
+	if hint := fault.HintOf(cause); hint != "" && l.facts.State.Active() && ctx.Err() == nil {
+		message := fmt.Sprintf("Could not %s yet: %s", effect, hint)
+		if err := w.Store.RecordMessage(ctx, l.row.ID, message); err != nil {
+			return errors.Join(cause, err)
+		}
+	}
+	return cause
 }
 
 // rest ends a look. It answers true when something was wanted meanwhile.
@@ -96,6 +110,8 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 	switch d.Effect {
 	case promotion.OpenPull:
 		return w.openPull(ctx, l)
+	case promotion.AskRegistry:
+		return w.askAgain(ctx, l)
 	case promotion.Regenerate:
 		return w.regenerate(ctx, l)
 	case promotion.PublishCheck:

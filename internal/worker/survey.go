@@ -12,7 +12,8 @@ import (
 )
 
 // survey reads the base branches of an env repo, wants every cluster that they
-// name brought up to them, and has the promotions that wait there looked at.
+// name brought up to them, has the promotions that wait there looked at, and
+// proposes what the environments follow.
 func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 	repo, err := w.Store.Repo(ctx, j.Args.Repo)
 	if err != nil {
@@ -41,7 +42,10 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 	if err := w.Store.KeepTargets(ctx, repo.ID, targets, syncJob); err != nil {
 		return err
 	}
-	return w.Store.WakeRepo(ctx, repo.ID, reconcileJob)
+	if err := w.Store.WakeRepo(ctx, repo.ID, reconcileJob); err != nil {
+		return err
+	}
+	return w.catchUp(ctx, uses)
 }
 
 // unusable writes down why a configuration cannot be used, for the board, and

@@ -36,6 +36,9 @@ type use struct {
 // themselves. Whatever is wrong with it is written down as a refusal.
 func (w *Worker) verify(ctx context.Context, j *river.Job[job.Verify]) error {
 	uses, err := w.uses(ctx, j.Args.Image)
+	if fault.Is(err, fault.Invalid) { // the image may be meant for what cannot be read: wait until it is mended
+		return fault.E(fault.Transient, explain(err), err)
+	}
 	if err != nil || len(uses) == 0 {
 		return err
 	}
@@ -81,23 +84,29 @@ func (w *Worker) enter(ctx context.Context, v store.Verified, found registry.Art
 	return nil
 }
 
-// uses finds who runs an image. A broken tagboat.yaml is waited for: the image
-// may be meant for one of its overlays.
+// uses finds who runs an image. It is Invalid when nobody is found, but not
+// everything could be read.
 func (w *Worker) uses(ctx context.Context, name string) ([]use, error) {
 	repos, err := w.Store.Repos(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var uses []use
+	var unread error
 	for _, repo := range repos {
-		found, err := w.usesIn(ctx, repo, func(p envrepo.Pair) bool { return slices.Contains(p.Images, name) })
-		if fault.Is(err, fault.Invalid) {
-			return nil, fault.E(fault.Transient, explain(err), err)
-		}
+		found, err := w.usesIn(ctx, repo, func(p envrepo.Pair) bool {
+			if p.Err != nil && len(p.Images) == 0 {
+				unread = p.Err
+			}
+			return slices.Contains(p.Images, name)
+		})
 		if err != nil {
 			return nil, err
 		}
 		uses = append(uses, found...)
+	}
+	if len(uses) == 0 && unread != nil {
+		return nil, fault.E(fault.Invalid, explain(unread), unread)
 	}
 	return uses, nil
 }
@@ -124,30 +133,6 @@ func (w *Worker) usesIn(ctx context.Context, repo store.Repo, match func(envrepo
 		}
 	}
 	return uses, nil
-}
-
-// follow proposes a new artifact to an environment that takes it by itself.
-func (w *Worker) follow(ctx context.Context, u use, a store.Artifact, delivery int64) error {
-	if !u.base.config.Follows(u.env, a.Tag) {
-		return nil
-	}
-	current, err := pinned(u, a.Image)
-	if err != nil || pins(current, a) || older(a.Tag, current.Tag) {
-		return nil // an overlay that cannot be read says so on the board
-	}
-	active, err := w.Store.ActivePromotion(ctx, u.repo.ID, u.pair.App, u.env.Name)
-	if err == nil {
-		waiting, err := w.Store.Artifact(ctx, active.ArtifactID)
-		if err != nil || older(a.Tag, waiting.Tag) {
-			return err
-		}
-	} else if !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	_, err = w.propose(ctx, u, a, proposal{
-		reason: fmt.Sprintf("New version that matches `%s`.", u.env.Follow.Semver), delivery: delivery, once: true,
-	})
-	return err
 }
 
 // pinned is what an overlay pins now for an image.

@@ -1,7 +1,9 @@
 package pages
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,13 +103,18 @@ func (v *visit) difference(base, head string) ([]fileDiff, error) {
 		return nil, err
 	}
 	var files []fileDiff
-	for _, path := range sortedKeys(before, after) {
+	for _, path := range pathsOf(before, after) {
 		old, had := before[path]
 		now, has := after[path]
 		if had && has && old == now {
 			continue
 		}
-		f := fileDiff{Path: path, Note: map[bool]string{!had: "new file", !has: "deleted"}[true]}
+		f := fileDiff{Path: path}
+		if !had {
+			f.Note = "new file"
+		} else if !has {
+			f.Note = "deleted"
+		}
 		patch, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{A: lines(old), B: lines(now), Context: 3})
 		if err != nil {
 			return nil, err
@@ -140,12 +147,28 @@ func (v *visit) snapshot(ref string) (map[string]string, error) {
 	return files, nil
 }
 
+// pathsOf are the paths of both snapshots in order.
+func pathsOf(before, after map[string]string) []string {
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	return slices.Sorted(maps.Keys(all))
+}
+
 // lines cuts a text into lines that all end.
 func lines(s string) []string {
 	if s == "" {
 		return nil
 	}
 	return difflib.SplitLines(strings.TrimSuffix(s, "\n"))
+}
+
+// numbered is a whole file, line by line.
+func numbered(content string) []diffLine {
+	var all []diffLine
+	for i, line := range lines(content) {
+		all = append(all, diffLine{New: i + 1, Text: strings.TrimSuffix(line, "\n")})
+	}
+	return all
 }
 
 // firstParent is the parent that a commit is compared with, "" for the first.

@@ -27,6 +27,11 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"httpOnly": httpOnly,
 	"markdown": func(source string) template.HTML { return markdown(source, "") },
 	"tickable": markdown,
+	"numbered": numbered,
+	"logOf":    func(p page, log []githubsim.Commit) logPart { return logPart{p.Repo, log} },
+	"checksOf": func(p page, checks []githubsim.CheckView) checksPart { return checksPart{p.Repo, checks} },
+	"pullsOf":  func(p page, pulls []pullRow) pullsPart { return pullsPart{p.Repo, pulls} },
+	"pullOf":   func(p page, pull pullPage) pullPart { return pullPart{p.Repo, pull} },
 }).ParseFS(assets, "assets/*.html"))
 
 // site serves the pages of one GitHub.
@@ -48,25 +53,25 @@ func New(github *githubsim.Server, about map[string]string) http.Handler {
 
 	const repo = "/{owner}/{repo}"
 	for pattern, handle := range map[string]func(*visit){
-		"GET " + repo:                     (*visit).showRepo,
-		"GET " + repo + "/tree/{at...}":   (*visit).showTree,
-		"GET " + repo + "/blob/{at...}":   (*visit).showBlob,
-		"GET " + repo + "/raw/{at...}":    (*visit).showRaw,
+		"GET " + repo:                      (*visit).showRepo,
+		"GET " + repo + "/tree/{at...}":    (*visit).showTree,
+		"GET " + repo + "/blob/{at...}":    (*visit).showBlob,
+		"GET " + repo + "/raw/{at...}":     (*visit).showRaw,
 		"GET " + repo + "/commits/{at...}": (*visit).showCommits,
-		"GET " + repo + "/commit/{sha}":   (*visit).showCommit,
+		"GET " + repo + "/commit/{sha}":    (*visit).showCommit,
 		"GET " + repo + "/compare/{at...}": (*visit).showComparison,
-		"GET " + repo + "/runs/{id}":      (*visit).showRun,
-		"GET " + repo + "/pulls":          (*visit).showPulls,
-		"GET " + repo + "/pull/{n}":       (*visit).showPull,
-		"GET " + repo + "/issues":         (*visit).showIssues,
-		"GET " + repo + "/issues/{n}":     (*visit).showIssue,
-		"POST " + repo:                    (*visit).push,
-		"POST " + repo + "/blob/{at...}":  (*visit).push,
-		"POST " + repo + "/pulls":         (*visit).openPull,
-		"POST " + repo + "/pull/{n}":      (*visit).changePull,
-		"POST " + repo + "/issues":        (*visit).openIssue,
-		"POST " + repo + "/issues/{n}":    (*visit).commentIssue,
-		"POST " + repo + "/runs/{id}":     (*visit).pressRun,
+		"GET " + repo + "/runs/{id}":       (*visit).showRun,
+		"GET " + repo + "/pulls":           (*visit).showPulls,
+		"GET " + repo + "/pull/{n}":        (*visit).showPull,
+		"GET " + repo + "/issues":          (*visit).showIssues,
+		"GET " + repo + "/issues/{n}":      (*visit).showIssue,
+		"POST " + repo:                     (*visit).push,
+		"POST " + repo + "/blob/{at...}":   (*visit).push,
+		"POST " + repo + "/pulls":          (*visit).openPull,
+		"POST " + repo + "/pull/{n}":       (*visit).changePull,
+		"POST " + repo + "/issues":         (*visit).openIssue,
+		"POST " + repo + "/issues/{n}":     (*visit).commentIssue,
+		"POST " + repo + "/runs/{id}":      (*visit).pressRun,
 	} {
 		mux.HandleFunc(pattern, s.inRepo(handle))
 	}
@@ -122,12 +127,32 @@ type page struct {
 	typed func(field string) string
 }
 
+// The parts that several pages have, with the repository that links need.
+type (
+	logPart struct {
+		Repo string
+		Log  []githubsim.Commit
+	}
+	checksPart struct {
+		Repo   string
+		Checks []githubsim.CheckView
+	}
+	pullsPart struct {
+		Repo  string
+		Pulls []pullRow
+	}
+	pullPart struct {
+		Repo string
+		pullPage
+	}
+)
+
 // counts stand on the tabs of a repository.
 type counts struct{ Issues, Pulls int }
 
 // Typed is what the visitor typed into a field of a form that was refused.
 func (p page) Typed(form, field string) string {
-	if p.Refusal == "" || p.typed("do") != form {
+	if p.Refusal == "" || p.typed("form") != form {
 		return ""
 	}
 	return p.typed(field)

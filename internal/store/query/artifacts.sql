@@ -37,3 +37,6 @@ ORDER BY p.id DESC;
 
 -- name: NewestArtifact :one
 SELECT * FROM artifact WHERE image = @image ORDER BY id DESC LIMIT 1;
+
+-- name: RecentArtifacts :many
+SELECT * FROM artifact WHERE image = @image ORDER BY id DESC LIMIT @most;

@@ -293,6 +293,46 @@ func (q *Queries) PromotionsOfTag(ctx context.Context, arg PromotionsOfTagParams
 	return items, nil
 }
 
+const recentArtifacts = `-- name: RecentArtifacts :many
+SELECT id, image, tag, digest, media_type, platforms, source_repo, source_commit, run_url, verified_at FROM artifact WHERE image = $1 ORDER BY id DESC LIMIT $2
+`
+
+type RecentArtifactsParams struct {
+	Image string
+	Most  int32
+}
+
+func (q *Queries) RecentArtifacts(ctx context.Context, arg RecentArtifactsParams) ([]Artifact, error) {
+	rows, err := q.db.Query(ctx, recentArtifacts, arg.Image, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Artifact
+	for rows.Next() {
+		var i Artifact
+		if err := rows.Scan(
+			&i.ID,
+			&i.Image,
+			&i.Tag,
+			&i.Digest,
+			&i.MediaType,
+			&i.Platforms,
+			&i.SourceRepo,
+			&i.SourceCommit,
+			&i.RunURL,
+			&i.VerifiedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const recentRefusals = `-- name: RecentRefusals :many
 SELECT id, image, tag, digest, reason, delivery_id, refused_at FROM refusal ORDER BY id DESC LIMIT $1
 `

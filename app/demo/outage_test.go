@@ -1,0 +1,240 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/githubsim"
+)
+
+// TestWhatIsDown tells of a GitHub and a registry that fail in the middle of it.
+// Whatever they do, in the end there is one pull request, one check run, one
+// merge, one deployment and one status comment.
+func TestWhatIsDown(t *testing.T) {
+	s := newScene(t)
+	// The slow ones are begun first: their retries take a minute.
+	limited := s.limitedWithoutHeaders()
+	lost := s.lostWebhooks()
+	s.story("GitHub limits without saying for how long", limited)
+	s.story("webhooks are lost", lost)
+	for i, f := range []struct {
+		name  string
+		fault githubsim.Fault
+	}{
+		{"GitHub answers 500", githubsim.Fault{Status: http.StatusInternalServerError}},
+		{"GitHub answers 502 although it did the work", githubsim.Fault{Status: http.StatusBadGateway, AfterWork: true, Body: "<html>Unicorn!</html>", Header: http.Header{"Content-Type": {"text/html"}}}},
+		{"GitHub's answers are lost", githubsim.Fault{DropAnswer: true}},
+		{"GitHub says 429 and for how long", githubsim.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}}},
+		{"GitHub says 403 for a secondary limit", githubsim.Fault{Status: http.StatusForbidden, Header: http.Header{"Retry-After": {"1"}},
+			Body: `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.","documentation_url":"https://docs.github.com/rest"}`}},
+	} {
+		s.story(f.name, func(s *scene) { s.troubled(f.fault, fmt.Sprintf(".%d.0", 10+i)) })
+	}
+	s.story("the registry is down while an image is verified", registryDownWhileVerifying)
+	s.story("the registry is down while a pull request is open", registryDownWhileOpen)
+	s.story("the audit log holds it all", func(s *scene) { s.must(s.w.soundAudit(s.ctx)) })
+}
+
+// effects are all kinds of requests with which a promotion changes something.
+var effects = []string{
+	"POST /repos/{owner}/{repo}/git/trees",
+	"POST /repos/{owner}/{repo}/git/commits",
+	"POST /repos/{owner}/{repo}/git/refs",
+	"POST /repos/{owner}/{repo}/pulls",
+	"POST /repos/{owner}/{repo}/issues/{number}/labels",
+	"POST /repos/{owner}/{repo}/check-runs",
+	"PATCH /repos/{owner}/{repo}/pulls/{number}",
+	mergeRoute,
+	"DELETE /repos/{owner}/{repo}/git/refs/{ref}",
+	"POST /repos/{owner}/{repo}/deployments",
+	"POST /repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
+	"POST /repos/{owner}/{repo}/issues/{number}/comments",
+}
+
+// troubled releases all apps while every kind of request meets the fault once.
+func (s *scene) troubled(fault githubsim.Fault, version string) {
+	before := len(s.w.GitHub.Requests())
+	for _, route := range effects {
+		f := fault
+		f.Route, f.Times = route, 1
+		f.Match = func(r githubsim.Request) bool { return r.App == "tagboat" }
+		s.Cleanup(s.w.GitHub.Inject(f))
+	}
+	major := map[string]string{"payments": "1", "catalog": "2", "shop": "3"}
+	digests := map[string]string{}
+	for _, app := range apps {
+		digests[app] = s.release(app, major[app]+version)
+	}
+	for _, app := range apps {
+		for _, env := range []string{"dev", "staging"} {
+			p := s.done(env, app, major[app]+version, digests[app])
+			s.mergedOnce(p)
+		}
+	}
+	struck := map[string]bool{}
+	for _, r := range s.w.GitHub.Requests()[before:] {
+		if r.App == "tagboat" && (r.Status == fault.Status || r.Status == 0) {
+			struck[r.Route] = true
+		}
+	}
+	for _, route := range effects {
+		if !struck[route] {
+			s.Errorf("%s never met the fault", route)
+		}
+	}
+}
+
+// mergedOnce wants one commit of a pull request on main, and one check run of
+// Tagboat's on its head, older ones included.
+func (s *scene) mergedOnce(p githubsim.PullView) {
+	s.Helper()
+	log, err := s.w.GitHub.Log(envRepo, "main")
+	s.must(err)
+	commits := 0
+	for _, c := range log {
+		if strings.HasPrefix(c.Message, fmt.Sprintf("%s (#%d)", p.Title, p.Number)) {
+			commits++
+		}
+	}
+	var runs struct {
+		CheckRuns []struct{ Name string } `json:"check_runs"`
+	}
+	s.read("alice", "commits/"+p.HeadSHA+"/check-runs?filter=all&per_page=100", &runs)
+	checks := 0
+	for _, r := range runs.CheckRuns {
+		if r.Name == "tagboat" {
+			checks++
+		}
+	}
+	if commits != 1 || checks != 1 {
+		s.Errorf("#%d has %d commits on main and %d check runs of Tagboat's on its head; want one of each", p.Number, commits, checks)
+	}
+}
+
+// limitedWithoutHeaders has GitHub say 429 and nothing else to a merge: it wants
+// a minute's patience.
+func (s *scene) limitedWithoutHeaders() func(s *scene) {
+	s.w.GitHub.Inject(githubsim.Fault{Route: mergeRoute, Times: 1, Status: http.StatusTooManyRequests})
+	digest := s.release("shop", "3.1.0")
+	p := s.opened("dev", "shop", "3.1.0")
+	return func(s *scene) {
+		s.within(100*time.Second, "it is merged", func() error {
+			_, err := s.w.isMerged("dev", "shop", "3.1.0")
+			return err
+		})
+		s.done("dev", "shop", "3.1.0", digest)
+		merges := 0
+		for _, r := range s.w.GitHub.Requests() {
+			if r.Route == mergeRoute && strings.Contains(r.Path, fmt.Sprintf("/%d/", p.Number)) {
+				merges++
+			}
+		}
+		if merges != 2 {
+			s.Errorf("%d merges were tried; a limit wants to be left alone", merges)
+		}
+	}
+}
+
+// lostWebhooks loses every webhook of a promotion's beginning; the sweep has them
+// sent again.
+func (s *scene) lostWebhooks() func(s *scene) {
+	s.until("the first merge has met its limit", func() error {
+		for _, r := range s.w.GitHub.Requests() {
+			if r.Route == mergeRoute && r.Status == http.StatusTooManyRequests {
+				return nil
+			}
+		}
+		return errors.New("it has not")
+	})
+	s.w.GitHub.SetHookPolicy(func(string, string) githubsim.HookAction { return githubsim.Drop })
+	digest := s.release("catalog", "2.3.1")
+	talk := s.issue()
+	comment, err := s.as("alice").Comment(envRepo, talk, "/help")
+	s.must(err)
+	p := s.opened("dev", "catalog", "2.3.1")
+	s.until("CI has reported", func() error {
+		now, err := s.w.GitHub.Pull(envRepo, p.Number)
+		if err == nil && len(now.Checks) < 3 {
+			err = fmt.Errorf("there are %d checks", len(now.Checks))
+		}
+		return err
+	})
+	s.w.GitHub.SetHookPolicy(nil)
+	return func(s *scene) {
+		s.within(100*time.Second, "the comment is answered", func() error { return s.w.answered(talk, comment, "rocket", "| Command |") })
+		s.done("dev", "catalog", "2.3.1", digest)
+		s.done("staging", "catalog", "2.3.1", digest)
+	}
+}
+
+// stopRegistry stops the registry; start brings it back at the same address, with
+// the same images.
+func (s *scene) stopRegistry() (start func()) {
+	s.Helper()
+	host := s.w.Registry.Host()
+	s.w.Registry.Stop()
+	started := false
+	start = func() {
+		if !started {
+			started = true
+			s.must(s.w.startRegistry(context.Background(), host, s.w.Tagboat.URL()))
+		}
+	}
+	s.Cleanup(start)
+	return start
+}
+
+func registryDownWhileVerifying(s *scene) {
+	start := s.stopRegistry()
+	body, err := json.Marshal(map[string]string{"image": imageHost + "/payments", "tag": "1.20.0"})
+	s.must(err)
+	s.must(s.w.callback(s.ctx, body))
+	s.until("the verification waits", func() error {
+		n, err := s.w.count(s.ctx, `SELECT count(*) FROM river.river_job WHERE kind = 'verify' AND state IN ('available', 'retryable') AND attempt > 0`)
+		if err == nil && n == 0 {
+			err = errors.New("it does not")
+		}
+		return err
+	})
+	talk := s.issue()
+	asked, err := s.as("alice").Comment(envRepo, talk, "/promote dev payments 1.20.0")
+	s.must(err)
+	start()
+	digest, err := s.w.pushImage(s.ctx, "payments", "1.20.0", "1.20.0", "")
+	s.must(err)
+	s.done("dev", "payments", "1.20.0", digest)
+	s.done("staging", "payments", "1.20.0", digest)
+	s.until("alice gets her reaction", func() error {
+		all, err := s.w.comments(talk)
+		for _, c := range all {
+			if c.ID == asked && len(c.Reactions) == 2 {
+				return err
+			}
+		}
+		return errors.Join(err, errors.New("she waits"))
+	})
+}
+
+func registryDownWhileOpen(s *scene) {
+	number := s.asked("prod", "payments", "1.20.0").Number
+	running, err := s.w.Running(s.ctx)
+	s.must(err)
+	s.approve(number, "bob", "carol")
+	s.checkSays(number, "2 of 2 approvals")
+	start := s.stopRegistry()
+	s.tickAll(number)
+	s.checkSays(number, "Waiting for digest", "The registry could not be asked", "could not be reached", "Tagboat asks again by itself")
+	s.boardSays("The registry could not be asked")
+	start()
+	s.within(100*time.Second, "it is merged", func() error {
+		_, err := s.w.isMerged("prod", "payments", "1.20.0")
+		return err
+	})
+	s.done("prod", "payments", "1.20.0", running["staging"]["payments"].Digest)
+}

@@ -1,0 +1,105 @@
+package job
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+type kind interface {
+	river.JobArgs
+	river.JobArgsWithInsertOpts
+}
+
+var kinds = []kind{Deliver{}, Verify{}, Answer{}, Survey{}, Reconcile{}, Sync{}, Sweep{}}
+
+// A job in a queue that nobody works on would wait for ever.
+func TestEveryKindHasWorkers(t *testing.T) {
+	names, used := map[string]bool{}, map[string]bool{}
+	for _, k := range kinds {
+		opts := k.InsertOpts()
+		if Workers[opts.Queue].MaxWorkers == 0 {
+			t.Errorf("nobody works on queue %q of %s", opts.Queue, k.Kind())
+		}
+		if opts.MaxAttempts == 0 {
+			t.Errorf("%s does not say how often it is tried", k.Kind())
+		}
+		if names[k.Kind()] {
+			t.Errorf("two kinds are called %s", k.Kind())
+		}
+		names[k.Kind()], used[opts.Queue] = true, true
+	}
+	for queue := range Workers {
+		if !used[queue] {
+			t.Errorf("nothing is put into queue %s", queue)
+		}
+	}
+}
+
+// A row has one job at a time, which is told apart by the row's number alone; one
+// that ended does not keep the next from being inserted.
+func TestOneJobPerRow(t *testing.T) {
+	for _, k := range kinds {
+		unique := k.InsertOpts().UniqueOpts
+		switch k.(type) {
+		case Reconcile, Sync:
+			if !unique.ByArgs {
+				t.Errorf("%s: two rows cannot be worked on at once", k.Kind())
+			}
+		case Sweep:
+		default:
+			if !slices.Equal(unique.ByState, nil) || unique.ByArgs {
+				t.Errorf("%s: work that looks alike would be dropped", k.Kind())
+			}
+			continue
+		}
+		if !slices.Contains(unique.ByState, rivertype.JobStateRunning) || !slices.Contains(unique.ByState, rivertype.JobStateRetryable) {
+			t.Errorf("%s: two of them could run at once", k.Kind())
+		}
+		for _, ended := range []rivertype.JobState{rivertype.JobStateCompleted, rivertype.JobStateCancelled, rivertype.JobStateDiscarded} {
+			if slices.Contains(unique.ByState, ended) {
+				t.Errorf("%s: one that is %s keeps the next from being inserted", k.Kind(), ended)
+			}
+		}
+	}
+}
+
+// Jobs outlive the program that inserted them: their names and fields stay.
+func TestWhatTheQueueKeeps(t *testing.T) {
+	for _, c := range []struct {
+		args river.JobArgs
+		want string
+	}{
+		{Deliver{Delivery: 1}, `deliver {"delivery":1}`},
+		{Verify{Image: "i", Tag: "t", Delivery: 1}, `verify {"image":"i","tag":"t","delivery":1}`},
+		{Verify{Image: "i", Tag: "t", Digest: "d", SourceRepo: "r", SourceCommit: "c", RunURL: "u", Delivery: 1},
+			`verify {"image":"i","tag":"t","digest":"d","sourceRepo":"r","sourceCommit":"c","runURL":"u","delivery":1}`},
+		{Answer{Command: 1}, `answer {"command":1}`},
+		{Survey{Repo: 1}, `survey {"repo":1}`},
+		{Reconcile{Promotion: 1}, `reconcile {"promotion":1}`},
+		{Sync{Target: 1}, `sync {"target":1}`},
+		{Sweep{}, `sweep {}`},
+	} {
+		data, err := json.Marshal(c.args)
+		if got := c.args.Kind() + " " + string(data); err != nil || got != c.want {
+			t.Errorf("%s, %v; want %s", got, err, c.want)
+		}
+	}
+}
+
+// Soon at first, never later than half a minute, and never sooner than before.
+func TestRetryAfter(t *testing.T) {
+	if first := RetryAfter(1); first > time.Second {
+		t.Errorf("the first retry comes after %v", first)
+	}
+	for attempt := 1; attempt < 600; attempt++ {
+		before, after := RetryAfter(attempt), RetryAfter(attempt+1)
+		if after < before || after > 30*time.Second || before <= 0 {
+			t.Errorf("attempt %d waits %v, and the next %v", attempt, before, after)
+		}
+	}
+}

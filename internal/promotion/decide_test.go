@@ -1,0 +1,144 @@
+package promotion
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDecide(t *testing.T) {
+	proposed := func(change func(f *Facts)) func(f *Facts) {
+		return func(f *Facts) {
+			f.State, f.Pull, f.Published = Proposed, nil, Published{}
+			if change != nil {
+				change(f)
+			}
+		}
+	}
+	for _, c := range []struct {
+		story  string
+		change func(f *Facts)
+		effect Effect
+		why    string // part of it
+	}{
+		{"a promotion was proposed", proposed(nil), OpenPull, ""},
+		{"nobody has asked the registry yet", proposed(func(f *Facts) { f.Digest = Digest{} }), OpenPull, ""},
+		{"tagboat.yaml is broken: wait until it is mended", proposed(func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no" }), Rest, "tagboat.yaml:3"},
+		{"the overlay cannot be edited: wait until it is mended", proposed(func(f *Facts) { f.Plan = Plan{Err: "kustomization.yaml has no such image"} }), Rest, "no such image"},
+		{"the base has it already", proposed(func(f *Facts) { f.Plan.Nothing = true }), RecordClosed, "already has 1.7.0"},
+		{"the tag was pushed again before anything was opened", proposed(func(f *Facts) { f.Digest.Now = digest("b") }), RecordClosed, "new tag"},
+
+		{"the pull request was just opened", func(f *Facts) { f.Published = Published{} }, PublishCheck, ""},
+		{"our verdict changed", func(f *Facts) { f.Published.CheckHash = "older" }, PublishCheck, ""},
+		{"our verdict is on an older head", func(f *Facts) { f.Published.CheckSHA = sha("0") }, PublishCheck, ""},
+		{"the body is outdated", func(f *Facts) { f.Published.BodyHash = "older" }, PublishBody, ""},
+		{"somebody edited the body", func(f *Facts) { f.Published.BodyHash = "" }, PublishBody, ""},
+		{"everything is there", func(f *Facts) {}, Merge, ""},
+		{"everything is there, but people merge here", func(f *Facts) { f.Rule.Auto = false }, Rest, ""},
+		{"an approval is missing", func(f *Facts) { f.Approval = Approval{Missing: 1, Reason: "1 of 2", Owner: "team platform"} }, Rest, ""},
+		{"tagboat.yaml broke while the pull request was open", func(f *Facts) { f.RuleErr, f.Rule = "tagboat.yaml:3: no", Rule{} }, Rest, ""},
+		{"tagboat.yaml broke, and the rule is still known", func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no" }, Rest, ""},
+
+		{"the registry did not answer, half a minute ago", func(f *Facts) { f.Digest = Digest{Err: "timeout", ObservedAt: noon.Add(-30 * time.Second)} }, AskRegistry, ""},
+		{"the registry did not answer, a moment ago", func(f *Facts) { f.Digest = Digest{Err: "timeout", ObservedAt: noon.Add(-29 * time.Second)} }, Rest, ""},
+		{"the tag was moved; it may be moved back", func(f *Facts) { f.Digest = Digest{Now: digest("b"), ObservedAt: noon.Add(-time.Hour)} }, AskRegistry, ""},
+		{"the registry's good answer holds", func(f *Facts) { f.Digest.ObservedAt = noon.Add(-time.Hour) }, Merge, ""},
+
+		{"the base moved on", func(f *Facts) { f.Pull.Behind = true }, Regenerate, ""},
+		{"the overlay changed on the base", func(f *Facts) { f.Plan.Hash = "another edit" }, Regenerate, ""},
+		{"a newer artifact took the pull request over", func(f *Facts) { f.Published, f.Plan.Hash = Published{}, "another edit" }, Regenerate, ""},
+		{"the base moved on, but the head is somebody else's", func(f *Facts) { f.Pull.Behind, f.Pull.HeadSHA, f.Published.CheckSHA = true, sha("2"), sha("2") }, Rest, ""},
+		{"the base moved on, but the overlay cannot be read", func(f *Facts) { f.Pull.Behind, f.Plan = true, Plan{Err: "not YAML"} }, Rest, ""},
+		{"somebody pushed to our branch: our check says so on that head", func(f *Facts) { f.Pull.HeadSHA = sha("2") }, PublishCheck, ""},
+		{"somebody pushed to our branch, and knows it", func(f *Facts) { f.Pull.HeadSHA, f.Published.CheckSHA = sha("2"), sha("2") }, Rest, ""},
+		{"somebody merged another pull request that has it already", func(f *Facts) { f.Plan.Nothing = true }, Withdraw, "already has 1.7.0"},
+
+		{"a person merged it", func(f *Facts) { f.Pull.Merged = true }, RecordMerged, ""},
+		{"a person merged it, and GitHub calls that closed, too", func(f *Facts) { f.Pull.Merged, f.Pull.Closed = true, true }, RecordMerged, ""},
+		{"a person merged it, so the base has it", func(f *Facts) { f.Pull.Merged, f.Plan.Nothing = true, true }, RecordMerged, ""},
+		{"a person merged it although tagboat.yaml is broken", func(f *Facts) { f.Pull.Merged, f.RuleErr = true, "tagboat.yaml:3: no" }, RecordMerged, ""},
+		{"a person closed it", func(f *Facts) { f.Pull.Closed = true }, RecordClosed, "closed without merging"},
+
+		{"it is deployed", func(f *Facts) { f.State = Deployed }, Rest, ""},
+		{"it was superseded", func(f *Facts) { f.State = Superseded }, Rest, ""},
+		{"it was closed", func(f *Facts) { f.State = Closed }, Rest, ""},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			f := ready()
+			c.change(&f)
+			d := Decide(f, same, noon)
+			if d.Effect != c.effect || (c.why == "") != (d.Why == "") || !strings.Contains(d.Why, c.why) {
+				t.Errorf("%q (%q); want %q (%q)", d.Effect, d.Why, c.effect, c.why)
+			}
+			if d.Effect == Merge && !d.Passed() {
+				t.Errorf("a merge although not every gate passes: %+v", d.Gates)
+			}
+		})
+	}
+}
+
+// Nobody tells when a registry is back: it is asked again by itself.
+func TestTheRegistryIsAskedAgain(t *testing.T) {
+	f := ready()
+	f.Digest = Digest{Err: "timeout", ObservedAt: noon}
+	if d := Decide(f, same, noon); d.Effect != Rest || !d.NextCheck.Equal(noon.Add(askAgain)) {
+		t.Errorf("%q, next check %v; want to rest until %v", d.Effect, d.NextCheck, noon.Add(askAgain))
+	}
+	f.Upstream[0].HealthySince = noon.Add(-time.Hour + time.Second) // a soak time ends earlier
+	if d := Decide(f, same, noon); !d.NextCheck.Equal(noon.Add(time.Second)) {
+		t.Errorf("next check %v; want the end of the soak time", d.NextCheck)
+	}
+	f.Upstream[0].HealthySince = noon // and one that ends later
+	if d := Decide(f, same, noon); !d.NextCheck.Equal(noon.Add(askAgain)) {
+		t.Errorf("next check %v; want the next question to the registry", d.NextCheck)
+	}
+}
+
+// After the merge: tidy up, tell GitHub, wait for the clusters, tell people.
+func TestDecideAfterTheMerge(t *testing.T) {
+	tidy := Reported{BranchDeleted: true}
+	created := Reported{BranchDeleted: true, Deployment: true}
+	runs := []Target{{Cluster: "eu", Digest: digest("a"), Settled: true, Healthy: true}, {Cluster: "us", Digest: digest("a"), Settled: true, Healthy: true}}
+	with := func(change func(t []Target)) []Target {
+		targets := append([]Target(nil), runs...)
+		change(targets)
+		return targets
+	}
+	us := func(t Target) []Target { return with(func(all []Target) { all[1] = t }) }
+	for _, c := range []struct {
+		story     string
+		reported  Reported
+		targets   []Target
+		overtaken bool
+		effect    Effect
+		outcome   Outcome
+	}{
+		{"it was just merged", Reported{}, nil, false, DeleteBranch, Pending},
+		{"the branch is gone", tidy, nil, false, CreateDeployment, Pending},
+		{"no cluster is known yet", created, nil, false, Rest, Pending},
+		{"the clusters have not been synced", created, with(func(t []Target) { t[0].Settled, t[1].Settled = false, false }), false, Rest, Pending},
+		{"one cluster is still being synced", created, us(Target{Cluster: "us", Digest: digest("a"), Healthy: true}), false, Rest, Pending},
+		{"one cluster is healthy with what was there before", created, us(Target{Cluster: "us", Digest: digest("0"), Settled: true, Healthy: true}), false, Rest, Pending},
+		{"one cluster failed, the other is still being synced", created, []Target{{Settled: true}, {}}, false, Rest, Pending},
+		{"every cluster is healthy with it", created, runs, false, UpdateDeployment, Success},
+		{"GitHub was told", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "success"}, runs, false, PublishComment, Success},
+		{"people were told", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "success", CommentHash: "comment"}, runs, false, RecordDeployed, Success},
+		{"one cluster failed", created, us(Target{Cluster: "us", Digest: digest("a"), Settled: true}), false, UpdateDeployment, Failure},
+		{"the failure was told to GitHub", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "failure"}, us(Target{Settled: true}), false, PublishComment, Failure},
+		{"the failure was told to people, and is watched on", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "failure", CommentHash: "comment"}, us(Target{Settled: true}), false, Rest, Failure},
+		{"the failure mended itself", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "failure", CommentHash: "comment"}, runs, false, UpdateDeployment, Success},
+		{"a newer one was merged before it ran everywhere", created, us(Target{Cluster: "us", Digest: digest("b"), Settled: true, Healthy: true}), true, RecordOvertaken, Pending},
+		{"a newer one was merged after it failed", created, us(Target{Settled: true}), true, RecordOvertaken, Failure},
+		{"a newer one was merged, but this one ran everywhere", created, runs, true, UpdateDeployment, Success},
+		{"a newer one was merged at once: the branch goes first", Reported{}, nil, true, DeleteBranch, Pending},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			f := merged()
+			f.Reported, f.Targets, f.Overtaken = c.reported, c.targets, c.overtaken
+			d := Decide(f, same, noon.Add(time.Hour))
+			if d.Effect != c.effect || d.Outcome != c.outcome {
+				t.Errorf("%q, outcome %q; want %q, %q", d.Effect, d.Outcome, c.effect, c.outcome)
+			}
+		})
+	}
+}

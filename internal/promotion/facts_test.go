@@ -1,0 +1,59 @@
+package promotion
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/image"
+)
+
+func digest(c string) string { return "sha256:" + strings.Repeat(c, 64) }
+func sha(c string) string    { return strings.Repeat(c, 40) }
+
+var noon = time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)
+
+// same shows people the same whatever the gates say.
+func same([]Gate) Shown { return Shown{CheckHash: "check", BodyHash: "body", CommentHash: "comment"} }
+
+// ready are the facts of a promotion that asks for everything, and has everything:
+// the next step is the merge.
+func ready() Facts {
+	return Facts{
+		App: "payments", Env: "prod", State: Open,
+		Artifact:    image.Ref{Name: "registry.example.com/acme/payments", Tag: "1.7.0", Digest: digest("a")},
+		Requester:   Person{ID: 1, Login: "alice"},
+		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Approvals: true, Auto: true},
+		Plan:        Plan{Hash: "edit", Current: image.Ref{Tag: "1.6.0"}},
+		Digest:      Digest{Now: digest("a"), ObservedAt: noon},
+		Pull:        &Pull{Number: 7, HeadSHA: sha("1"), OurHeadSHA: sha("1"), EditHash: "edit"},
+		Required:    []string{"lint", "scan"},
+		Checks:      []Check{{Name: "lint", State: CheckPassed, Conclusion: "success"}, {Name: "scan", State: CheckPassed, Conclusion: "success"}},
+		ChecksKnown: true,
+		Approval:    Approval{Satisfied: true, Reason: "2 of 2 approvals (bob, carol)."},
+		Checklist:   []ChecklistItem{{ID: "dashboards", Text: "Dashboards are open", Ticked: true, By: "bob"}, {ID: "support", Text: "Support knows", Ticked: true, By: "carol"}},
+		Upstream:    []Upstream{{Env: "staging", Digest: digest("a"), Tag: "1.7.0", Healthy: true, HealthySince: noon.Add(-2 * time.Hour)}},
+		Published:   Published{CheckHash: "check", CheckSHA: sha("1"), BodyHash: "body"},
+	}
+}
+
+// merged are the facts of a promotion that was just merged.
+func merged() Facts {
+	f := ready()
+	f.State = Merged
+	f.Pull.Merged = true
+	f.Targets = []Target{{Cluster: "eu", Digest: digest("0"), Settled: true, Healthy: true}, {Cluster: "us", Digest: digest("0"), Settled: true, Healthy: true}}
+	return f
+}
+
+// clone is a copy of f that shares nothing with it.
+func clone(f Facts) Facts {
+	if f.Pull != nil {
+		pull := *f.Pull
+		f.Pull = &pull
+	}
+	f.Rule.Needs = slices.Clone(f.Rule.Needs)
+	f.Required, f.Checks = slices.Clone(f.Required), slices.Clone(f.Checks)
+	f.Checklist, f.Upstream, f.Targets = slices.Clone(f.Checklist), slices.Clone(f.Upstream), slices.Clone(f.Targets)
+	return f
+}

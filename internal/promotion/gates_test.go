@@ -1,0 +1,170 @@
+package promotion
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func TestGates(t *testing.T) {
+	for _, c := range []struct {
+		gate    string
+		story   string
+		change  func(f *Facts)
+		verdict Verdict
+		says    string // part of the reason
+		missing int
+	}{
+		{GateDigest, "the registry has the digest that was verified", func(f *Facts) {}, Pass, "Tag 1.7.0 is sha256:aaaaaaaaaaaa", 0},
+		{GateDigest, "the registry was never asked", func(f *Facts) { f.Digest = Digest{} }, Wait, "has not been asked", 0},
+		{GateDigest, "the registry is down", func(f *Facts) { f.Digest = Digest{Err: "connection refused"} }, Wait, "connection refused", 0},
+		{GateDigest, "the registry is down, and what it once said is remembered", func(f *Facts) { f.Digest.Err = "timeout" }, Wait, "timeout", 0},
+		{GateDigest, "the tag was pushed again", func(f *Facts) { f.Digest.Now = digest("b") }, Fail, "now points to sha256:bbbbbbbbbbbb", 0},
+
+		{GateHead, "the head is the commit that Tagboat made", func(f *Facts) {}, Pass, "commit 111111111111", 0},
+		{GateHead, "there is no pull request yet", func(f *Facts) { f.Pull = nil }, Wait, "not open yet", 0},
+		{GateHead, "somebody pushed to the branch", func(f *Facts) { f.Pull.HeadSHA = sha("2") }, Fail, "222222222222 is not Tagboat's (which is 111111111111)", 0},
+		{GateHead, "no head is known at all", func(f *Facts) { f.Pull.HeadSHA, f.Pull.OurHeadSHA = "", "" }, Wait, "not known", 0},
+		{GateHead, "the overlay cannot be read", func(f *Facts) { f.Plan = Plan{Err: "kustomization.yaml:3: not YAML"} }, Fail, "kustomization.yaml:3", 0},
+		{GateHead, "the overlay changed on the base", func(f *Facts) { f.Plan.Hash = "another edit" }, Wait, "made anew", 0},
+		{GateHead, "what the base needs is not known", func(f *Facts) { f.Plan.Hash = "" }, Wait, "not known", 0},
+
+		{GateChecks, "every required check succeeded", func(f *Facts) {}, Pass, "lint, scan", 0},
+		{GateChecks, "nothing is required", func(f *Facts) { f.Required = nil }, Pass, "No check is required", 0},
+		{GateChecks, "the protection could not be read", func(f *Facts) { f.ChecksKnown = false }, Wait, "which checks the branch requires", 0},
+		{GateChecks, "nothing is known to be required, because nothing could be read", func(f *Facts) { f.ChecksKnown, f.Required = false, nil }, Wait, "which checks", 0},
+		{GateChecks, "one was never reported", func(f *Facts) { f.Checks = f.Checks[:1] }, Wait, "scan (not reported)", 1},
+		{GateChecks, "one runs", func(f *Facts) { f.Checks[0].State = CheckPending }, Wait, "Waiting for lint.", 1},
+		{GateChecks, "none has come to an end", func(f *Facts) { f.Checks[0].State = CheckPending; f.Checks = f.Checks[:1] }, Wait, "lint, scan (not reported)", 2},
+		{GateChecks, "one timed out", func(f *Facts) { f.Checks[1].State, f.Checks[1].Conclusion = CheckFailed, "timed_out" }, Fail, "scan (timed_out)", 0},
+		{GateChecks, "one failed while another runs", func(f *Facts) { f.Checks[0].State, f.Checks[1].State = CheckPending, CheckFailed }, Fail, "scan", 0},
+		{GateChecks, "a check that nobody requires failed", func(f *Facts) { f.Checks = append(f.Checks, Check{Name: "coverage", State: CheckFailed}) }, Pass, "lint, scan", 0},
+		{GateChecks, "two Apps must report lint, and one of them failed", func(f *Facts) {
+			f.Required = []string{"lint", "lint", "scan"}
+			f.Checks = append(f.Checks, Check{Name: "lint", State: CheckFailed, Conclusion: "failure"})
+		}, Fail, "lint (failure)", 0},
+		{GateChecks, "two Apps must report lint, and one of them has not", func(f *Facts) { f.Required = []string{"lint", "lint", "scan"} }, Wait, "lint (not reported)", 1},
+
+		{GateChecklist, "everything is ticked", func(f *Facts) {}, Pass, "All 2 items", 0},
+		{GateChecklist, "one item is open", func(f *Facts) { f.Checklist[1].Ticked = false }, Wait, "1 of 2 ticked; open: “Support knows”", 1},
+		{GateChecklist, "nothing is ticked", func(f *Facts) { f.Checklist[0].Ticked, f.Checklist[1].Ticked = false, false }, Wait, "0 of 2 ticked", 2},
+
+		{GateApprovals, "enough people approved", func(f *Facts) {}, Pass, "bob, carol", 0},
+		{GateApprovals, "one is missing", func(f *Facts) {
+			f.Approval = Approval{Missing: 1, Reason: "1 of 2 approvals (bob).", Owner: "team platform"}
+		}, Wait, "1 of 2", 1},
+		{GateApprovals, "somebody asked for changes", func(f *Facts) {
+			f.Approval = Approval{Blocked: true, Satisfied: true, Reason: "dave asked for changes.", Owner: "dave"}
+		}, Fail, "dave", 0},
+		{GateApprovals, "the reviews were not read", func(f *Facts) { f.Approval = Approval{} }, Wait, "not been read", 0},
+
+		{GateUpstream, "staging is healthy for long enough", func(f *Facts) {}, Pass, "staging is healthy with 1.7.0 (sha256:aaaaaaaaaaaa) since 2026-03-05 10:00:00 UTC", 0},
+		{GateUpstream, "nothing is known about staging", func(f *Facts) { f.Upstream = nil }, Wait, "Nothing is known to run in staging", 0},
+		{GateUpstream, "nothing was ever deployed to staging", func(f *Facts) { f.Upstream[0].Digest = "" }, Wait, "Nothing is known to run in staging", 0},
+		{GateUpstream, "staging runs an older version", func(f *Facts) { f.Upstream[0].Digest, f.Upstream[0].Tag = digest("0"), "1.6.0" }, Wait, "staging runs 1.6.0 (sha256:000000000000), not 1.7.0", 0},
+		{GateUpstream, "staging runs the same tag with other content", func(f *Facts) { f.Upstream[0].Digest = digest("b") }, Wait, "staging runs 1.7.0 (sha256:bbbbbbbbbbbb), not 1.7.0 (sha256:aaaaaaaaaaaa)", 0},
+		{GateUpstream, "staging is ill", func(f *Facts) { f.Upstream[0].Healthy, f.Upstream[0].Reason = false, "eu is failed" }, Wait, "eu is failed", 0},
+		{GateUpstream, "staging is healthy, but nobody knows since when", func(f *Facts) { f.Upstream[0].HealthySince = time.Time{} }, Wait, "since when", 0},
+		{GateUpstream, "staging is healthy since a moment ago", func(f *Facts) { f.Upstream[0].HealthySince = noon.Add(-time.Minute) }, Wait, "for 1h0m0s, until 2026-03-05 12:59:00 UTC", 0},
+		{GateUpstream, "one of two is not ready", func(f *Facts) { f.Rule.Needs = append(f.Rule.Needs, Need{Env: "load"}) }, Wait, "Nothing is known to run in load", 0},
+	} {
+		t.Run(c.gate+": "+c.story, func(t *testing.T) {
+			f := ready()
+			c.change(&f)
+			gates := Evaluate(f, noon)
+			i := slices.IndexFunc(gates, func(g Gate) bool { return g.Name == c.gate })
+			if i < 0 {
+				t.Fatalf("no gate %s in %+v", c.gate, gates)
+			}
+			g := gates[i]
+			if g.Verdict != c.verdict || g.Missing != c.missing || !strings.Contains(g.Reason, c.says) {
+				t.Errorf("%s, %d missing: %q; want %s, %d, and %q", g.Verdict, g.Missing, g.Reason, c.verdict, c.missing, c.says)
+			}
+			if g.Title == "" || g.Verdict != Pass && g.Owner == "" {
+				t.Errorf("the gate does not say what it is, or who can move it: %+v", g)
+			}
+			for _, other := range gates {
+				if other.Name != c.gate && other.Verdict != Pass {
+					t.Errorf("another gate is moved by this: %+v", other)
+				}
+			}
+		})
+	}
+}
+
+// An environment that asks for nothing has the three gates that always are, and
+// broken configuration leaves one that says so.
+func TestWhichGatesThereAre(t *testing.T) {
+	bare := func(f *Facts) { f.Rule, f.Checklist = Rule{Auto: true}, nil }
+	for _, c := range []struct {
+		story  string
+		change func(f *Facts)
+		gates  []string
+	}{
+		{"everything is asked for", func(*Facts) {}, []string{GateDigest, GateHead, GateChecks, GateChecklist, GateApprovals, GateUpstream}},
+		{"nothing is asked for", bare, []string{GateDigest, GateHead, GateChecks}},
+		{"the configuration is broken", func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no environments" }, []string{GateConfig}},
+	} {
+		f := ready()
+		c.change(&f)
+		var names []string
+		for _, g := range Evaluate(f, noon) {
+			names = append(names, g.Name)
+		}
+		if diff := cmp.Diff(c.gates, names); diff != "" {
+			t.Errorf("%s:\n%s", c.story, diff)
+		}
+	}
+}
+
+// A soak time ends at the moment that was named, not before, and nobody needs to
+// tell us.
+func TestSoakTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := ready()
+		f.Rule.Needs, f.Upstream = nil, nil
+		for _, env := range []string{"dev", "staging", "load"}[:rapid.IntRange(1, 3).Draw(t, "environments")] {
+			f.Rule.Needs = append(f.Rule.Needs, Need{Env: env, Healthy: time.Duration(rapid.IntRange(0, 7200).Draw(t, env+" needs")) * time.Second})
+			f.Upstream = append(f.Upstream, Upstream{
+				Env: env, Digest: f.Artifact.Digest, Tag: "1.7.0", Healthy: true,
+				HealthySince: noon.Add(-time.Duration(rapid.IntRange(0, 7200).Draw(t, env+" is healthy for")) * time.Second),
+			})
+		}
+		var first, last time.Time // ends of the soak times that are still running
+		for i, need := range f.Rule.Needs {
+			end := f.Upstream[i].HealthySince.Add(need.Healthy)
+			if !end.After(noon) {
+				continue
+			}
+			if first.IsZero() || end.Before(first) {
+				first = end
+			}
+			if end.After(last) {
+				last = end
+			}
+		}
+		now := Decide(f, same, noon)
+		if !now.NextCheck.Equal(first) {
+			t.Fatalf("next check at %v, want %v", now.NextCheck, first)
+		}
+		if last.IsZero() {
+			if now.Effect != Merge {
+				t.Fatalf("all soak times are over, and the next step is %q: %+v", now.Effect, now.Gates)
+			}
+			return
+		}
+		if now.Effect != Rest {
+			t.Fatalf("a soak time runs, and the next step is %q", now.Effect)
+		}
+		if d := Decide(f, same, last.Add(-time.Second)); d.Effect != Rest || d.NextCheck.IsZero() {
+			t.Fatalf("a second before the last one ends: %q, next check %v", d.Effect, d.NextCheck)
+		}
+		if d := Decide(f, same, last); d.Effect != Merge || !d.NextCheck.IsZero() {
+			t.Fatalf("when the last one ends: %q, next check %v", d.Effect, d.NextCheck)
+		}
+	})
+}

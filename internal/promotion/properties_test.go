@@ -1,0 +1,352 @@
+package promotion
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// mishaps are what may be different from a promotion that is ready.
+var mishaps = map[string]func(f *Facts){
+	"no longer open":            func(f *Facts) { f.State = Closed },
+	"only proposed":             func(f *Facts) { f.State, f.Pull = Proposed, nil },
+	"already merged":            func(f *Facts) { f.State = Merged },
+	"broken configuration":      func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no" },
+	"people merge":              func(f *Facts) { f.Rule.Auto = false },
+	"another upstream":          func(f *Facts) { f.Rule.Needs = append(f.Rule.Needs, Need{Env: "load"}) },
+	"nothing to change":         func(f *Facts) { f.Plan.Nothing = true },
+	"overlay broken":            func(f *Facts) { f.Plan = Plan{Err: "not YAML"} },
+	"overlay changed":           func(f *Facts) { f.Plan.Hash = "another edit" },
+	"tag moved":                 func(f *Facts) { f.Digest.Now = digest("b") },
+	"registry asked long ago":   func(f *Facts) { f.Digest.ObservedAt = noon.Add(-time.Hour) },
+	"registry down":             func(f *Facts) { f.Digest.Err = "timeout" },
+	"a foreign commit":          on(func(p *Pull) { p.HeadSHA = sha("2") }),
+	"closed":                    on(func(p *Pull) { p.Closed = true }),
+	"merged by somebody":        on(func(p *Pull) { p.Merged = true }),
+	"behind":                    on(func(p *Pull) { p.Behind = true }),
+	"lint failed":               func(f *Facts) { check(f, "lint", CheckFailed) },
+	"scan runs":                 func(f *Facts) { check(f, "scan", CheckPending) },
+	"one more check":            func(f *Facts) { f.Required = append(f.Required, "e2e") },
+	"protection unknown":        func(f *Facts) { f.ChecksKnown = false },
+	"an approval missing":       func(f *Facts) { f.Approval = Approval{Missing: 1, Reason: "1 of 2.", Owner: "team platform"} },
+	"changes requested":         func(f *Facts) { f.Approval = Approval{Satisfied: true, Blocked: true, Reason: "dave.", Owner: "dave"} },
+	"one more item":             func(f *Facts) { f.Checklist = append(f.Checklist, ChecklistItem{ID: "new", Text: "New"}) },
+	"upstream has another":      up(func(u *Upstream) { u.Digest = digest("0") }),
+	"upstream ill":              up(func(u *Upstream) { u.Healthy, u.Reason = false, "eu is failed" }),
+	"upstream healthy just now": up(func(u *Upstream) { u.HealthySince = noon }),
+	"check of another head":     func(f *Facts) { f.Published.CheckSHA = sha("0") },
+	"another check shown":       func(f *Facts) { f.Published.CheckHash = "older" },
+	"another body shown":        func(f *Facts) { f.Published.BodyHash = "older" },
+}
+
+// losses each take one fact away.
+var losses = map[string]func(f *Facts){
+	"the registry's answer":       func(f *Facts) { f.Digest.Now = "" },
+	"everything of the registry":  func(f *Facts) { f.Digest = Digest{} },
+	"the pull request":            func(f *Facts) { f.Pull = nil },
+	"all of the pull request":     on(func(p *Pull) { *p = Pull{} }),
+	"the head":                    on(func(p *Pull) { p.HeadSHA = "" }),
+	"our head":                    on(func(p *Pull) { p.OurHeadSHA = "" }),
+	"both heads":                  on(func(p *Pull) { p.HeadSHA, p.OurHeadSHA = "", "" }),
+	"the edit in our head":        on(func(p *Pull) { p.EditHash = "" }),
+	"the plan":                    func(f *Facts) { f.Plan.Hash = "" },
+	"what is required":            func(f *Facts) { f.ChecksKnown = false },
+	"what is required, wholly":    func(f *Facts) { f.ChecksKnown, f.Required = false, nil },
+	"one result":                  func(f *Facts) { f.Checks = f.Checks[:max(0, len(f.Checks)-1)] },
+	"all results":                 func(f *Facts) { f.Checks = nil },
+	"the reviews":                 func(f *Facts) { f.Approval = Approval{} },
+	"a tick":                      func(f *Facts) { f.Checklist[0].Ticked = false },
+	"what upstream runs":          up(func(u *Upstream) { u.Digest = "" }),
+	"that upstream is healthy":    up(func(u *Upstream) { u.Healthy = false }),
+	"since when upstream is":      up(func(u *Upstream) { u.HealthySince = time.Time{} }),
+	"upstream":                    func(f *Facts) { f.Upstream = nil },
+	"what was published":          func(f *Facts) { f.Published = Published{} },
+	"where the check was shown":   func(f *Facts) { f.Published.CheckSHA = "" },
+	"what the check showed":       func(f *Facts) { f.Published.CheckHash = "" },
+	"what the body showed":        func(f *Facts) { f.Published.BodyHash = "" },
+	"the rule":                    func(f *Facts) { f.Rule.Auto = false },
+	"the artifact's own identity": func(f *Facts) { f.Artifact.Digest = "" },
+}
+
+func on(change func(p *Pull)) func(f *Facts) {
+	return func(f *Facts) {
+		if f.Pull != nil {
+			change(f.Pull)
+		}
+	}
+}
+
+func up(change func(u *Upstream)) func(f *Facts) {
+	return func(f *Facts) {
+		if len(f.Upstream) > 0 {
+			change(&f.Upstream[0])
+		}
+	}
+}
+
+func check(f *Facts, name string, state CheckState) {
+	for i := range f.Checks {
+		if f.Checks[i].Name == name {
+			f.Checks[i].State = state
+		}
+	}
+}
+
+func names(of map[string]func(*Facts)) []string {
+	var names []string
+	for name := range of {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// anything draws the facts of a promotion to which up to four things happened.
+func anything(t *rapid.T) Facts {
+	f := ready()
+	for _, name := range rapid.SliceOfN(rapid.SampledFrom(names(mishaps)), 0, 4).Draw(t, "mishaps") {
+		mishaps[name](&f)
+	}
+	return f
+}
+
+// mayMerge says once more, in other words than Decide, what a merge rests on.
+func mayMerge(f Facts, shown Shown) error {
+	if f.RuleErr != "" || f.State != Open || f.Pull == nil || f.Pull.Closed || f.Pull.Merged {
+		return fmt.Errorf("there is nothing that could be merged")
+	}
+	for what, ok := range map[string]bool{
+		"the configuration wants it":                f.Rule.Auto,
+		"the registry has exactly this digest":      f.Digest.Err == "" && f.Digest.Now != "" && f.Digest.Now == f.Artifact.Digest,
+		"the head is ours":                          f.Pull.HeadSHA != "" && f.Pull.HeadSHA == f.Pull.OurHeadSHA,
+		"the head holds the edit that is needed":    f.Plan.Err == "" && f.Plan.Hash != "" && f.Pull.EditHash == f.Plan.Hash,
+		"the head is on the newest base":            !f.Pull.Behind,
+		"people see this verdict on this head":      f.Published.CheckSHA == f.Pull.HeadSHA && f.Published.CheckHash == shown.CheckHash,
+		"people see this body":                      f.Published.BodyHash == shown.BodyHash,
+		"it is known which checks are required":     f.ChecksKnown,
+		"people approved, and nobody is against it": !f.Rule.Approvals || f.Approval.Satisfied && !f.Approval.Blocked,
+	} {
+		if !ok {
+			return fmt.Errorf("it is not so that %s", what)
+		}
+	}
+	for _, name := range f.Required {
+		if !slices.ContainsFunc(f.Checks, func(c Check) bool { return c.Name == name && c.State == CheckPassed }) {
+			return fmt.Errorf("check %s has not passed", name)
+		}
+	}
+	for _, item := range f.Checklist {
+		if !item.Ticked {
+			return fmt.Errorf("%s is not ticked", item.ID)
+		}
+	}
+	for _, need := range f.Rule.Needs {
+		if !slices.ContainsFunc(f.Upstream, func(u Upstream) bool {
+			return u.Env == need.Env && u.Digest == f.Artifact.Digest && u.Healthy && !u.HealthySince.IsZero() && !noon.Before(u.HealthySince.Add(need.Healthy))
+		}) {
+			return fmt.Errorf("%s does not run it for %s", need.Env, need.Healthy)
+		}
+	}
+	return nil
+}
+
+// I1, I4, I10: what merges has everything that a merge rests on, and what has
+// everything merges.
+func TestAMergeRestsOnEverything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anything(t)
+		d := Decide(f, same, noon)
+		why := mayMerge(f, same(nil))
+		if d.Effect == Merge && (why != nil || !d.Passed()) {
+			t.Fatalf("merged although %v: %+v", why, d.Gates)
+		}
+		if why == nil && !f.Plan.Nothing && d.Effect != Merge {
+			t.Fatalf("%q although nothing is missing: %+v", d.Effect, d.Gates)
+		}
+	})
+}
+
+// I10: what is not known never opens a gate. The facts that are lost are shown to
+// people as before, so that it is not the new text that saves us.
+func TestLosingAFactNeverMerges(t *testing.T) {
+	for _, loss := range names(losses) {
+		t.Run(loss, func(t *testing.T) {
+			f := ready()
+			losses[loss](&f)
+			if d := Decide(f, same, noon); d.Effect == Merge {
+				t.Error("merged without it")
+			}
+		})
+	}
+}
+
+// Nor does losing a fact mend what another is in the way of.
+func TestLosingAFactMendsNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anything(t)
+		before := Decide(f, same, noon)
+		loss := rapid.SampledFrom(names(losses)).Draw(t, "loss")
+		losses[loss](&f)
+		if after := Decide(f, same, noon); after.Effect == Merge {
+			t.Fatalf("%q became a merge when %s was lost", before.Effect, loss)
+		}
+	})
+}
+
+// The same facts lead to the same step, and deciding changes none of them.
+func TestDecideIsAFunction(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anything(t)
+		before := clone(f)
+		first, second := Decide(f, same, noon), Decide(clone(f), same, noon)
+		if diff := cmp.Diff(first, second); diff != "" {
+			t.Fatal(diff)
+		}
+		if diff := cmp.Diff(before, f); diff != "" {
+			t.Fatalf("deciding changed the facts:\n%s", diff)
+		}
+	})
+}
+
+// Whoever looks at a promotion that does not move learns why, and who can move it.
+func TestNothingStandsStillWithoutAReason(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anything(t)
+		d := Decide(f, same, noon)
+		if !f.State.Active() {
+			return
+		}
+		if len(d.Gates) == 0 {
+			t.Fatal("an active promotion has no gates")
+		}
+		for _, g := range d.Gates {
+			if g.Reason == "" || g.Verdict != Pass && g.Owner == "" {
+				t.Fatalf("gate %s does not say why, or who can move it: %+v", g.Name, g)
+			}
+			if !g.NextCheck.IsZero() && (g.Verdict == Pass || !g.NextCheck.After(noon)) {
+				t.Fatalf("gate %s is to be looked at again at %v", g.Name, g.NextCheck)
+			}
+		}
+		if d.Effect == Rest && d.Why == "" && d.Passed() && f.Rule.Auto {
+			t.Fatalf("every gate passes, and nothing happens: %+v", f)
+		}
+	})
+}
+
+// truthful shows people what the gates say.
+func truthful(gates []Gate) Shown {
+	s := fmt.Sprint(gates)
+	return Shown{CheckHash: "check " + s, BodyHash: "body " + s, CommentHash: "comment"}
+}
+
+// perform is what each effect does to the facts when it succeeds.
+func perform(f *Facts, d Decision, step int) {
+	ours := fmt.Sprintf("%040d", step+1)
+	switch d.Effect {
+	case OpenPull:
+		f.State, f.Pull = Open, &Pull{Number: 7, HeadSHA: ours, OurHeadSHA: ours, EditHash: f.Plan.Hash}
+	case AskRegistry:
+		f.Digest.ObservedAt = noon
+	case Regenerate:
+		f.Pull.HeadSHA, f.Pull.OurHeadSHA, f.Pull.EditHash, f.Pull.Behind = ours, ours, f.Plan.Hash, false
+	case PublishCheck:
+		f.Published.CheckSHA, f.Published.CheckHash = f.Pull.HeadSHA, truthful(d.Gates).CheckHash
+	case PublishBody:
+		f.Published.BodyHash = truthful(d.Gates).BodyHash
+	case Merge, RecordMerged:
+		f.Pull.Merged, f.State = true, Merged
+	case Withdraw:
+		f.Pull.Closed = true
+	case RecordClosed:
+		f.State = Closed
+	case DeleteBranch:
+		f.Reported.BranchDeleted = true
+	case CreateDeployment:
+		f.Reported.Deployment = true
+	case UpdateDeployment:
+		f.Reported.DeploymentState = string(d.Outcome)
+	case PublishComment:
+		f.Reported.CommentHash = truthful(nil).CommentHash
+	case RecordDeployed:
+		f.State = Deployed
+	case RecordOvertaken:
+		f.State = Superseded
+	}
+}
+
+// settle performs what Decide says until it rests, and returns the steps.
+func settle(t *rapid.T, f *Facts) []Effect {
+	var steps []Effect
+	for {
+		d := Decide(*f, truthful, noon)
+		if d.Effect == Rest {
+			return steps
+		}
+		if steps = append(steps, d.Effect); len(steps) > 12 {
+			t.Fatalf("it does not come to rest: %q", steps)
+		}
+		perform(f, d, len(steps))
+	}
+}
+
+// A promotion comes to rest after few steps, whatever happened to it; when the
+// obstacles go away it is merged, and when the clusters are healthy, deployed.
+func TestAPromotionComesToAnEnd(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anything(t)
+		foreign := f.Pull != nil && f.Pull.HeadSHA != f.Pull.OurHeadSHA
+		settle(t, &f)
+
+		// Everybody does what the gates told them.
+		goal := ready()
+		f.Rule, f.RuleErr, f.Plan, f.Digest = goal.Rule, "", goal.Plan, goal.Digest
+		f.Required, f.Checks, f.ChecksKnown = goal.Required, goal.Checks, true
+		f.Approval, f.Checklist, f.Upstream = goal.Approval, goal.Checklist, goal.Upstream
+		if foreign && f.Pull != nil {
+			f.Pull.HeadSHA = f.Pull.OurHeadSHA // taken off the branch
+		}
+		settle(t, &f)
+		if f.State == Closed {
+			return
+		}
+		if f.State != Merged {
+			t.Fatalf("it is %s, and nothing is in its way: %+v", f.State, Evaluate(f, noon))
+		}
+		f.Targets = []Target{{Cluster: "eu", Digest: f.Artifact.Digest, Settled: true, Healthy: true}}
+		if settle(t, &f); f.State != Deployed {
+			t.Fatalf("it runs everywhere, and is %s", f.State)
+		}
+		if again := settle(t, &f); len(again) != 0 {
+			t.Fatalf("after its end it goes on: %q", again)
+		}
+	})
+}
+
+// Where a promotion ends after the merge, and how often people are told, does not
+// depend on how the clusters got there.
+func TestTheClustersMayTakeAnyWay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := merged()
+		told := map[Effect]int{}
+		for range rapid.IntRange(0, 6).Draw(t, "changes") {
+			i := rapid.IntRange(0, 1).Draw(t, "cluster")
+			f.Targets[i] = Target{
+				Digest: rapid.SampledFrom([]string{digest("0"), digest("a")}).Draw(t, "digest"), Settled: rapid.Bool().Draw(t, "settled"), Healthy: rapid.Bool().Draw(t, "healthy"),
+			}
+			for _, e := range settle(t, &f) {
+				told[e]++
+			}
+		}
+		f.Targets = []Target{{Digest: digest("a"), Settled: true, Healthy: true}, {Digest: digest("a"), Settled: true, Healthy: true}}
+		for _, e := range settle(t, &f) {
+			told[e]++
+		}
+		if f.State != Deployed || told[RecordDeployed] != 1 || told[DeleteBranch] != 1 || told[CreateDeployment] != 1 {
+			t.Fatalf("it is %s after %v", f.State, told)
+		}
+	})
+}

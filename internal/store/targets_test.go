@@ -1,0 +1,204 @@
+package store_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+func TestTargetsAreThoseThatAreNamed(t *testing.T) {
+	w := newWorld(t)
+	keep := func(clusters ...string) (known []string) {
+		t.Helper()
+		var named []store.NewTarget
+		for _, c := range clusters {
+			named = append(named, store.NewTarget{App: "payments", Env: "prod", Cluster: c, Branch: "main"})
+		}
+		w.must(w.store.KeepTargets(w.ctx, w.repo.ID, named, syncing))
+		targets, err := w.store.Targets(w.ctx)
+		w.must(err)
+		for _, t := range targets {
+			known = append(known, fmt.Sprintf("%s %s, wanted %d times", t.Cluster, t.State, t.Want))
+		}
+		return known
+	}
+	if diff := cmp.Diff([]string{"eu unknown, wanted 1 times", "us unknown, wanted 1 times"}, keep("us", "eu")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"eu unknown, wanted 2 times"}, keep("eu")); diff != "" {
+		t.Errorf("us is not named any more:\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"eu unknown, wanted 3 times", "us unknown, wanted 2 times"}, keep("eu", "us")); diff != "" {
+		t.Errorf("us is back:\n%s", diff)
+	}
+	if n := w.jobs("sync"); n != 2 {
+		t.Errorf("%d sync jobs wait for two targets", n)
+	}
+	other := w.envRepo("other")
+	w.must(w.store.KeepTargets(w.ctx, other.ID, nil, syncing))
+	if targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", "prod"); err != nil || len(targets) != 2 {
+		t.Errorf("another env repo's targets changed ours: %+v, %v", targets, err)
+	}
+}
+
+// The contiguous healthy time is that of one digest.
+func TestHowLongATargetIsHealthy(t *testing.T) {
+	w := newWorld(t)
+	id := w.target("prod", "eu").ID
+	start := w.clock.now()
+	for _, step := range []struct {
+		story         string
+		state, digest string
+		since         time.Duration // since the start; -1: not healthy
+	}{
+		{"1.7.0 is healthy", store.TargetHealthy, digest("a"), 1 * time.Minute},
+		{"and still is", store.TargetHealthy, digest("a"), 1 * time.Minute},
+		{"a pod crashes", store.TargetFailed, digest("a"), -1},
+		{"it is healthy again", store.TargetHealthy, digest("a"), 4 * time.Minute},
+		{"1.7.1 comes, healthy", store.TargetHealthy, digest("b"), 5 * time.Minute},
+		{"the cluster is out of reach", store.TargetUnreachable, digest("b"), -1},
+		{"and back", store.TargetHealthy, digest("b"), 7 * time.Minute},
+	} {
+		w.clock.pass(time.Minute)
+		target, err := w.store.Target(w.ctx, id)
+		w.must(err)
+		w.must(w.store.FinishSync(w.ctx, target, 0, store.Reached{Commit: sha("1"), Digest: step.digest, State: step.state, Message: step.story}, reconcile))
+		target, err = w.store.Target(w.ctx, id)
+		w.must(err)
+		got := time.Duration(-1)
+		if target.HealthySince != nil {
+			got = target.HealthySince.Sub(start)
+		}
+		if got != step.since {
+			t.Errorf("%s: healthy since %v, want %v", step.story, got, step.since)
+		}
+	}
+}
+
+// While a sync of the same digest is under way, what is healthy stays healthy.
+func TestASyncShowsWhatItDoes(t *testing.T) {
+	w := newWorld(t)
+	target := w.target("prod", "eu")
+	first, err := w.store.StartSync(w.ctx, target.ID, sha("1"), "1.7.0", digest("a"))
+	w.must(err)
+	w.must(w.store.StartTarget(w.ctx, target.ID, store.TargetApplying, "Applying."))
+	// The process dies here. The next one begins anew.
+	second, err := w.store.StartSync(w.ctx, target.ID, sha("1"), "1.7.0", digest("a"))
+	w.must(err)
+	w.must(w.store.FinishSync(w.ctx, target, second, store.Reached{
+		Commit: sha("1"), RenderedHash: "r", Image: payments, Tag: "1.7.0", Digest: digest("a"), State: store.TargetHealthy, Changed: 3,
+	}, reconcile))
+	syncs, err := w.store.RecentSyncs(w.ctx, target.ID, 10)
+	w.must(err)
+	var got []string
+	for _, s := range syncs {
+		got = append(got, fmt.Sprintf("%d %s %d", s.ID, s.State, s.Changed))
+		if s.FinishedAt == nil || (s.ID == first && s.Message == "") {
+			t.Errorf("sync %d does not say when it ended, or why: %+v", s.ID, s)
+		}
+	}
+	if diff := cmp.Diff([]string{fmt.Sprintf("%d healthy 3", second), fmt.Sprintf("%d interrupted 0", first)}, got); diff != "" {
+		t.Error(diff)
+	}
+	after, err := w.store.Target(w.ctx, target.ID)
+	w.must(err)
+	if after.State != store.TargetHealthy || after.Tag != "1.7.0" || after.RenderedHash != "r" || after.CommitSHA != sha("1") {
+		t.Errorf("the target is %+v", after)
+	}
+}
+
+// A change in a cluster wakes whoever may wait for it; no change wakes nobody.
+func TestAChangedTargetWakesItsApp(t *testing.T) {
+	w := newWorld(t)
+	target := w.target("staging", "eu")
+	prod := w.propose("prod", w.artifact("1.7.0", digest("a")))
+	want := func() int64 { return w.promotion(prod.ID).Want }
+	before := want()
+	healthy := store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetHealthy}
+	w.must(w.store.FinishSync(w.ctx, target, 0, healthy, reconcile))
+	if want() != before+1 {
+		t.Errorf("prod waits for staging, and was woken %d times", want()-before)
+	}
+	target, err := w.store.Target(w.ctx, target.ID)
+	w.must(err)
+	w.must(w.store.FinishSync(w.ctx, target, 0, healthy, reconcile))
+	if want() != before+1 {
+		t.Error("a sync that changed nothing woke somebody")
+	}
+}
+
+func TestHealthySince(t *testing.T) {
+	at := func(minute int) *time.Time {
+		t := time.Date(2026, 3, 5, 9, minute, 0, 0, time.UTC)
+		return &t
+	}
+	healthy := func(digest string, since *time.Time) store.Target {
+		return store.Target{State: store.TargetHealthy, Digest: digest, HealthySince: since}
+	}
+	for story, c := range map[string]struct {
+		targets []store.Target
+		since   *time.Time
+	}{
+		"no cluster proves nothing":              {},
+		"one cluster":                            {[]store.Target{healthy("a", at(1))}, at(1)},
+		"the last of three counts":               {[]store.Target{healthy("a", at(1)), healthy("a", at(5)), healthy("a", at(3))}, at(5)},
+		"one of them runs something else":        {[]store.Target{healthy("a", at(1)), healthy("b", at(2))}, nil},
+		"one of them failed":                     {[]store.Target{healthy("a", at(1)), {State: store.TargetFailed, Digest: "a", HealthySince: at(1)}}, nil},
+		"one of them is being changed":           {[]store.Target{{State: store.TargetWaiting, Digest: "a"}, healthy("a", at(1))}, nil},
+		"healthy, but nobody knows for how long": {[]store.Target{healthy("a", nil)}, nil},
+	} {
+		since, ok := store.HealthySince(c.targets)
+		if ok != (c.since != nil) || ok && !since.Equal(*c.since) {
+			t.Errorf("%s: %v, %v", story, since, ok)
+		}
+	}
+}
+
+// A merge, syncs that end, surveys that begin: they touch the same rows, and never
+// wait for each other in a circle.
+func TestNobodyWaitsInACircle(t *testing.T) {
+	w := newWorld(t)
+	named := []store.NewTarget{
+		{App: "payments", Env: "prod", Cluster: "us", Branch: "main"}, {App: "payments", Env: "prod", Cluster: "eu", Branch: "main"},
+	}
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, named, syncing))
+	targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", "prod")
+	w.must(err)
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	forever := func(do func(round int) error) {
+		group.Go(func() {
+			for round := 0; ; round++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := do(round); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for _, target := range targets {
+		forever(func(round int) error {
+			return w.store.FinishSync(w.ctx, target, 0, store.Reached{State: store.TargetHealthy, Digest: digest("a"), Message: fmt.Sprint(round)}, reconcile)
+		})
+	}
+	forever(func(int) error { return w.store.KeepTargets(w.ctx, w.repo.ID, named, syncing) })
+	forever(func(int) error { return w.store.WakeRepo(w.ctx, w.repo.ID, reconcile) })
+	for i := range 25 {
+		p := w.open("prod", w.artifact(fmt.Sprintf("1.%d.0", i), digest(fmt.Sprint(i%10))), i+1, sha(fmt.Sprint(i%10)))
+		w.review(p, int64(i), bob, "APPROVED", p.HeadSHA)
+		w.merge(p, tagboat, sha("9"))
+		w.must(w.store.RecordOvertaken(w.ctx, p))
+	}
+	close(stop)
+	group.Wait()
+}
