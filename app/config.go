@@ -40,6 +40,7 @@ type Config struct {
 
 // Secrets are what nobody else may know.
 type Secrets struct {
+	Database   string            // its URL may hold a password; for a Config whose Database is ""
 	PrivateKey []byte            // of the GitHub App, PEM
 	Doors      intake.Secrets    // of those who send
 	Registry   map[string]string // host -> "user:password"
@@ -49,6 +50,7 @@ type Secrets struct {
 // a file, as NAME_FILE. Several webhook secrets, separated by commas or lines,
 // are all valid: to replace one, add the new one first.
 const (
+	envDatabase       = "TAGBOAT_DATABASE_URL"
 	envPrivateKey     = "TAGBOAT_GITHUB_PRIVATE_KEY"
 	envWebhookSecret  = "TAGBOAT_GITHUB_WEBHOOK_SECRET"
 	envRegistrySecret = "TAGBOAT_REGISTRY_WEBHOOK_SECRET"
@@ -60,13 +62,14 @@ const (
 func ReadSecrets(getenv func(string) string) (Secrets, error) {
 	var s Secrets
 	values := map[string]string{}
-	for _, name := range []string{envPrivateKey, envWebhookSecret, envRegistrySecret, envCISecret, envRegistryLogin} {
+	for _, name := range []string{envDatabase, envPrivateKey, envWebhookSecret, envRegistrySecret, envCISecret, envRegistryLogin} {
 		value, err := secret(getenv, name)
 		if err != nil {
 			return s, err
 		}
 		values[name] = value
 	}
+	s.Database = values[envDatabase]
 	s.PrivateKey = []byte(values[envPrivateKey])
 	s.Doors = intake.Secrets{
 		GitHub: list(values[envWebhookSecret]), Registry: list(values[envRegistrySecret]), CI: list(values[envCISecret]),

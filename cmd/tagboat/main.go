@@ -88,6 +88,9 @@ func (c serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if c.Secrets, err = app.ReadSecrets(os.Getenv); err != nil {
 		return err
 	}
+	if c.Database == "" { // given as a file
+		c.Database = c.Secrets.Database
+	}
 	server, err := app.New(ctx, c.Config, app.Log(s.err, c.LogLevel))
 	if err != nil {
 		return err

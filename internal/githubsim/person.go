@@ -181,6 +181,11 @@ func (p *Person) EditPullTitle(repo string, number int, title string) error {
 	return p.call("PATCH", fmt.Sprintf("%s/pulls/%d", repo, number), object{"title": title}, nil)
 }
 
+// RetargetPull points a pull request at another base branch.
+func (p *Person) RetargetPull(repo string, number int, base string) error {
+	return p.call("PATCH", fmt.Sprintf("%s/pulls/%d", repo, number), object{"base": base}, nil)
+}
+
 // PutFile writes one file on a branch by the contents API.
 func (p *Person) PutFile(repo, branch, path, message, content string) error {
 	in := object{"message": message, "branch": branch, "content": base64.StdEncoding.EncodeToString([]byte(content))}

@@ -160,8 +160,11 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 	if err != nil {
 		return "", err
 	}
-	if e.Action == "edited" && e.OldBody != nil && !e.Sender.Bot {
-		ticks := ticked(*e.OldBody, e.Pull.Body)
+	if e.Action == "edited" && !e.Sender.Bot { // whatever was changed, it is rendered anew
+		var ticks []store.NewTick
+		if e.OldBody != nil {
+			ticks = ticked(*e.OldBody, e.Pull.Body)
+		}
 		return fmt.Sprintf("%d items changed", len(ticks)), w.Store.RecordTicks(ctx, p.ID, ticks,
 			store.Actor{ID: e.Sender.ID, Login: e.Sender.Login}, e.Pull.Body, d.ID, reconcileJob)
 	}

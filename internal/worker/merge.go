@@ -60,6 +60,10 @@ func (w *Worker) reread(ctx context.Context, l *look) (*look, error) {
 	if pull.Merged {
 		return w.look(ctx, l.row.ID, true)
 	}
+	if pull.BaseRef != l.row.BaseBranch {
+		return nil, fault.Errorf(fault.Denied, "The pull request was pointed at branch %s, but %s is deployed from %s. Point it back, or close it and ask for the promotion again.",
+			pull.BaseRef, l.row.Env, l.row.BaseBranch)
+	}
 	if err := w.rereadChecks(ctx, l, pull.HeadSHA); err != nil {
 		return nil, err
 	}
