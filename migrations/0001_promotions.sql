@@ -22,6 +22,7 @@ CREATE TABLE env_repo (
     default_branch  text        NOT NULL,
     config_error    text        NOT NULL DEFAULT '',
     seen_at         timestamptz NOT NULL,
+    surveyed        text        NOT NULL DEFAULT '', -- the branches and commits that targets were last wanted for
     UNIQUE (owner, name)
 );
 
@@ -106,6 +107,18 @@ CREATE TABLE promotion (
 CREATE UNIQUE INDEX promotion_active ON promotion (repo_id, app, env) WHERE state IN ('proposed', 'open');
 CREATE INDEX promotion_pull ON promotion (repo_id, pull_number) WHERE pull_number > 0;
 CREATE INDEX promotion_latest ON promotion (repo_id, app, env, id DESC);
+
+-- Everybody who asked for a promotion, append-only: none of them counts as its
+-- approver. (promotion.requester is the first.)
+CREATE TABLE request (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    promotion_id bigint      NOT NULL REFERENCES promotion (id),
+    actor_id     bigint      NOT NULL CHECK (actor_id > 0),
+    actor        text        NOT NULL,
+    at           timestamptz NOT NULL,
+    delivery_id  bigint REFERENCES delivery (id)
+);
+CREATE INDEX request_promotion ON request (promotion_id);
 
 -- Every commit that we ever made for a promotion, so that an approval can be
 -- related to the edit that its author saw.
@@ -221,6 +234,7 @@ CREATE TABLE target (
     env           text        NOT NULL,
     cluster       text        NOT NULL,
     branch        text        NOT NULL,
+    position      integer     NOT NULL DEFAULT 0,     -- of the environment in tagboat.yaml
     gone          boolean     NOT NULL DEFAULT false, -- no longer in tagboat.yaml
     want          bigint      NOT NULL DEFAULT 0,     -- raised when the base moved
     got           bigint      NOT NULL DEFAULT 0,
@@ -274,6 +288,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER review_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON review FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER request_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON request FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER tick_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tick FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER evidence_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON evidence FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

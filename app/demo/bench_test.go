@@ -84,15 +84,16 @@ func next(b *testing.B, events <-chan time.Time) time.Time {
 	}
 }
 
-// settle waits until the version has gone as far as it goes by itself, so that
-// one promotion is measured at a time.
+// settle waits until the version has gone as far as it goes by itself, and has
+// been reported, so that one promotion is measured at a time.
 func settle(b *testing.B, w *World, version string) {
 	t := &teller{say: func(string) {}}
 	t.chapter(context.Background(), "settle", func(ctx context.Context) {
-		t.until(ctx, "staging has it", func(ctx context.Context) error {
+		t.until(ctx, "staging has it", func(context.Context) error {
 			_, err := w.isMerged("staging", "payments", version)
 			return err
 		})
+		t.until(ctx, "it is reported", w.atRest)
 	})
 	if failed := t.report.Failed(); failed != "" {
 		b.Fatal(failed)

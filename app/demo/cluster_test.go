@@ -19,26 +19,28 @@ import (
 func TestWhatTheClusterSays(t *testing.T) {
 	s := newScene(t)
 	gate := s.gateBefore("dev", "staging")
-	s.story("a version that crashes", func(s *scene) {
-		s.sickVersion("payments", "crash1", "CrashLoopBackOff", "1.7.0")
-	})
-	s.story("a version whose image cannot be pulled", func(s *scene) {
-		s.sickVersion("shop", "bad1", "ImagePullBackOff", "3.1.0")
-	})
+	crashes := s.sickVersion("payments", "crash1", "CrashLoopBackOff", "1.7.0")
+	cannotBePulled := s.sickVersion("shop", "bad1", "ImagePullBackOff", "3.1.0")
+	s.story("a version crashes", crashes)
+	s.story("a version's image cannot be pulled", cannotBePulled)
 	s.story("the cluster cannot be reached", func(s *scene) { s.unreachableCluster(gate) })
 	s.story("the cluster was never told to Tagboat", unknownCluster)
 	s.story("the audit log holds it all", func(s *scene) { s.must(s.w.soundAudit(s.ctx)) })
 }
 
 // sickVersion brings a version to dev that never becomes healthy, and then one
-// that mends it.
-func (s *scene) sickVersion(app, tag, trouble, cure string) {
+// that mends it. It is found sick after a while, in which others can be begun.
+func (s *scene) sickVersion(app, tag, trouble, cure string) func(s *scene) {
 	_, err := s.w.pushImage(s.ctx, app, tag, tag, "")
 	s.must(err)
 	s.says("alice", s.issue(), fmt.Sprintf("/promote dev %s %s", app, tag), "rocket")
 	p := s.merged("dev", app, tag)
-	s.within(100*time.Second, "the pull request tells of the trouble", func() error { return s.w.said(p.Number, tag, "failed", trouble) })
-	s.until("so does the deployment", func() error { return s.w.deploymentIs(p.Number, "dev", "failure") })
+	return func(s *scene) { s.foundSick(p.Number, app, tag, trouble, cure) }
+}
+
+func (s *scene) foundSick(number int, app, tag, trouble, cure string) {
+	s.within(100*time.Second, "the pull request tells of the trouble", func() error { return s.w.said(number, tag, "failed", trouble) })
+	s.until("so does the deployment", func() error { return s.w.deploymentIs(number, "dev", "failure") })
 	s.boardSays(trouble)
 	s.says("alice", s.issue(), "/promote staging "+app, "confused", "staging has nothing healthy to take from dev", trouble)
 	s.idle()
@@ -81,6 +83,9 @@ func (s *scene) unreachableCluster(gate *gate) {
 		s.Errorf("#%d brings 2.3.1 to staging, but nobody knows whether dev is healthy", q.Number)
 	}
 	gate.open()
+	s.within(90*time.Second, "it is tried again", func() error {
+		return s.w.runs(s.ctx, "dev", "catalog", Version{Tag: "2.3.1", Digest: digest})
+	})
 	s.done("dev", "catalog", "2.3.1", digest)
 	s.done("staging", "catalog", "2.3.1", digest)
 	s.until("everything is healthy", func() error { return s.w.allHealthy(s.ctx) })

@@ -194,14 +194,33 @@ func (w *World) boardSays(ctx context.Context, text string) error {
 	return err
 }
 
-// database opens Tagboat's database to read it.
+// database reads Tagboat's database.
 func (w *World) database(ctx context.Context, read func(s *store.Store) error) error {
-	s, err := store.Open(ctx, w.DatabaseURL(), store.Options{MaxConns: 2})
-	if err != nil {
-		return err
+	w.reading.Lock()
+	defer w.reading.Unlock()
+	if w.memory == nil {
+		s, err := store.Open(ctx, w.DatabaseURL(), store.Options{MaxConns: 2})
+		if err != nil {
+			return err
+		}
+		w.memory = s
 	}
-	defer s.Close()
-	return read(s)
+	return read(w.memory)
+}
+
+// atRest wants no promotion to be on its way.
+func (w *World) atRest(ctx context.Context) error {
+	return w.database(ctx, func(db *store.Store) error {
+		merged, err := db.UnreportedPromotions(ctx)
+		if err != nil {
+			return err
+		}
+		active, err := db.ActivePromotions(ctx)
+		if err == nil && len(merged)+len(active) > 0 {
+			err = fmt.Errorf("%d are open, %d are merged and not deployed", len(active), len(merged))
+		}
+		return err
+	})
 }
 
 // soundAudit wants the audit chain unbroken.

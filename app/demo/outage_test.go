@@ -23,19 +23,7 @@ func TestWhatIsDown(t *testing.T) {
 	lost := s.lostWebhooks()
 	s.story("GitHub limits without saying for how long", limited)
 	s.story("webhooks are lost", lost)
-	for i, f := range []struct {
-		name  string
-		fault githubsim.Fault
-	}{
-		{"GitHub answers 500", githubsim.Fault{Status: http.StatusInternalServerError}},
-		{"GitHub answers 502 although it did the work", githubsim.Fault{Status: http.StatusBadGateway, AfterWork: true, Body: "<html>Unicorn!</html>", Header: http.Header{"Content-Type": {"text/html"}}}},
-		{"GitHub's answers are lost", githubsim.Fault{DropAnswer: true}},
-		{"GitHub says 429 and for how long", githubsim.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}}},
-		{"GitHub says 403 for a secondary limit", githubsim.Fault{Status: http.StatusForbidden, Header: http.Header{"Retry-After": {"1"}},
-			Body: `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.","documentation_url":"https://docs.github.com/rest"}`}},
-	} {
-		s.story(f.name, func(s *scene) { s.troubled(f.fault, fmt.Sprintf(".%d.0", 10+i)) })
-	}
+	s.story("GitHub fails in every way at everything", everyFault)
 	s.story("the registry is down while an image is verified", registryDownWhileVerifying)
 	s.story("the registry is down while a pull request is open", registryDownWhileOpen)
 	s.story("the audit log holds it all", func(s *scene) { s.must(s.w.soundAudit(s.ctx)) })
@@ -57,35 +45,60 @@ var effects = []string{
 	"POST /repos/{owner}/{repo}/issues/{number}/comments",
 }
 
-// troubled releases all apps while every kind of request meets the fault once.
-func (s *scene) troubled(fault githubsim.Fault, version string) {
+// faults are all ways in which GitHub lets a request down.
+var faults = []githubsim.Fault{
+	{Status: http.StatusInternalServerError},
+	{Status: http.StatusBadGateway, AfterWork: true, Body: "<html>Unicorn!</html>", Header: http.Header{"Content-Type": {"text/html"}}},
+	{DropAnswer: true}, // after the work, too
+	{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}},
+	{Status: http.StatusForbidden, Header: http.Header{"Retry-After": {"1"}},
+		Body: `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.","documentation_url":"https://docs.github.com/rest"}`},
+}
+
+// everyFault releases all apps while every kind of request meets every fault
+// once.
+func everyFault(s *scene) {
 	before := len(s.w.GitHub.Requests())
-	for _, route := range effects {
-		f := fault
-		f.Route, f.Times = route, 1
-		f.Match = func(r githubsim.Request) bool { return r.App == "tagboat" }
-		s.Cleanup(s.w.GitHub.Inject(f))
+	for i, route := range effects {
+		for j := range faults {
+			f := faults[(i+j)%len(faults)] // not the same one everywhere at the same time
+			f.Route, f.Times = route, 1
+			f.Match = func(r githubsim.Request) bool { return r.App == "tagboat" }
+			s.Cleanup(s.w.GitHub.Inject(f))
+		}
 	}
-	major := map[string]string{"payments": "1", "catalog": "2", "shop": "3"}
+	versions := map[string]string{"payments": "1.10.0", "catalog": "2.10.0", "shop": "3.10.0"}
 	digests := map[string]string{}
 	for _, app := range apps {
-		digests[app] = s.release(app, major[app]+version)
+		digests[app] = s.release(app, versions[app])
 	}
-	for _, app := range apps {
-		for _, env := range []string{"dev", "staging"} {
-			p := s.done(env, app, major[app]+version, digests[app])
-			s.mergedOnce(p)
+	for _, env := range []string{"dev", "staging"} {
+		for _, app := range apps {
+			s.within(2*time.Minute, app+" is merged into "+env, func() error {
+				_, err := s.w.isMerged(env, app, versions[app])
+				return err
+			})
 		}
 	}
-	struck := map[string]bool{}
+	for _, env := range []string{"dev", "staging"} {
+		for _, app := range apps {
+			s.mergedOnce(s.done(env, app, versions[app], digests[app]))
+		}
+	}
+	struck := map[string]map[int]bool{}
 	for _, r := range s.w.GitHub.Requests()[before:] {
-		if r.App == "tagboat" && (r.Status == fault.Status || r.Status == 0) {
-			struck[r.Route] = true
+		if r.App == "tagboat" && struck[r.Route] == nil {
+			struck[r.Route] = map[int]bool{}
+		}
+		if r.App == "tagboat" {
+			struck[r.Route][r.Status] = true
 		}
 	}
 	for _, route := range effects {
-		if !struck[route] {
-			s.Errorf("%s never met the fault", route)
+		for _, f := range faults {
+			if !struck[route][f.Status] {
+				s.Errorf("%s never met the fault %d", route, f.Status)
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tagboat/tagboat/internal/githubsim/pages"
 	"github.com/tagboat/tagboat/internal/intake"
 	"github.com/tagboat/tagboat/internal/registry/registrytest"
+	"github.com/tagboat/tagboat/internal/store"
 	"github.com/tagboat/tagboat/internal/store/localpg"
 )
 
@@ -63,6 +64,9 @@ type World struct {
 	options  Options
 	progress func(string)
 	close    sync.Once
+
+	reading sync.Mutex
+	memory  *store.Store // Tagboat's database, opened when it is first looked at
 }
 
 type secrets struct{ github, registry, ci string }
@@ -232,6 +236,9 @@ func (w *World) Close() {
 			if plane != nil {
 				plane.Stop()
 			}
+		}
+		if w.memory != nil {
+			w.memory.Close()
 		}
 		if w.Postgres != nil {
 			w.Postgres.Stop()

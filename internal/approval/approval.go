@@ -21,13 +21,14 @@ func (r Rule) Asked() bool { return r.Count > 0 }
 
 // Snapshot is what is known about the reviews of one pull request.
 type Snapshot struct {
-	Digest    string // what would be deployed
-	HeadSHA   string // what would be merged
-	EditHash  string // the managed edit in HeadSHA
-	Requester int64  // who asked for the promotion; 0 when nobody did
-	Pusher    int64  // who pushed the head commit; 0 when Tagboat did
-	Reviews   []Review
-	People    map[int64]Person // what is known about each reviewer
+	Digest   string // what would be deployed
+	HeadSHA  string // what would be merged
+	EditHash string // the managed edit in HeadSHA
+	// Requesters are everybody who asked for the promotion. (Who pushed the head
+	// commit need not be known: a head that is not Tagboat's never merges.)
+	Requesters []int64
+	Reviews    []Review
+	People     map[int64]Person // what is known about each reviewer
 }
 
 // Person is what GitHub says about a reviewer now.
@@ -147,10 +148,8 @@ func exclusion(rule Rule, snap Snapshot, review Review) string {
 		return "GitHub could not be asked who they are"
 	case person.Bot:
 		return "is a bot"
-	case review.Reviewer == snap.Requester:
+	case slices.Contains(snap.Requesters, review.Reviewer):
 		return "asked for this promotion"
-	case review.Reviewer == snap.Pusher:
-		return "pushed the head commit"
 	case !named(rule, person):
 		return "is not " + oneOf(rule)
 	case review.Digest == "" || review.Digest != snap.Digest:

@@ -3,7 +3,7 @@
 // not and why, and who is missing.
 //
 // A review counts when its author is a person whom the rule names, who has not
-// asked for this promotion or pushed its commit, and whose latest decisive review (approve or request changes) approves exactly the
+// asked for this promotion, and whose latest decisive review (approve or request changes) approves exactly the
 // digest and the edit that would be merged. Everything that is not known counts
 // as no.
 package approval

@@ -65,6 +65,9 @@ type Sync struct {
 	Target int64 `json:"target" river:"unique"`
 }
 
+// Learn asks GitHub where the App is installed.
+type Learn struct{}
+
 // Sweep re-derives what a lost event would have told.
 type Sweep struct{}
 
@@ -75,6 +78,7 @@ func (Answer) Kind() string    { return "answer" }    // Kind names the job in t
 func (Survey) Kind() string    { return "survey" }    // Kind names the job in the queue's table.
 func (Reconcile) Kind() string { return "reconcile" } // Kind names the job in the queue's table.
 func (Sync) Kind() string      { return "sync" }      // Kind names the job in the queue's table.
+func (Learn) Kind() string     { return "learn" }     // Kind names the job in the queue's table.
 func (Sweep) Kind() string     { return "sweep" }     // Kind names the job in the queue's table.
 
 // live are the states in which a unique job keeps another from being inserted.
@@ -111,6 +115,11 @@ func (Reconcile) InsertOpts() river.InsertOpts {
 // InsertOpts: one per target; what gives up is woken by the sweep.
 func (Sync) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueSync, MaxAttempts: 500, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
+}
+
+// InsertOpts: the sweep asks again.
+func (Learn) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueUpkeep, MaxAttempts: 10}
 }
 
 // InsertOpts: the next sweep comes anyway.

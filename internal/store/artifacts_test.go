@@ -70,6 +70,24 @@ func TestTheOriginIsAddedWhenItIsKnown(t *testing.T) {
 	}
 }
 
+func TestTheNewestArtifactsAreThoseVerifiedLast(t *testing.T) {
+	w := newWorld(t)
+	for i, tag := range []string{"1.6.0", "1.8.0", "1.7.1"} {
+		w.artifact(tag, digest(string(rune('a'+i))))
+	}
+	recent, err := w.store.RecentArtifacts(w.ctx, payments, 2)
+	w.must(err)
+	if len(recent) != 2 || recent[0].Tag != "1.7.1" || recent[1].Tag != "1.8.0" {
+		t.Errorf("the newest two are %+v", recent)
+	}
+	if newest, err := w.store.NewestArtifact(w.ctx, payments); err != nil || newest.Tag != "1.7.1" {
+		t.Errorf("the newest is %+v, %v", newest, err)
+	}
+	if other, err := w.store.RecentArtifacts(w.ctx, "registry.example.com/acme/shop", 2); err != nil || len(other) != 0 {
+		t.Errorf("another image has %+v, %v", other, err)
+	}
+}
+
 func TestADigestThatIsNoneIsNotKept(t *testing.T) {
 	w := newWorld(t)
 	for _, bad := range []string{"", "sha256:12", "sha512:" + strings.Repeat("a", 64), digest("A")} {

@@ -156,9 +156,10 @@ type Observed struct {
 }
 
 // Observe appends the verdicts that differ from what was last observed for this
-// digest and head. A gate that kept the promotion waiting and is not asked any
-// more is let go, so that it does not seem to wait for ever.
-func (s *Store) Observe(ctx context.Context, p Promotion, digest string, gates []Observed) (err error) {
+// digest and head. When the gates are complete, one that kept the promotion
+// waiting and is not among them any more is let go, so that it does not seem to
+// wait for ever; when they are not, its last verdict stands.
+func (s *Store) Observe(ctx context.Context, p Promotion, digest string, gates []Observed, complete bool) (err error) {
 	defer wrap(&err, "record evidence of promotion %d", p.ID)
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
 		known, err := q.LatestEvidence(ctx, query.LatestEvidenceParams{PromotionID: p.ID, Digest: digest, HeadSHA: p.SeenHeadSHA})
@@ -179,7 +180,7 @@ func (s *Store) Observe(ctx context.Context, p Promotion, digest string, gates [
 		}
 		for gate, e := range last {
 			asked := slices.ContainsFunc(gates, func(g Observed) bool { return g.Gate == gate })
-			if asked || e.Verdict == "pass" {
+			if asked || !complete || e.Verdict == "pass" {
 				continue
 			}
 			released := Observed{Gate: gate, Verdict: "pass", Reason: "No longer asked for.", Source: e.Source}

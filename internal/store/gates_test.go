@@ -81,7 +81,7 @@ func TestHistoryIsAppendOnly(t *testing.T) {
 	p := w.open("prod", w.artifact("1.7.0", digest("a")), 7, sha("1"))
 	w.review(p, 1, bob, "APPROVED", sha("1"))
 	w.must(w.store.RecordTicks(w.ctx, p.ID, []store.NewTick{{Item: "dashboards", Checked: true}}, alice, "body", 0, reconcile))
-	w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "same"}}))
+	w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "same"}}, true))
 	for table, column := range map[string]string{"review": "state", "tick": "checked", "evidence": "verdict", "audit": "actor"} {
 		rows := w.count("SELECT count(*) FROM " + table)
 		if rows == 0 {
@@ -139,7 +139,7 @@ func TestOnlyChangesAreObserved(t *testing.T) {
 	p := w.open("prod", w.artifact("1.7.0", digest("a")), 7, sha("1"))
 	observe := func(digest string, gates ...store.Observed) int {
 		t.Helper()
-		w.must(w.store.Observe(w.ctx, p, digest, gates))
+		w.must(w.store.Observe(w.ctx, p, digest, gates, true))
 		rows, err := w.store.Evidence(w.ctx, p.ID)
 		w.must(err)
 		return len(rows)
@@ -167,6 +167,26 @@ func TestOnlyChangesAreObserved(t *testing.T) {
 	p.SeenHeadSHA = sha("2")
 	if rows := observe(digest("a"), same); rows != 7 {
 		t.Errorf("another head has evidence of its own: %d rows, want 7", rows)
+	}
+}
+
+// A gate that is not asked any more, such as that of a configuration which was
+// mended, does not seem to wait for ever.
+func TestAGateThatIsNotAskedAnyMoreIsLetGo(t *testing.T) {
+	w := newWorld(t)
+	p := w.open("prod", w.artifact("1.7.0", digest("a")), 7, sha("1"))
+	w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "config", Verdict: "fail", Reason: "tagboat.yaml:3: no environments", Source: "git"}}, true))
+	for range 2 {
+		w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "Same.", Source: "registry"}}, true))
+	}
+	rows, err := w.store.Evidence(w.ctx, p.ID)
+	w.must(err)
+	said := map[string]string{}
+	for _, r := range rows {
+		said[r.Gate] += r.Verdict + " "
+	}
+	if diff := cmp.Diff(map[string]string{"config": "fail pass ", "digest": "pass "}, said); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -162,6 +162,7 @@ INSERT INTO env_repo (owner, name, installation_id, default_branch, seen_at) VAL
 INSERT INTO artifact (image, tag, digest, media_type, platforms, verified_at) VALUES ('r/payments', '1.7.0', 'DIGEST', 'm', '{linux/amd64}', now());
 INSERT INTO refusal (image, tag, digest, reason, delivery_id, refused_at) VALUES ('r/payments', 'latest', 'DIGEST', 'mutable', 1, now());
 INSERT INTO promotion (repo_id, app, env, artifact_id, state, pull_number, head_sha, created_at, updated_at) VALUES (1, 'payments', 'prod', 1, 'open', 7, 'SHA', now(), now());
+INSERT INTO request (promotion_id, actor_id, actor, at) VALUES (1, 11, 'alice', now());
 INSERT INTO promotion_head VALUES ('SHA', 1, 'SHA', 'edit', 'DIGEST', now());
 INSERT INTO intent VALUES (1, 'create status comment', now());
 INSERT INTO check_result VALUES (1, 'SHA', 'check_run', 5, 'lint', 'completed', 'success', '', now());

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -224,6 +225,29 @@ func (m Merging) Evidence(ctx context.Context, p Promotion, digest, head string,
 		}
 	}
 	return nil
+}
+
+// MergedOlder handles a pull request that was merged with the commit of an older
+// promotion, before the commit of p, which had taken it over, reached it: the
+// older one was merged, and p begins anew. It answers the one that was merged.
+func (m Merging) MergedOlder(ctx context.Context, p Promotion, wake func(promotion int64) river.JobArgs) (merged Promotion, older bool, err error) {
+	owner, err := m.query.OwnerOfHead(ctx, query.OwnerOfHeadParams{
+		HeadSHA: p.SeenHeadSHA, RepoID: p.RepoID, PullNumber: p.PullNumber, ID: p.ID,
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, false, nil
+	}
+	if err != nil {
+		return p, false, err
+	}
+	if err := m.query.DetachPull(ctx, p.ID); err != nil {
+		return p, false, err
+	}
+	if err := m.store.wake(ctx, m.tx, m.query, []Promotion{p}, wake); err != nil {
+		return p, false, err
+	}
+	owner.SeenHeadSHA = p.SeenHeadSHA
+	return owner, true, nil
 }
 
 // Merged writes down the merge and raises the want of the environment's targets

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,7 +57,7 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 		switch {
 		case err == nil && older.ArtifactID == in.Artifact:
 			out = Proposed{Promotion: older}
-			return nil
+			return s.requested(ctx, tx, q, older, in, wake)
 		case err == nil && older.PullNumber > 0 && older.PullState != pullOpen:
 			return fault.Errorf(fault.Conflict, "pull request #%d of promotion %d is %s", older.PullNumber, older.ID, older.PullState)
 		case err == nil:
@@ -94,10 +95,46 @@ func (s *Store) insertPromotion(ctx context.Context, q *query.Queries, in Propos
 	}); err != nil {
 		return p, err
 	}
+	if err := s.recordRequest(ctx, q, p.ID, in); err != nil {
+		return p, err
+	}
 	if older == nil || older.PullNumber == 0 {
 		return p, nil
 	}
 	return q.InheritPull(ctx, query.InheritPullParams{ID: p.ID, OlderID: older.ID})
+}
+
+// requested: somebody asks for what is on its way already. From now on their
+// approval does not count either.
+func (s *Store) requested(ctx context.Context, tx pgx.Tx, q *query.Queries, p Promotion, in Proposal, wake func(promotion int64) river.JobArgs) error {
+	asked, err := q.Requesters(ctx, p.ID)
+	if err != nil || in.Requester.ID == 0 || slices.Contains(asked, in.Requester.ID) {
+		return err
+	}
+	if err := s.recordRequest(ctx, q, p.ID, in); err != nil {
+		return err
+	}
+	if err := s.audit(ctx, q, Entry{
+		Actor: in.Requester, Action: "promotion asked for again", Promotion: p.ID, Delivery: in.Delivery, SHA: p.SeenHeadSHA,
+	}); err != nil {
+		return err
+	}
+	return s.wake(ctx, tx, q, []Promotion{p}, wake)
+}
+
+func (s *Store) recordRequest(ctx context.Context, q *query.Queries, promotion int64, in Proposal) error {
+	if in.Requester.ID == 0 {
+		return nil
+	}
+	return q.InsertRequest(ctx, query.InsertRequestParams{
+		PromotionID: promotion, ActorID: in.Requester.ID, Actor: in.Requester.Login, At: s.now(), DeliveryID: reference(in.Delivery),
+	})
+}
+
+// Requesters are the numbers of everybody who asked for a promotion.
+func (s *Store) Requesters(ctx context.Context, promotion int64) (_ []int64, err error) {
+	defer wrap(&err, "read who asked for promotion %d", promotion)
+	return s.query.Requesters(ctx, promotion)
 }
 
 // wake raises the want of promotions and enqueues the job that looks at each.

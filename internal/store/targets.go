@@ -26,11 +26,13 @@ const (
 // NewTarget is an overlay and a cluster that tagboat.yaml brings together.
 type NewTarget struct {
 	App, Env, Cluster, Branch string
+	Position                  int // of the environment in tagboat.yaml
 }
 
-// KeepTargets makes the targets of an env repo those that its tagboat.yaml
-// names, and wants every one of them looked at.
-func (s *Store) KeepTargets(ctx context.Context, repo int64, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
+// KeepTargets makes the targets of an env repo those that its tagboat.yaml names
+// at heads, a text that tells its branches' commits. When that is what was kept
+// before, only those that are not healthy are wanted looked at; else all are.
+func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
 	defer wrap(&err, "keep %d targets of env repo %d", len(named), repo)
 	// Whoever changes several targets does so in one order, so that nobody waits in
 	// a circle.
@@ -38,18 +40,28 @@ func (s *Store) KeepTargets(ctx context.Context, repo int64, named []NewTarget, 
 		return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Env, b.Env), cmp.Compare(a.Cluster, b.Cluster))
 	})
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		known, err := q.Repo(ctx, repo)
+		if err != nil {
+			return err
+		}
 		keep := make([]int64, 0, len(named))
 		targets := make([]Target, 0, len(named))
 		for _, n := range named {
 			t, err := q.UpsertTarget(ctx, query.UpsertTargetParams{
-				RepoID: repo, App: n.App, Env: n.Env, Cluster: n.Cluster, Branch: n.Branch, At: s.now(),
+				RepoID: repo, App: n.App, Env: n.Env, Cluster: n.Cluster, Branch: n.Branch, Position: int32(n.Position), At: s.now(),
 			})
 			if err != nil {
 				return err
 			}
-			keep, targets = append(keep, t.ID), append(targets, t)
+			keep = append(keep, t.ID)
+			if heads != known.Surveyed || t.State != TargetHealthy {
+				targets = append(targets, t)
+			}
 		}
 		if err := q.MarkTargetsGone(ctx, query.MarkTargetsGoneParams{RepoID: repo, Keep: keep, At: s.now()}); err != nil {
+			return err
+		}
+		if err := q.SetSurveyed(ctx, query.SetSurveyedParams{ID: repo, Surveyed: heads, SeenAt: s.now()}); err != nil {
 			return err
 		}
 		return s.want(ctx, tx, q, targets, sync)

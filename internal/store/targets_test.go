@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"sync"
 	"testing"
@@ -19,7 +20,7 @@ func TestTargetsAreThoseThatAreNamed(t *testing.T) {
 		for _, c := range clusters {
 			named = append(named, store.NewTarget{App: "payments", Env: "prod", Cluster: c, Branch: "main"})
 		}
-		w.must(w.store.KeepTargets(w.ctx, w.repo.ID, named, syncing))
+		w.must(w.store.KeepTargets(w.ctx, w.repo.ID, rand.Text(), named, syncing))
 		targets, err := w.store.Targets(w.ctx)
 		w.must(err)
 		for _, t := range targets {
@@ -40,7 +41,7 @@ func TestTargetsAreThoseThatAreNamed(t *testing.T) {
 		t.Errorf("%d sync jobs wait for two targets", n)
 	}
 	other := w.envRepo("other")
-	w.must(w.store.KeepTargets(w.ctx, other.ID, nil, syncing))
+	w.must(w.store.KeepTargets(w.ctx, other.ID, rand.Text(), nil, syncing))
 	if targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", "prod"); err != nil || len(targets) != 2 {
 		t.Errorf("another env repo's targets changed ours: %+v, %v", targets, err)
 	}
@@ -166,7 +167,7 @@ func TestNobodyWaitsInACircle(t *testing.T) {
 	named := []store.NewTarget{
 		{App: "payments", Env: "prod", Cluster: "us", Branch: "main"}, {App: "payments", Env: "prod", Cluster: "eu", Branch: "main"},
 	}
-	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, named, syncing))
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, rand.Text(), named, syncing))
 	targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", "prod")
 	w.must(err)
 	stop := make(chan struct{})
@@ -191,7 +192,7 @@ func TestNobodyWaitsInACircle(t *testing.T) {
 			return w.store.FinishSync(w.ctx, target, 0, store.Reached{State: store.TargetHealthy, Digest: digest("a"), Message: fmt.Sprint(round)}, reconcile)
 		})
 	}
-	forever(func(int) error { return w.store.KeepTargets(w.ctx, w.repo.ID, named, syncing) })
+	forever(func(int) error { return w.store.KeepTargets(w.ctx, w.repo.ID, rand.Text(), named, syncing) })
 	forever(func(int) error { return w.store.WakeRepo(w.ctx, w.repo.ID, reconcile) })
 	for i := range 25 {
 		p := w.open("prod", w.artifact(fmt.Sprintf("1.%d.0", i), digest(fmt.Sprint(i%10))), i+1, sha(fmt.Sprint(i%10)))

@@ -154,19 +154,19 @@ func newRepo(r store.Repo, targets map[pair][]store.Target, promotions map[pair]
 	return out
 }
 
-// environments are those of a repo in the order of its tagboat.yaml, in which
-// their targets were first written down; those without a cluster come last.
+// environments are those of a repo in the order of its tagboat.yaml; those
+// without a cluster come last.
 func environments(repo int64, targets map[pair][]store.Target, promotions map[pair]*Promotion) []string {
-	first := map[string]int64{}
+	first := map[string]int32{}
 	for at, list := range targets {
 		for _, t := range list {
-			if id, known := first[at.env]; at.repo == repo && (!known || t.ID < id) {
-				first[at.env] = t.ID
+			if at.repo == repo {
+				first[at.env] = t.Position
 			}
 		}
 	}
 	names := slices.AppendSeq([]string{}, maps.Keys(first))
-	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(first[a], first[b]) })
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(first[a], first[b]), cmp.Compare(a, b)) })
 	for at := range promotions {
 		if _, known := first[at.env]; at.repo == repo && !known && !slices.Contains(names, at.env) {
 			names = append(names, at.env)

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"os"
@@ -110,7 +111,7 @@ func TestBoardBeforeThePullRequest(t *testing.T) {
 	p = w.open(p, a, 3, "https://github.example.com/acme/env/pull/3")
 	cell().reads(t, "#3", "Its gates are being looked at.")
 
-	w.must(w.store.Observe(w.ctx, p, a.Digest, []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "As verified."}}))
+	w.must(w.store.Observe(w.ctx, p, a.Digest, []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "As verified."}}, true))
 	cell().reads(t, "Every gate passes.")
 
 	// What was seen of an older head says nothing about a newer one.
@@ -123,7 +124,7 @@ func TestBoardShowsBrokenConfiguration(t *testing.T) {
 	p := w.story()
 	broken := "tagboat.yaml:7: environment \"prod\" needs \"stagin\", which is not an environment; did you mean \"staging\"?"
 	w.must(w.store.SetConfigError(w.ctx, p.RepoID, broken))
-	w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "config", Verdict: "fail", Reason: broken}}))
+	w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "config", Verdict: "fail", Reason: broken}}, true))
 	board := parse(t, w.page("/"))
 	board.all("div", "banner")[0].reads(t, "tagboat.yaml of acme/env cannot be used", broken)
 	board.cell(t, "payments", "prod").reads(t, "Configuration fails: "+broken)
@@ -150,8 +151,8 @@ func TestBoardOfNothing(t *testing.T) {
 func TestBoardKeepsReposApart(t *testing.T) {
 	w := newWorld(t)
 	w.story()
-	w.must(w.store.KeepTargets(w.ctx, w.repo("other"), []store.NewTarget{
-		{App: "payments", Env: "live", Cluster: "live", Branch: "main"}, {App: "payments", Env: "dev", Cluster: "dev", Branch: "main"},
+	w.must(w.store.KeepTargets(w.ctx, w.repo("other"), rand.Text(), []store.NewTarget{
+		{App: "payments", Env: "live", Cluster: "live", Branch: "main"}, {App: "payments", Env: "dev", Cluster: "dev", Branch: "main", Position: 1},
 	}, syncing))
 	var got struct {
 		Repos []struct {

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +22,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	const link = "javascript:alert(1)"
 	repo := w.repo("env")
 	w.must(w.store.SetConfigError(w.ctx, repo, evil))
-	w.must(w.store.KeepTargets(w.ctx, repo, []store.NewTarget{{App: "payments", Env: "prod", Cluster: evil, Branch: "main"}}, syncing))
+	w.must(w.store.KeepTargets(w.ctx, repo, rand.Text(), []store.NewTarget{{App: "payments", Env: "prod", Cluster: evil, Branch: "main"}}, syncing))
 	a, err := w.store.Ledger(w.ctx, store.Verified{
 		Image: image, Tag: evil, Digest: digest("a"), Platforms: []string{evil}, SourceRepo: evil, SourceCommit: evil, RunURL: link,
 	})
@@ -29,7 +30,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	w.reached("payments", "prod", evil, a, store.TargetFailed, evil)
 	p := w.open(w.propose(repo, "prod", a, store.Actor{ID: 1, Login: evil}), a, 1, link)
 	w.must(w.store.RecordMessage(w.ctx, p.ID, evil))
-	w.must(w.store.Observe(w.ctx, p, a.Digest, []store.Observed{{Gate: evil, Verdict: "fail", Reason: evil, URL: link}}))
+	w.must(w.store.Observe(w.ctx, p, a.Digest, []store.Observed{{Gate: evil, Verdict: "fail", Reason: evil, URL: link}}, true))
 	_, err = w.store.Refuse(w.ctx, store.Verified{Image: image, Tag: evil, Digest: evil}, evil)
 	w.must(err)
 

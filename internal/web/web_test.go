@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -180,7 +181,7 @@ var alice = store.Actor{ID: 11, Login: "alice"}
 func (w *world) story() store.Promotion {
 	w.t.Helper()
 	repo := w.repo("env")
-	w.must(w.store.KeepTargets(w.ctx, repo, []store.NewTarget{
+	w.must(w.store.KeepTargets(w.ctx, repo, rand.Text(), []store.NewTarget{
 		{App: "payments", Env: "dev", Cluster: "dev", Branch: "main"},
 		{App: "payments", Env: "prod", Cluster: "prod-eu", Branch: "main"},
 		{App: "payments", Env: "prod", Cluster: "prod-us", Branch: "main"},
@@ -197,7 +198,7 @@ func (w *world) story() store.Promotion {
 		{Gate: "approvals", Verdict: "wait", Reason: "0 of 2 approvals; alice asked for it, so hers does not count.", Source: "github"},
 		{Gate: "digest", Verdict: "pass", Reason: "Tag 1.7.0 is sha256:aaaaaaaaaaaa in the registry.", Source: "registry"},
 		{Gate: "checks", Verdict: "fail", Reason: "Not successful: lint (failure).", Source: "github", URL: "https://ci.example.com/lint"},
-	}))
+	}, true))
 	w.must(w.store.RecordReview(w.ctx, p.ID, store.NewReview{
 		ReviewID: 5, Reviewer: store.Actor{ID: 12, Login: "bob"}, State: "APPROVED", HeadSHA: p.HeadSHA, SubmittedAt: w.now,
 	}, 0, wake))

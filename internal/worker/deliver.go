@@ -100,7 +100,7 @@ func (w *Worker) github(ctx context.Context, d store.Delivery) (string, error) {
 	case github.Pushed:
 		return w.pushed(ctx, e)
 	case github.InstallationChanged:
-		return "installation changed", w.Store.Enqueue(ctx, job.Sweep{})
+		return "installation changed", w.Store.Enqueue(ctx, job.Learn{})
 	}
 	return "of no use to Tagboat", nil
 }

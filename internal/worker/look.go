@@ -230,8 +230,12 @@ func (l *look) reviews(ctx context.Context, fresh bool) error {
 	if err != nil {
 		return err
 	}
+	requesters, err := l.w.Store.Requesters(ctx, l.row.ID)
+	if err != nil {
+		return err
+	}
 	snap := approval.Snapshot{
-		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, EditHash: l.row.EditHash, Requester: l.row.RequesterID,
+		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, EditHash: l.row.EditHash, Requesters: requesters,
 		People: l.w.people.of(ctx, l.repo, rule, reviews, fresh),
 	}
 	for _, r := range reviews {
@@ -325,9 +329,12 @@ func upstreamFacts(env string, targets []store.Target) promotion.Upstream {
 // afterMerge gathers what became of a merged promotion.
 func (l *look) afterMerge(ctx context.Context) (err error) {
 	for _, t := range l.targets {
+		// A cluster that could not be brought to this digest is tried again and
+		// again; people are told at once.
+		tried := t.Got == t.Want || t.Digest == l.artifact.Digest
 		l.facts.Targets = append(l.facts.Targets, promotion.Target{
 			Cluster: t.Cluster, Digest: t.Digest,
-			Settled: t.Got == t.Want && (t.State == store.TargetHealthy || t.State == store.TargetFailed || t.State == store.TargetUnreachable),
+			Settled: tried && (t.State == store.TargetHealthy || t.State == store.TargetFailed || t.State == store.TargetUnreachable),
 			Healthy: t.State == store.TargetHealthy,
 		})
 	}

@@ -179,6 +179,15 @@ func (w *Worker) afterRefusal(ctx context.Context, m store.Merging, l *look, gat
 // merged writes down a merge, with the evidence that it was made on, and wants
 // the environment's clusters brought to it.
 func (w *Worker) merged(ctx context.Context, m store.Merging, l *look, gates []promotion.Gate, sha string) error {
+	if older, found, err := m.MergedOlder(ctx, l.row, reconcileJob); err != nil || found {
+		if err != nil {
+			return err
+		}
+		// The gates of the newer promotion say nothing about the older one.
+		return m.Merged(ctx, older, store.Actor{ID: older.RequesterID, Login: older.Requester}, sha, map[string]any{
+			"pull": older.PullNumber, "head": older.SeenHeadSHA, "takenOverBy": l.row.ID,
+		}, syncJob)
+	}
 	if err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(gates)); err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (w *Worker) observe(ctx context.Context, l *look, gates []promotion.Gate) e
 	if l.facts.Pull == nil || len(gates) == 0 {
 		return nil
 	}
-	return w.Store.Observe(ctx, l.row, l.artifact.Digest, observed(gates))
+	return w.Store.Observe(ctx, l.row, l.artifact.Digest, observed(gates), l.facts.RuleErr == "")
 }
 
 // sources says where each gate's facts come from.

@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/riverqueue/river"
 
@@ -19,33 +21,52 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.bases.fresh(ctx, repo, ""); err != nil {
+	root, err := w.bases.fresh(ctx, repo, "")
+	if err != nil {
 		return w.unusable(ctx, repo, err)
 	}
 	uses, err := w.usesIn(ctx, repo, func(envrepo.Pair) bool { return true })
 	if err != nil {
 		return w.unusable(ctx, repo, err)
 	}
+	heads := surveyed(root, uses)
+	if heads != repo.Surveyed || repo.ConfigError != "" {
+		if err := w.Store.WakeRepo(ctx, repo.ID, reconcileJob); err != nil {
+			return err
+		}
+		if err := w.catchUp(ctx, uses); err != nil {
+			return err
+		}
+	}
+	// Last, because it writes down that these heads were surveyed.
+	return w.Store.KeepTargets(ctx, repo.ID, heads, targetsOf(repo, uses), syncJob)
+}
+
+// surveyed tells the commits that a survey has seen: of the configuration, and of
+// each environment's branch.
+func surveyed(root *base, uses []use) string {
+	heads := []string{root.commit}
+	for _, u := range uses {
+		if head := u.env.Name + "@" + u.base.commit; !slices.Contains(heads, head) {
+			heads = append(heads, head)
+		}
+	}
+	return strings.Join(heads, " ")
+}
+
+func targetsOf(repo store.Repo, uses []use) []store.NewTarget {
 	var targets []store.NewTarget
 	for _, u := range uses {
 		branch := u.env.Branch
 		if branch == "" {
 			branch = repo.DefaultBranch
 		}
+		position := slices.IndexFunc(u.base.config.Environments, func(e envrepo.Environment) bool { return e.Name == u.env.Name })
 		for _, cluster := range u.env.Clusters {
-			targets = append(targets, store.NewTarget{App: u.pair.App, Env: u.env.Name, Cluster: cluster, Branch: branch})
+			targets = append(targets, store.NewTarget{App: u.pair.App, Env: u.env.Name, Cluster: cluster, Branch: branch, Position: position})
 		}
 	}
-	if err := w.Store.SetConfigError(ctx, repo.ID, ""); err != nil {
-		return err
-	}
-	if err := w.Store.KeepTargets(ctx, repo.ID, targets, syncJob); err != nil {
-		return err
-	}
-	if err := w.Store.WakeRepo(ctx, repo.ID, reconcileJob); err != nil {
-		return err
-	}
-	return w.catchUp(ctx, uses)
+	return targets
 }
 
 // unusable writes down why a configuration cannot be used, for the board, and

@@ -14,20 +14,42 @@ import (
 	"github.com/tagboat/tagboat/internal/job"
 )
 
-// lostSince is how far back failed deliveries are asked for again. GitHub keeps
-// them for three days (docs: "Redelivering webhooks").
-const lostSince = 3 * 24 * time.Hour
+const (
+	// keptFor is how long GitHub keeps failed deliveries (docs: "Redelivering
+	// webhooks"). A process looks back that far when it starts.
+	keptFor = 3 * 24 * time.Hour
+	// lookBack is how far every later sweep looks back: a few sweeps.
+	lookBack = 10 * time.Minute
+	// learnEvery is how often the installations are listed without being told.
+	learnEvery = time.Hour
+)
+
+// swept is what this process's sweeps remember. They run one at a time.
+type swept struct {
+	deliveries time.Time // when failed deliveries were last looked for
+	learnt     time.Time
+}
 
 // sweep re-derives what a lost event would have told. Its parts do not depend on
 // one another: one that fails does not keep the others from being done.
 func (w *Worker) sweep(ctx context.Context, _ *river.Job[job.Sweep]) error {
 	return errors.Join(
-		w.seeRepos(ctx),
+		w.learnSometimes(ctx),
 		w.surveyAll(ctx),
 		w.redeliver(ctx),
 		w.wakeDue(ctx),
 	)
 }
+
+func (w *Worker) learnSometimes(ctx context.Context) error {
+	if w.Now().Sub(w.swept.learnt) < learnEvery {
+		return nil
+	}
+	return w.seeRepos(ctx)
+}
+
+// learn is the sweep's first part alone, when GitHub says that it has changed.
+func (w *Worker) learn(ctx context.Context, _ *river.Job[job.Learn]) error { return w.seeRepos(ctx) }
 
 // seeRepos learns where the env repos' installations and default branches are.
 func (w *Worker) seeRepos(ctx context.Context) error {
@@ -49,6 +71,7 @@ func (w *Worker) seeRepos(ctx context.Context) error {
 	if len(missing) > 0 {
 		return fault.Errorf(fault.NotFound, "The GitHub App is not installed on %s: install it there, with the permissions of deploy/github-app.yaml.", strings.Join(missing, ", "))
 	}
+	w.swept.learnt = w.Now()
 	return nil
 }
 
@@ -78,7 +101,11 @@ func (w *Worker) surveyAll(ctx context.Context) error {
 // redeliver asks GitHub to send again what never reached us: it does not do so
 // by itself. A delivery keeps its id, so one that did reach us changes nothing.
 func (w *Worker) redeliver(ctx context.Context) error {
-	failed, err := w.GitHub.FailedDeliveries(ctx, w.Now().Add(-lostSince))
+	start, since := w.Now(), w.swept.deliveries.Add(-lookBack)
+	if w.swept.deliveries.IsZero() {
+		since = start.Add(-keptFor)
+	}
+	failed, err := w.GitHub.FailedDeliveries(ctx, since)
 	if err != nil {
 		return fmt.Errorf("list failed deliveries: %w", err)
 	}
@@ -88,6 +115,7 @@ func (w *Worker) redeliver(ctx context.Context) error {
 		}
 		w.Log.InfoContext(ctx, "asked for a lost delivery again", "delivery", d.GUID, "event", d.Event)
 	}
+	w.swept.deliveries = start
 	return nil
 }
 

@@ -42,6 +42,7 @@ type Worker struct {
 	bases  *bases
 	people *people
 	rules  *requiredChecks
+	swept  swept
 }
 
 // New makes a worker.
@@ -61,6 +62,7 @@ func (w *Worker) Register(workers *river.Workers) {
 	river.AddWorker(workers, worked(w, job.Timeout, w.survey))
 	river.AddWorker(workers, worked(w, job.Timeout, w.reconcile))
 	river.AddWorker(workers, worked(w, job.SyncTimeout, w.sync))
+	river.AddWorker(workers, worked(w, job.Timeout, w.learn))
 	river.AddWorker(workers, worked(w, job.Timeout, w.sweep))
 }
 

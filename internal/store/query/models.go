@@ -85,6 +85,7 @@ type EnvRepo struct {
 	DefaultBranch  string
 	ConfigError    string
 	SeenAt         time.Time
+	Surveyed       string
 }
 
 type Evidence struct {
@@ -175,6 +176,15 @@ type Refusal struct {
 	RefusedAt  time.Time
 }
 
+type Request struct {
+	ID          int64
+	PromotionID int64
+	ActorID     int64
+	Actor       string
+	At          time.Time
+	DeliveryID  *int64
+}
+
 type Review struct {
 	ID          int64
 	PromotionID int64
@@ -210,6 +220,7 @@ type Target struct {
 	Env          string
 	Cluster      string
 	Branch       string
+	Position     int32
 	Gone         bool
 	Want         int64
 	Got          int64

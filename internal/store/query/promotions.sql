@@ -92,6 +92,25 @@ SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND state IN ('p
 -- Those that wait for the app's clusters.
 SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND state = 'merged' ORDER BY id;
 
+-- name: InsertRequest :exec
+INSERT INTO request (promotion_id, actor_id, actor, at, delivery_id) VALUES (@promotion_id, @actor_id, @actor, @at, @delivery_id);
+
+-- name: Requesters :many
+SELECT DISTINCT actor_id FROM request WHERE promotion_id = @promotion_id;
+
+-- name: OwnerOfHead :one
+-- The other promotion of the same pull request that a head was made for.
+SELECT p.* FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
+WHERE h.head_sha = @head_sha AND p.repo_id = @repo_id AND p.pull_number = @pull_number AND p.id <> @id
+  AND NOT EXISTS (SELECT 1 FROM promotion_head own WHERE own.head_sha = @head_sha AND own.promotion_id = @id)
+ORDER BY p.id DESC LIMIT 1;
+
+-- name: DetachPull :exec
+-- Back to having no pull request: that one was merged with an older artifact.
+UPDATE promotion SET state = 'proposed', pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
+    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', merge_sha = '', behind = false
+WHERE id = @id;
+
 -- name: HasPromotion :one
 SELECT EXISTS (SELECT 1 FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env AND artifact_id = @artifact_id);
 
@@ -124,8 +143,9 @@ UPDATE promotion SET body_hash = @body_hash, pull_body = @pull_body WHERE id = @
 UPDATE promotion SET body_hash = '', pull_body = @pull_body WHERE id = @id;
 
 -- name: SetMerged :execrows
+-- Also one that was superseded: see Merging.MergedOlder.
 UPDATE promotion SET state = 'merged', pull_state = 'merged', message = '', merge_sha = @merge_sha, merged_at = @at, updated_at = @at
-WHERE id = @id AND state IN ('proposed', 'open');
+WHERE id = @id AND state IN ('proposed', 'open', 'superseded');
 
 -- name: SetClosed :execrows
 UPDATE promotion SET state = 'closed', pull_state = CASE WHEN pull_number > 0 THEN 'closed' ELSE '' END, message = @message, updated_at = @at

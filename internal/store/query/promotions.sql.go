@@ -242,6 +242,18 @@ func (q *Queries) ClearIntent(ctx context.Context, arg ClearIntentParams) error 
 	return err
 }
 
+const detachPull = `-- name: DetachPull :exec
+UPDATE promotion SET state = 'proposed', pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
+    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', merge_sha = '', behind = false
+WHERE id = $1
+`
+
+// Back to having no pull request: that one was merged with an older artifact.
+func (q *Queries) DetachPull(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, detachPull, id)
+	return err
+}
+
 const duePromotions = `-- name: DuePromotions :many
 SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
 `
@@ -585,6 +597,29 @@ func (q *Queries) InsertPromotion(ctx context.Context, arg InsertPromotionParams
 	return i, err
 }
 
+const insertRequest = `-- name: InsertRequest :exec
+INSERT INTO request (promotion_id, actor_id, actor, at, delivery_id) VALUES ($1, $2, $3, $4, $5)
+`
+
+type InsertRequestParams struct {
+	PromotionID int64
+	ActorID     int64
+	Actor       string
+	At          time.Time
+	DeliveryID  *int64
+}
+
+func (q *Queries) InsertRequest(ctx context.Context, arg InsertRequestParams) error {
+	_, err := q.db.Exec(ctx, insertRequest,
+		arg.PromotionID,
+		arg.ActorID,
+		arg.Actor,
+		arg.At,
+		arg.DeliveryID,
+	)
+	return err
+}
+
 const knownHead = `-- name: KnownHead :one
 SELECT EXISTS (SELECT 1 FROM promotion_head WHERE head_sha = $1)
 `
@@ -889,6 +924,78 @@ func (q *Queries) Overtaken(ctx context.Context, arg OvertakenParams) (bool, err
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const ownerOfHead = `-- name: OwnerOfHead :one
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
+WHERE h.head_sha = $1 AND p.repo_id = $2 AND p.pull_number = $3 AND p.id <> $4
+  AND NOT EXISTS (SELECT 1 FROM promotion_head own WHERE own.head_sha = $1 AND own.promotion_id = $4)
+ORDER BY p.id DESC LIMIT 1
+`
+
+type OwnerOfHeadParams struct {
+	HeadSHA    string
+	RepoID     int64
+	PullNumber int32
+	ID         int64
+}
+
+// The other promotion of the same pull request that a head was made for.
+func (q *Queries) OwnerOfHead(ctx context.Context, arg OwnerOfHeadParams) (Promotion, error) {
+	row := q.db.QueryRow(ctx, ownerOfHead,
+		arg.HeadSHA,
+		arg.RepoID,
+		arg.PullNumber,
+		arg.ID,
+	)
+	var i Promotion
+	err := row.Scan(
+		&i.ID,
+		&i.RepoID,
+		&i.App,
+		&i.Env,
+		&i.ArtifactID,
+		&i.State,
+		&i.Message,
+		&i.RequesterID,
+		&i.Requester,
+		&i.Reason,
+		&i.Branch,
+		&i.BaseBranch,
+		&i.PullNumber,
+		&i.PullURL,
+		&i.PullState,
+		&i.PullBody,
+		&i.SeenHeadSHA,
+		&i.HeadSHA,
+		&i.BaseSHA,
+		&i.EditHash,
+		&i.OldTag,
+		&i.OldDigest,
+		&i.Diff,
+		&i.Behind,
+		&i.RegistryDigest,
+		&i.RegistryError,
+		&i.RegistryAt,
+		&i.CheckRunID,
+		&i.CheckSHA,
+		&i.CheckHash,
+		&i.BodyHash,
+		&i.CommentID,
+		&i.CommentHash,
+		&i.DeploymentID,
+		&i.DeploymentState,
+		&i.BranchDeleted,
+		&i.MergeSHA,
+		&i.MergedAt,
+		&i.DeployedAt,
+		&i.NextCheck,
+		&i.Want,
+		&i.Got,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const promotion = `-- name: Promotion :one
@@ -1247,6 +1354,30 @@ func (q *Queries) RaiseWant(ctx context.Context, id int64) error {
 	return err
 }
 
+const requesters = `-- name: Requesters :many
+SELECT DISTINCT actor_id FROM request WHERE promotion_id = $1
+`
+
+func (q *Queries) Requesters(ctx context.Context, promotionID int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, requesters, promotionID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var actor_id int64
+		if err := rows.Scan(&actor_id); err != nil {
+			return nil, err
+		}
+		items = append(items, actor_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sawPull = `-- name: SawPull :exec
 UPDATE promotion SET pull_state = $1, pull_body = $2, seen_head_sha = $3,
     behind = $4, merge_sha = $5, updated_at = $6
@@ -1389,7 +1520,7 @@ func (q *Queries) SetDeployment(ctx context.Context, arg SetDeploymentParams) er
 
 const setMerged = `-- name: SetMerged :execrows
 UPDATE promotion SET state = 'merged', pull_state = 'merged', message = '', merge_sha = $1, merged_at = $2, updated_at = $2
-WHERE id = $3 AND state IN ('proposed', 'open')
+WHERE id = $3 AND state IN ('proposed', 'open', 'superseded')
 `
 
 type SetMergedParams struct {
@@ -1398,6 +1529,7 @@ type SetMergedParams struct {
 	ID       int64
 }
 
+// Also one that was superseded: see Merging.MergedOlder.
 func (q *Queries) SetMerged(ctx context.Context, arg SetMergedParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setMerged, arg.MergeSHA, arg.At, arg.ID)
 	if err != nil {

@@ -14,5 +14,8 @@ SELECT * FROM env_repo WHERE lower(owner) = lower(@owner) AND lower(name) = lowe
 -- name: Repos :many
 SELECT * FROM env_repo ORDER BY owner, name;
 
+-- name: SetSurveyed :exec
+UPDATE env_repo SET surveyed = @surveyed, config_error = '', seen_at = @seen_at WHERE id = @id;
+
 -- name: SetConfigError :exec
 UPDATE env_repo SET config_error = @config_error, seen_at = @seen_at WHERE id = @id;

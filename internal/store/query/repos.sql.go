@@ -11,7 +11,7 @@ import (
 )
 
 const repo = `-- name: Repo :one
-SELECT id, owner, name, installation_id, default_branch, config_error, seen_at FROM env_repo WHERE id = $1
+SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed FROM env_repo WHERE id = $1
 `
 
 func (q *Queries) Repo(ctx context.Context, id int64) (EnvRepo, error) {
@@ -25,12 +25,13 @@ func (q *Queries) Repo(ctx context.Context, id int64) (EnvRepo, error) {
 		&i.DefaultBranch,
 		&i.ConfigError,
 		&i.SeenAt,
+		&i.Surveyed,
 	)
 	return i, err
 }
 
 const repoByName = `-- name: RepoByName :one
-SELECT id, owner, name, installation_id, default_branch, config_error, seen_at FROM env_repo WHERE lower(owner) = lower($1) AND lower(name) = lower($2)
+SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed FROM env_repo WHERE lower(owner) = lower($1) AND lower(name) = lower($2)
 `
 
 type RepoByNameParams struct {
@@ -49,12 +50,13 @@ func (q *Queries) RepoByName(ctx context.Context, arg RepoByNameParams) (EnvRepo
 		&i.DefaultBranch,
 		&i.ConfigError,
 		&i.SeenAt,
+		&i.Surveyed,
 	)
 	return i, err
 }
 
 const repos = `-- name: Repos :many
-SELECT id, owner, name, installation_id, default_branch, config_error, seen_at FROM env_repo ORDER BY owner, name
+SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed FROM env_repo ORDER BY owner, name
 `
 
 func (q *Queries) Repos(ctx context.Context) ([]EnvRepo, error) {
@@ -74,6 +76,7 @@ func (q *Queries) Repos(ctx context.Context) ([]EnvRepo, error) {
 			&i.DefaultBranch,
 			&i.ConfigError,
 			&i.SeenAt,
+			&i.Surveyed,
 		); err != nil {
 			return nil, err
 		}
@@ -100,12 +103,27 @@ func (q *Queries) SetConfigError(ctx context.Context, arg SetConfigErrorParams) 
 	return err
 }
 
+const setSurveyed = `-- name: SetSurveyed :exec
+UPDATE env_repo SET surveyed = $1, config_error = '', seen_at = $2 WHERE id = $3
+`
+
+type SetSurveyedParams struct {
+	Surveyed string
+	SeenAt   time.Time
+	ID       int64
+}
+
+func (q *Queries) SetSurveyed(ctx context.Context, arg SetSurveyedParams) error {
+	_, err := q.db.Exec(ctx, setSurveyed, arg.Surveyed, arg.SeenAt, arg.ID)
+	return err
+}
+
 const upsertRepo = `-- name: UpsertRepo :one
 INSERT INTO env_repo (owner, name, installation_id, default_branch, seen_at)
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (owner, name) DO UPDATE
 SET installation_id = excluded.installation_id, default_branch = excluded.default_branch, seen_at = excluded.seen_at
-RETURNING id, owner, name, installation_id, default_branch, config_error, seen_at
+RETURNING id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed
 `
 
 type UpsertRepoParams struct {
@@ -133,6 +151,7 @@ func (q *Queries) UpsertRepo(ctx context.Context, arg UpsertRepoParams) (EnvRepo
 		&i.DefaultBranch,
 		&i.ConfigError,
 		&i.SeenAt,
+		&i.Surveyed,
 	)
 	return i, err
 }

@@ -1,8 +1,8 @@
 -- name: UpsertTarget :one
 -- What tagboat.yaml says exists. A target that was gone and is back starts anew.
-INSERT INTO target (repo_id, app, env, cluster, branch, updated_at)
-VALUES (@repo_id, @app, @env, @cluster, @branch, @at)
-ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, gone = false
+INSERT INTO target (repo_id, app, env, cluster, branch, position, updated_at)
+VALUES (@repo_id, @app, @env, @cluster, @branch, @position, @at)
+ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, gone = false
 RETURNING *;
 
 -- name: MarkTargetsGone :exec

@@ -213,7 +213,7 @@ func (q *Queries) StartTarget(ctx context.Context, arg StartTargetParams) error 
 }
 
 const target = `-- name: Target :one
-SELECT id, repo_id, app, env, cluster, branch, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE id = $1
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE id = $1
 `
 
 func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
@@ -226,6 +226,7 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 		&i.Env,
 		&i.Cluster,
 		&i.Branch,
+		&i.Position,
 		&i.Gone,
 		&i.Want,
 		&i.Got,
@@ -243,7 +244,7 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 }
 
 const targets = `-- name: Targets :many
-SELECT id, repo_id, app, env, cluster, branch, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
 `
 
 func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
@@ -262,6 +263,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 			&i.Env,
 			&i.Cluster,
 			&i.Branch,
+			&i.Position,
 			&i.Gone,
 			&i.Want,
 			&i.Got,
@@ -286,7 +288,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 }
 
 const targetsOfPair = `-- name: TargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster
 `
 
 type TargetsOfPairParams struct {
@@ -311,6 +313,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 			&i.Env,
 			&i.Cluster,
 			&i.Branch,
+			&i.Position,
 			&i.Gone,
 			&i.Want,
 			&i.Got,
@@ -335,7 +338,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 }
 
 const targetsOfRepo = `-- name: TargetsOfRepo :many
-SELECT id, repo_id, app, env, cluster, branch, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
 `
 
 func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, error) {
@@ -354,6 +357,7 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 			&i.Env,
 			&i.Cluster,
 			&i.Branch,
+			&i.Position,
 			&i.Gone,
 			&i.Want,
 			&i.Got,
@@ -378,19 +382,20 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 }
 
 const upsertTarget = `-- name: UpsertTarget :one
-INSERT INTO target (repo_id, app, env, cluster, branch, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, gone = false
-RETURNING id, repo_id, app, env, cluster, branch, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at
+INSERT INTO target (repo_id, app, env, cluster, branch, position, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, gone = false
+RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at
 `
 
 type UpsertTargetParams struct {
-	RepoID  int64
-	App     string
-	Env     string
-	Cluster string
-	Branch  string
-	At      time.Time
+	RepoID   int64
+	App      string
+	Env      string
+	Cluster  string
+	Branch   string
+	Position int32
+	At       time.Time
 }
 
 // What tagboat.yaml says exists. A target that was gone and is back starts anew.
@@ -401,6 +406,7 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		arg.Env,
 		arg.Cluster,
 		arg.Branch,
+		arg.Position,
 		arg.At,
 	)
 	var i Target
@@ -411,6 +417,7 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		&i.Env,
 		&i.Cluster,
 		&i.Branch,
+		&i.Position,
 		&i.Gone,
 		&i.Want,
 		&i.Got,
