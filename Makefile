@@ -9,7 +9,7 @@ export CGO_ENABLED ?= 0
 # The packages without containers of the world: seconds, not minutes.
 UNIT := ./internal/fault ./internal/image ./internal/promotion ./internal/approval ./internal/command \
 	./internal/checklist ./internal/envrepo ./internal/overlay ./internal/render ./internal/job \
-	./internal/arch ./internal/store/... ./internal/intake ./internal/web ./internal/github ./app
+	./internal/arch ./internal/store/... ./internal/intake ./internal/web ./internal/github ./app ./cmd/tagboat
 
 .PHONY: help
 help: ## List the targets.

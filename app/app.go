@@ -21,6 +21,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/intake"
 	"github.com/tagboat/tagboat/internal/job"
@@ -80,7 +81,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	}
 	// A merge holds one connection while it reads and writes on others.
 	if a.store, err = store.Open(ctx, c.Database, store.Options{MaxConns: 40}); err != nil {
-		return nil, err
+		return nil, noDatabase(err)
 	}
 	work := worker.New(worker.Config{
 		Store: a.store, GitHub: app, Registry: registry.New(registry.Config{Endpoints: endpoints}), Clusters: clusters,
@@ -100,6 +101,18 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	}
 	a.socket, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	return a, err
+}
+
+// noDatabase says what somebody who starts a server can do about its database.
+func noDatabase(err error) error {
+	hint := fault.HintOf(err)
+	switch {
+	case fault.Is(err, fault.Transient):
+		hint = "PostgreSQL does not answer. Is it running, and is TAGBOAT_DATABASE_URL right?"
+	case hint == "":
+		hint = "PostgreSQL cannot be used. Is TAGBOAT_DATABASE_URL right, and may its user make tables there?"
+	}
+	return fault.E(fault.KindOf(err), hint, err)
 }
 
 // replica names this process among those that share the database.

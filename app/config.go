@@ -20,22 +20,37 @@ import (
 type Config struct {
 	Listen    string `default:"127.0.0.1:8080" env:"TAGBOAT_LISTEN" help:"Address to serve on."`
 	PublicURL string `env:"TAGBOAT_PUBLIC_URL" help:"Where people find this server; checks link to it." placeholder:"URL"`
-	DataDir   string `default:"${data_dir}" env:"TAGBOAT_DATA_DIR" help:"Where copies of env repos are kept; a cache." type:"path"`
+	DataDir   string `default:"${data_dir}" env:"TAGBOAT_DATA_DIR" help:"Where copies of env repos are kept; in the user's cache directory if not given." placeholder:"DIR" type:"path"`
 
 	Database string `env:"TAGBOAT_DATABASE_URL" help:"PostgreSQL 14 or newer." placeholder:"URL"`
 
 	GitHubAPI string   `name:"github-api" default:"https://api.github.com/" env:"TAGBOAT_GITHUB_API_URL" help:"https://HOST/api/v3/ for GitHub Enterprise Server."`
 	GitHubURL string   `name:"github-url" default:"https://github.com" env:"TAGBOAT_GITHUB_URL" help:"Where repositories are cloned from."`
-	AppID     int64    `name:"github-app-id" env:"TAGBOAT_GITHUB_APP_ID" help:"Number of the GitHub App."`
+	AppID     int64    `name:"github-app-id" env:"TAGBOAT_GITHUB_APP_ID" help:"Number of the GitHub App." placeholder:"NUMBER"`
 	EnvRepos  []string `name:"env-repo" env:"TAGBOAT_ENV_REPOS" help:"GitOps repository to look after; can be given several times." placeholder:"OWNER/NAME"`
 
 	Registries []string          `name:"registry" env:"TAGBOAT_REGISTRIES" help:"Registry that images come from, and where it is reached if elsewhere: HOST or HOST=URL, such as registry.example.com=http://127.0.0.1:5000." placeholder:"HOST[=URL]"`
 	Clusters   map[string]string `name:"cluster" env:"TAGBOAT_CLUSTERS" mapsep:"," help:"Cluster by its name in tagboat.yaml, and its kubeconfig and context; “in-cluster” is the one that Tagboat runs in." placeholder:"NAME=KUBECONFIG[#CONTEXT]"`
 
 	HealthTimeout time.Duration `default:"10m" env:"TAGBOAT_HEALTH_TIMEOUT" help:"How long a rollout may take before it counts as failed."`
-	LogLevel      slog.Level    `default:"info" env:"TAGBOAT_LOG_LEVEL" help:"debug, info, warn or error."`
+	LogLevel      Level         `default:"info" env:"TAGBOAT_LOG_LEVEL" help:"debug, info, warn or error."`
 
 	Secrets Secrets `kong:"-"`
+}
+
+// Level is how much is logged.
+type Level slog.Level
+
+// UnmarshalText reads the four names that are documented.
+func (l *Level) UnmarshalText(text []byte) error {
+	level, known := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}[strings.ToLower(string(text))]
+	if !known {
+		return fmt.Errorf("%q is unknown; write debug, info, warn or error", text)
+	}
+	*l = Level(level)
+	return nil
 }
 
 // Secrets are what nobody else may know.
@@ -126,7 +141,7 @@ func (c Config) Check() error {
 	need(len(c.Secrets.Doors.Registry) > 0, envRegistrySecret+" (without it everybody could announce images)")
 	need(len(c.Secrets.Doors.CI) > 0, envCISecret+" (without it everybody could announce images)")
 	if len(missing) > 0 {
-		return fault.Errorf(fault.Invalid, "Tagboat cannot start: missing are %s. Each can be given as a file, with _FILE behind its name, where it is a secret.", strings.Join(missing, ", "))
+		return lacking(missing)
 	}
 	for _, repo := range c.EnvRepos {
 		if owner, name, ok := strings.Cut(repo, "/"); !ok || owner == "" || name == "" || strings.Contains(name, "/") {
@@ -134,6 +149,15 @@ func (c Config) Check() error {
 		}
 	}
 	return nil
+}
+
+// lacking says what is missing, a line for each.
+func lacking(missing []string) error {
+	what := fmt.Sprintf("%d settings are missing", len(missing))
+	if len(missing) == 1 {
+		what = "1 setting is missing"
+	}
+	return fault.Errorf(fault.Invalid, "Tagboat cannot start; %s:\n  %s\nA secret can be given as a file too, with _FILE behind its name.", what, strings.Join(missing, "\n  "))
 }
 
 // endpoints reads --registry.

@@ -49,6 +49,9 @@ func TestEverythingThatIsMissingIsNamedAtOnce(t *testing.T) {
 	if !fault.Is(all, fault.Invalid) || fault.HintOf(all) == "" {
 		t.Errorf("%v is %v", all, fault.KindOf(all))
 	}
+	if !strings.HasPrefix(all.Error(), "Tagboat cannot start; 7 settings are missing:\n  TAGBOAT_DATABASE_URL (") {
+		t.Errorf("all are missing: %v", all)
+	}
 	for name, lack := range lacks {
 		if !strings.Contains(all.Error(), name) {
 			t.Errorf("%v does not name %s", all, name)
@@ -56,7 +59,7 @@ func TestEverythingThatIsMissingIsNamedAtOnce(t *testing.T) {
 		c := complete()
 		lack(&c)
 		err := c.Check()
-		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), name) {
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "1 setting is missing:\n  "+name) {
 			t.Errorf("without %s: %v", name, err)
 			continue
 		}
@@ -230,10 +233,13 @@ func TestTheCommandLine(t *testing.T) {
 		GitHubAPI: "https://api.github.com/", GitHubURL: "https://github.com", AppID: 17, EnvRepos: []string{"acme/env", "acme/other"},
 		Registries:    []string{"registry.example.com=http://127.0.0.1:5000", "ghcr.io"},
 		Clusters:      map[string]string{"prod-eu": "/etc/kube/eu#admin", "dev": "in-cluster"},
-		HealthTimeout: 90 * time.Second, LogLevel: slog.LevelDebug,
+		HealthTimeout: 90 * time.Second, LogLevel: Level(slog.LevelDebug),
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
+	}
+	if _, err := parser.Parse([]string{"--log-level=loud"}); err == nil || !strings.Contains(err.Error(), "write debug, info, warn or error") {
+		t.Errorf("a log level that does not exist: %v", err)
 	}
 	if _, err := parser.Parse([]string{"--secrets=hunter2"}); err == nil {
 		t.Error("a secret can be given on the command line, where other users see it")

@@ -82,6 +82,7 @@ CREATE TABLE promotion (
     old_digest        text        NOT NULL DEFAULT '',
     diff              text        NOT NULL DEFAULT '', -- of the managed edit, for people
     behind            boolean     NOT NULL DEFAULT false,
+    labelled          boolean     NOT NULL DEFAULT false,
     registry_digest   text        NOT NULL DEFAULT '', -- what the tag was when last asked
     registry_error    text        NOT NULL DEFAULT '',
     registry_at       timestamptz,
@@ -182,9 +183,10 @@ CREATE TABLE tick (
     actor_id     bigint      NOT NULL,
     actor        text        NOT NULL,
     at           timestamptz NOT NULL,
-    delivery_id  bigint REFERENCES delivery (id)
+    delivery_id  bigint REFERENCES delivery (id),
+    UNIQUE (promotion_id, delivery_id, item)
 );
-CREATE INDEX tick_promotion ON tick (promotion_id, item, id DESC);
+CREATE INDEX tick_promotion ON tick (promotion_id, item, at DESC, id DESC);
 
 -- One row per observation of a gate, append-only: what was true of exactly this
 -- digest and this head.

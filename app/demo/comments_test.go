@@ -36,6 +36,9 @@ func refusedCommands(s *scene) {
 	pulls := len(s.w.GitHub.Pulls(envRepo))
 	for _, c := range []struct{ body, answer string }{
 		{"/promote qa payments", "There is no environment qa. There are: dev, staging, prod."},
+		{"/promote prd payments", "There is no environment prd. Did you mean prod? There are: dev, staging, prod."},
+		{"/promote Prod payments", "names are lower case: \"prod\""},
+		{"/promote prod catalg", "“catalg” is neither an app of prod (catalog, payments, shop) nor a tag that is known. Did you mean catalog?"},
 		{"/promote prod billing 1.0.0", "billing has no overlay for prod"},
 		{"/promote prod", "Which app? Write /promote prod <app> [tag]; the apps of prod are: catalog, payments, shop."},
 		{"/promote prod 1.6.0", "Which app?"},
@@ -52,6 +55,8 @@ func refusedCommands(s *scene) {
 		s.says("alice", talk, c.body, "confused", "`", unescaped(c.answer))
 	}
 	s.says("alice", talk, "/promote prod payments 1.6.0", "rocket", "prod has `1.6.0` already; there is nothing to change.")
+	// Nothing of shop was ever verified: what the overlay pins is, now.
+	s.says("alice", talk, "/promote dev shop", "rocket", "dev has `3.0.0` already; there is nothing to change.")
 	s.idle()
 	if n := len(s.w.GitHub.Pulls(envRepo)); n != pulls {
 		s.Errorf("there are %d pull requests, there were %d", n, pulls)

@@ -132,7 +132,7 @@ func foreignCommit(s *scene) {
 	s.must(s.w.checkSays(p.Number, "Blocked by commit"))
 
 	s.must(s.as("bob").ForcePush(envRepo, p.HeadRef, p.HeadSHA))
-	s.checkSays(p.Number, "1 of 2 approvals", "bob's review does not count", "All 2 items are ticked")
+	s.checkSays(p.Number, "1 of 2 approvals", "bob's approval does not count", "All 2 items are ticked")
 	s.approve(p.Number, "bob")
 	got := s.merged("prod", "shop", "3.1.0")
 	if got.HeadSHA != p.HeadSHA {
@@ -261,7 +261,8 @@ func newerVersion(s *scene) {
 	s.checkSays(p.Number, "2 of 2 approvals")
 	digest := s.release("payments", "1.8.0")
 	s.runs("staging", "payments", "1.8.0", digest)
-	now := s.asked("prod", "payments", "1.8.0")
+	s.says("alice", s.issue(), "/promote prod payments 1.8.0", "rocket", fmt.Sprintf("`1.8.0` goes into the pull request that is open already: #%d.", p.Number))
+	now := s.opened("prod", "payments", "1.8.0")
 	if now.Number != p.Number {
 		s.Fatalf("#%d was opened beside #%d", now.Number, p.Number)
 	}

@@ -127,13 +127,15 @@ func (w *World) welcome(out io.Writer) {
 	fmt.Fprintf(out, `
 The story is told, and everything stays up. Play with it:
 
-  board      %s
-  GitHub     %s/%s          (act as alice, bob, carol or oscar, the outsider)
-  registry   http://%s
-  dev        KUBECONFIG=%s/dev.kubeconfig kubectl -n %s get pods
-  prod       KUBECONFIG=%s/prod.kubeconfig kubectl -n %s get pods
+  board      %[1]s
+  GitHub     %[2]s/%[3]s          (act as alice, bob, carol or oscar, the outsider)
+  registry   http://%[4]s
+  dev        KUBECONFIG=%[5]s/dev.kubeconfig kubectl -n %[6]s get pods
+  staging    KUBECONFIG=%[5]s/staging.kubeconfig kubectl -n %[7]s get pods
+  prod       KUBECONFIG=%[5]s/prod.kubeconfig kubectl -n %[8]s get pods
 
-Try: comment “/promote prod catalog” on an issue or pull request of %s as alice,
-approve it as bob and carol, tick the boxes. Push to main as anybody. ^C ends it.
-`, w.Tagboat.URL(), w.GitHub.URL(), envRepo, w.Registry.Host(), w.dir, w.Namespaces["dev"], w.dir, w.Namespaces["prod"], envRepo)
+Try: comment “/promote prod catalog” on an issue or pull request of %[3]s as alice,
+approve it as bob and carol, tick the boxes. main is protected: to change something
+yourself, push to a branch and open a pull request. ^C ends it.
+`, w.Tagboat.URL(), w.GitHub.URL(), envRepo, w.Registry.Host(), w.dir, w.Namespaces["dev"], w.Namespaces["staging"], w.Namespaces["prod"])
 }

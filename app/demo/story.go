@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -228,9 +229,10 @@ func approvedBy(ctx context.Context, db *store.Store, number int, logins ...stri
 	if len(reviews) != len(logins) {
 		return fmt.Errorf("%d reviews are recorded, not %d", len(reviews), len(logins))
 	}
-	for i, r := range reviews {
-		if r.Reviewer != logins[i] || r.ReviewerID == 0 || r.HeadSHA != p.HeadSHA || r.Digest != a.Digest {
-			return fmt.Errorf("review %d is of %s for %.12s %.19s", i, r.Reviewer, r.HeadSHA, r.Digest)
+	for _, r := range reviews { // in the order of arrival, which is not that of submission
+		if !slices.Contains(logins, r.Reviewer) || r.ReviewerID == 0 || r.HeadSHA != p.HeadSHA || r.Digest != a.Digest {
+			return fmt.Errorf("a review is by %s for %.12s %.19s, want %s for %.12s %.19s",
+				r.Reviewer, r.HeadSHA, r.Digest, strings.Join(logins, ", "), p.HeadSHA, a.Digest)
 		}
 	}
 	return nil

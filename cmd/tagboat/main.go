@@ -3,23 +3,26 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/tagboat/tagboat/app"
 	"github.com/tagboat/tagboat/app/demo"
-	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/nested"
 	"github.com/tagboat/tagboat/internal/render"
 )
@@ -30,8 +33,8 @@ var version = ""
 // commands is the command line.
 type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Serve webhooks, move promotions, bring clusters to Git."`
-	Demo     demoCommand     `cmd:"" help:"Play Tagboat on this machine: a GitHub, a registry, clusters and a story."`
-	Validate validateCommand `cmd:"" help:"Check the tagboat.yaml and the overlays of a checkout."`
+	Demo     demoCommand     `cmd:"" help:"Play Tagboat on this machine: a GitHub, a registry, clusters and a story. Needs a checkout of Tagboat."`
+	Validate validateCommand `cmd:"" help:"Check a checkout: tagboat.yaml, every overlay, every pull request template."`
 	Render   renderCommand   `cmd:"" help:"Render an overlay of a checkout, as a sync would."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
@@ -42,9 +45,16 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if len(args) == 0 {
+		run([]string{"--help"}, stderr, stderr)
+		return usageError
+	}
+	if args[0] == "help" {
+		args = append(args[1:], "--help")
+	}
 	var c commands
 	exit := -1
-	parser, err := kong.New(&c, kong.Name("tagboat"), kong.Writers(stdout, stderr), kong.UsageOnError(),
+	parser, err := kong.New(&c, kong.Name("tagboat"), kong.Writers(stdout, stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Description("Moves immutable image versions through the environments of a GitOps repository, by pull request."),
 		kong.Exit(func(code int) { exit = code }),
 		kong.Vars{"data_dir": filepath.Join(nested.CacheDir(), "data")})
@@ -57,8 +67,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "tagboat:", err)
-		return 2
+		fmt.Fprintf(stderr, "tagboat: %v\nRun tagboat --help.\n", err)
+		return usageError
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(streams{stdout, stderr}); err != nil {
@@ -68,15 +78,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// usageError is the exit code for a command line that cannot be understood.
+const usageError = 2
+
 // streams are where a command writes.
 type streams struct{ out, err io.Writer }
 
-// words is an error for a person: its hint where it has one, one line first.
+// words is an error for a person: what to do first, then, on a line of its own,
+// the cause where that says more.
 func words(err error) string {
-	if hint := fault.HintOf(err); hint != "" {
+	cause, hint := github.Redact(err.Error()), github.Redact(fault.HintOf(err))
+	switch {
+	case hint == "":
+		return cause
+	case strings.Contains(cause, hint):
 		return hint
 	}
-	return err.Error()
+	return hint + "\n  " + strings.Join(strings.Fields(cause), " ")
 }
 
 type serveCommand struct {
@@ -91,7 +109,7 @@ func (c serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if c.Database == "" { // given as a file
 		c.Database = c.Secrets.Database
 	}
-	server, err := app.New(ctx, c.Config, app.Log(s.err, c.LogLevel))
+	server, err := app.New(ctx, c.Config, app.Log(s.err, slog.Level(c.LogLevel)))
 	if err != nil {
 		return err
 	}
@@ -102,7 +120,7 @@ func (c serveCommand) Run(ctx context.Context, s streams) (err error) {
 type demoCommand struct {
 	Once      bool   `help:"Play the story, print a JSON report and end."`
 	Output    string `enum:"text,json" default:"text" help:"text or json: what --once prints last (make demo ONCE=1 prints json)."`
-	Cluster   string `env:"CLUSTER" help:"Use this kubeconfig context instead of starting control planes." placeholder:"CONTEXT"`
+	Cluster   string `help:"Use this kubeconfig context instead of starting control planes." placeholder:"CONTEXT"`
 	BuildOnly bool   `help:"Build what the demo needs into the cache, and end."`
 	Yes       bool   `help:"Do not ask before touching a cluster that is not plainly a local one."`
 }
@@ -130,23 +148,21 @@ type validateCommand struct {
 	Dir string `default:"." help:"Root of the checkout." type:"existingdir"`
 }
 
-// Run prints every problem with its file and line.
-func (c validateCommand) Run(s streams) error {
-	config, pairs, err := envrepo.Load(os.DirFS(c.Dir))
-	if err != nil {
-		return err
+// Run prints every problem, with its file and line where it has them.
+func (c validateCommand) Run(ctx context.Context, s streams) error {
+	summary, problems := app.Validate(ctx, os.DirFS(c.Dir))
+	for _, w := range summary.Warnings {
+		fmt.Fprintln(s.err, "warning:", w)
 	}
-	var problems []error
-	for _, p := range pairs {
-		if p.Err != nil {
-			problems = append(problems, p.Err)
-		}
+	if len(problems) == 0 {
+		fmt.Fprintf(s.out, "tagboat.yaml is valid: %s.\n", summary)
+		return nil
 	}
-	if len(problems) > 0 {
-		return errors.Join(problems...)
+	text := "the checkout is not valid:"
+	for _, p := range problems {
+		text += "\n" + words(p)
 	}
-	fmt.Fprintf(s.out, "tagboat.yaml is valid: %d environments, %d overlays.\n", len(config.Environments), len(pairs))
-	return nil
+	return fault.Errorf(fault.Invalid, "%s", text)
 }
 
 type renderCommand struct {
@@ -171,12 +187,32 @@ type versionCommand struct {
 // Run prints what this binary was built from.
 func (c versionCommand) Run(s streams) error {
 	v := version
-	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-		v = info.Main.Version
+	if v == "" {
+		v = built(debug.ReadBuildInfo())
 	}
 	if c.Output == "json" {
 		return json.NewEncoder(s.out).Encode(map[string]string{"version": v})
 	}
 	fmt.Fprintln(s.out, "tagboat", v)
 	return nil
+}
+
+// built is the version of a binary that is no release: the module's, and the
+// commit that it was built from, as far as the build knew them.
+func built(info *debug.BuildInfo, ok bool) string {
+	if !ok {
+		return "unknown"
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	v := cmp.Or(info.Main.Version, "(devel)")
+	if revision := settings["vcs.revision"]; revision != "" {
+		v += " " + revision[:min(len(revision), 12)]
+		if settings["vcs.modified"] == "true" {
+			v += " with changes"
+		}
+	}
+	return v
 }

@@ -76,6 +76,7 @@ type Result struct {
 // Excluded is one review that does not count.
 type Excluded struct {
 	Login, Why string
+	State      State // what the review says
 }
 
 // Evaluate applies rule to snap.
@@ -88,9 +89,9 @@ func Evaluate(rule Rule, snap Snapshot) Result {
 		case review.State == ChangesRequested && blocks(rule, snap, review):
 			blockers = append(blockers, review.Login)
 		case review.State == ChangesRequested:
-			r.Excluded = append(r.Excluded, Excluded{review.Login, "asked for changes, but may not decide here"})
+			r.Excluded = append(r.Excluded, Excluded{review.Login, "asked for changes, but may not decide here", review.State})
 		case why != "":
-			r.Excluded = append(r.Excluded, Excluded{review.Login, why})
+			r.Excluded = append(r.Excluded, Excluded{review.Login, why, review.State})
 		default:
 			r.Counted = append(r.Counted, review.Login)
 		}
@@ -106,39 +107,34 @@ func Evaluate(rule Rule, snap Snapshot) Result {
 	return r
 }
 
-// latestDecisive keeps each person's last approval, change request or dismissal,
-// oldest first. A comment does not change what somebody decided before. A
-// dismissed review takes that very review away, so it ends the person's say.
+// latestDecisive keeps each person's last approval or change request, oldest
+// first. A comment does not change what somebody decided before. When the last
+// one was dismissed, the person has no say; when an earlier one was, the last
+// stands.
 func latestDecisive(reviews []Review) []Review {
-	last := map[int64]Review{}
+	last, dismissed := map[int64]Review{}, map[int64]bool{}
 	for _, r := range reviews {
-		if r.State == Commented {
-			continue
-		}
-		if old, ok := last[r.Reviewer]; !ok || !before(r, old) {
-			last[r.Reviewer] = r
+		switch r.State {
+		case Dismissed:
+			dismissed[r.ID] = true
+		case Approved, ChangesRequested:
+			if old, ok := last[r.Reviewer]; !ok || compare(old, r) < 0 {
+				last[r.Reviewer] = r
+			}
 		}
 	}
 	var out []Review
 	for _, r := range last {
-		if r.State != Dismissed {
+		if !dismissed[r.ID] {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b Review) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(out, compare)
 	return out
 }
 
-// before orders two reviews of one person. A dismissal carries its review's id
-// and time, so it comes after its own review and before a later one.
-func before(a, b Review) bool {
-	if c := cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)); c != 0 {
-		return c < 0
-	}
-	return a.State != Dismissed && b.State == Dismissed
-}
+// compare orders reviews by when they were submitted.
+func compare(a, b Review) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) }
 
 // exclusion says why an approval does not count, or "" when it does.
 func exclusion(rule Rule, snap Snapshot, review Review) string {
@@ -213,7 +209,11 @@ func reason(rule Rule, r Result, blockers []string) string {
 	}
 	parts = append(parts, count+".")
 	for _, e := range r.Excluded {
-		parts = append(parts, fmt.Sprintf("%s's review does not count: %s %s.", e.Login, e.Login, e.Why))
+		what := "review"
+		if e.State == Approved {
+			what = "approval"
+		}
+		parts = append(parts, fmt.Sprintf("%s's %s does not count: %s %s.", e.Login, what, e.Login, e.Why))
 	}
 	return strings.Join(parts, " ")
 }

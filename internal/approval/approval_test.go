@@ -176,12 +176,14 @@ func TestWhatPeopleRead(t *testing.T) {
 		reason, owner string
 	}{
 		{"one is missing", platform, story{}.then(bob, Approved).then(alice, Approved),
-			"1 of 2 approvals (bob). alice's review does not count: alice asked for this promotion.", "team platform"},
+			"1 of 2 approvals (bob). alice's approval does not count: alice asked for this promotion.", "team platform"},
 		{"somebody asked for changes", platform, story{}.then(bob, Approved).then(dave, ChangesRequested),
 			"dave asked for changes. 1 of 2 approvals (bob).", "dave"},
+		{"somebody without a say asked for changes", platform, story{}.then(mallory, ChangesRequested),
+			"0 of 2 approvals. mallory's review does not count: mallory asked for changes, but may not decide here.", "team platform"},
 		{"anyone may", Rule{Count: 1}, nil, "0 of 1 approvals.", "anyone with write permission, except who asked"},
 		{"a team or a person", Rule{Count: 1, Teams: []string{"platform"}, Users: []string{"dave"}}, story{}.then(mallory, Approved),
-			"0 of 1 approvals. mallory's review does not count: mallory is not in team platform or dave.", "team platform, dave"},
+			"0 of 1 approvals. mallory's approval does not count: mallory is not in team platform or dave.", "team platform, dave"},
 	} {
 		got := Evaluate(c.rule, snapshot(c.reviews))
 		if diff := cmp.Diff([]string{c.reason, c.owner}, []string{got.Reason, got.Owner}); diff != "" {

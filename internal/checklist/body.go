@@ -42,13 +42,13 @@ func (t Text) Code() string { return Code(string(t)) }
 
 // page is what a template can print.
 type page struct {
-	App, Env, Image                          Text
-	Old, New                                 Text // versions: the tag, else the short digest
-	OldTag, NewTag, OldDigest, NewDigest     Text
-	SourceRepo, SourceCommit, RunURL         Text
-	RequestedBy, Reason, Upstream, MediaType Text
-	Platforms                                []Text
-	Facts, Gates, Changes                    string // finished Markdown: a table, the machine items, the diff
+	App, Env, Image                      Text
+	Old, New                             Text // versions: the tag, else the short digest
+	OldTag, NewTag, OldDigest, NewDigest Text
+	SourceRepo, SourceCommit, RunURL     Text
+	RequestedBy, Reason, MediaType       Text
+	Platforms                            []Text
+	Facts, Gates, Changes                string // finished Markdown: a table, the machine items, the diff
 }
 
 func newPage(p Pull, diff string) page {
@@ -56,7 +56,7 @@ func newPage(p Pull, diff string) page {
 		App: Text(p.App), Env: Text(p.Env), Image: Text(p.Image), Old: Text(version(p.Old)), New: Text(version(p.New)),
 		OldTag: Text(p.Old.Tag), NewTag: Text(p.New.Tag), OldDigest: Text(p.Old.Digest), NewDigest: Text(p.New.Digest),
 		SourceRepo: Text(p.SourceRepo), SourceCommit: Text(p.SourceCommit), RunURL: Text(p.RunURL),
-		RequestedBy: Text(p.RequestedBy), Reason: Text(p.Reason), Upstream: Text(p.Upstream), MediaType: Text(p.MediaType),
+		RequestedBy: Text(p.RequestedBy), Reason: Text(p.Reason), MediaType: Text(p.MediaType),
 		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff),
 	}
 	for _, s := range p.Platforms {
@@ -154,7 +154,7 @@ func execute(tmpl string, p Pull, diff string) (string, error) {
 	}
 	text := blankLines.ReplaceAllString(strings.TrimSpace(out.String()), "\n\n")
 	if !strings.Contains(text, g.Gates) {
-		text += "\n\n### What it waits for\n\n" + g.Gates
+		text += "\n\n### Gates\n\n" + g.Gates
 	}
 	return text + "\n", nil
 }
@@ -294,7 +294,7 @@ func slug(s string) string {
 // facts is the table of what is known about the artifact; unknown rows are left
 // out.
 func facts(p Pull) string {
-	by := "Tagboat, because the environment follows new versions"
+	by := "Tagboat"
 	if p.RequestedBy != "" {
 		by = Escape(p.RequestedBy)
 	}
@@ -320,7 +320,6 @@ func facts(p Pull) string {
 		{"Platforms", cell(cutRunes(strings.Join(p.Platforms, ", "), maxReason))},
 		{"Media type", cell(p.MediaType)},
 		{"Built from", source},
-		{"Upstream", Escape(cutRunes(clean(p.Upstream), maxReason))},
 		{"Requested by", by},
 		{"Replaces", strings.Join(replaced, ", ")},
 	}

@@ -149,18 +149,21 @@ func gateTable(p Pull) string {
 }
 
 // RenderExplain answers /explain: where this promotion stands, gate by gate, and
-// who can move it.
+// for every gate that waits or fails who can act on it.
 func RenderExplain(p Pull) string {
 	title, _ := outcome(p, StateOpen)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s** %s in **%s**: %s.\n\n", Escape(p.App), Code(version(p.New)), Escape(p.Env), strings.TrimSuffix(Escape(cutRunes(clean(title), maxTitle)), "."))
 	b.WriteString(gateTable(p))
 	waiting, failed := split(p.Gates)
+	who := ""
 	for _, g := range append(failed, waiting...) {
 		if g.Owner != "" {
-			fmt.Fprintf(&b, "\nNext: %s can act on **%s**.\n", Escape(g.Owner), Escape(g.title()))
-			break
+			who += fmt.Sprintf("- %s **%s**: %s\n", icon(g.Verdict), Escape(g.title()), Escape(cutRunes(clean(g.Owner), maxReason)))
 		}
+	}
+	if who != "" {
+		b.WriteString("\nWho can act:\n\n" + who)
 	}
 	return cutLines(b.String(), maxOutput)
 }

@@ -65,7 +65,6 @@ func payments() checklist.Pull {
 		Supersedes: []checklist.Superseded{{Tag: "1.6.9"}},
 		Diff:       "--- a/kustomization.yaml\n+++ b/kustomization.yaml\n@@ -1,2 +1,2 @@\n-  newTag: 1.6.0\n+  newTag: 1.7.0\n",
 		Platforms:  []string{"linux/amd64", "linux/arm64"}, MediaType: "application/vnd.oci.image.index.v1+json",
-		Upstream: "staging runs 1.7.0",
 	}
 }
 
@@ -94,7 +93,7 @@ func TestGolden(t *testing.T) {
 	red.Gates[0].Verdict, red.Gates[0].Reason = checklist.Fail, "tag 1.7.0 was pushed again with other content"
 	status := checklist.Status{App: "payments", Env: "prod", Tag: "1.7.0", Digest: p.New.Digest, Commit: p.SourceCommit, Clusters: []checklist.ClusterStatus{
 		{Cluster: "prod-eu", Tag: "1.7.0", Digest: p.New.Digest, Commit: p.SourceCommit, Phase: checklist.Healthy, Since: time.Date(2026, 10, 1, 10, 0, 0, 0, time.UTC)},
-		{Cluster: "prod-us", Tag: "1.6.0", Digest: p.Old.Digest, Phase: checklist.Failed, Reason: "deployment payments: 1 of 3 replicas | image pull @here", URL: "https://board.example.com/prod-us"},
+		{Cluster: "prod-us", Tag: "1.6.0", Digest: p.Old.Digest, Phase: checklist.Failed, Reason: "deployment payments: 1 of 3 replicas | image pull @here"},
 	}}
 	for name, got := range map[string]string{
 		"body-default.md":  body(""),
@@ -330,9 +329,9 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			Old: image.Ref{Name: word("name"), Tag: word("old"), Digest: word("digest")}, New: image.Ref{Name: word("name"), Tag: word("new"), Digest: word("digest")},
 			SourceRepo: word("repo"), SourceCommit: word("commit"), RunURL: ours + word("url"), RequestedBy: word("by"), Reason: word("reason"),
 			Gates:      []checklist.Gate{{Name: "digest", Title: word("title"), Reason: word("gate"), Owner: word("owner"), URL: ours + word("url")}},
-			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"), Upstream: word("upstream"),
+			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"),
 		}
-		tmpl := "{{.Reason}}\n\n{{.NewTag}}\n{{.New}}\n{{.OldTag.Code}}\n\n- {{.Upstream}}\n- [ ] read {{.NewTag}} {{.SourceRepo}}\n\n{{range .Platforms}}{{.}}\n{{end}}\n{{.Gates}}\n\n{{.Facts}}\n\n{{.Changes}}"
+		tmpl := "{{.Reason}}\n\n{{.NewTag}}\n{{.New}}\n{{.OldTag.Code}}\n\n- [ ] read {{.NewTag}} {{.SourceRepo}}\n\n{{range .Platforms}}{{.}}\n{{end}}\n{{.Gates}}\n\n{{.Facts}}\n\n{{.Changes}}"
 		body, err := checklist.RenderBody(tmpl, p)
 		if err != nil {
 			t.Fatal(err)
@@ -343,7 +342,7 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 		}
 		check := checklist.RenderCheck(p, checklist.StateOpen)
 		sticky := checklist.RenderSticky(checklist.Status{App: word("app"), Env: word("env"), Tag: word("tag"), Commit: "c",
-			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Phase: checklist.Phase(word("phase")), URL: ours + word("url")}}})
+			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Phase: checklist.Phase(word("phase"))}}})
 		for _, s := range []struct {
 			markdown string
 			boxes    int

@@ -59,7 +59,6 @@ type Pull struct {
 	Diff         string // unified
 	Platforms    []string
 	MediaType    string
-	Upstream     string // what the environment before it says, plain text
 }
 
 // maxTitle is GitHub's limit for titles of pull requests and check runs.

@@ -37,7 +37,6 @@ type ClusterStatus struct {
 	Phase       Phase
 	Reason      string    // plain text
 	Since       time.Time // of the phase
-	URL         string
 }
 
 var phaseIcons = map[Phase]string{Pending: "⏳", Syncing: "🔄", Healthy: "✅", Failed: "❌"}
@@ -60,7 +59,7 @@ func RenderSticky(s Status) string {
 		if icon == "" {
 			icon = phaseIcons[Pending]
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", icon, link(Escape(c.Cluster), c.URL),
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", icon, Escape(c.Cluster),
 			cell(c.Tag), cell(image.ShortDigest(c.Digest)), cell(shortCommit(c.Commit)), state, since)
 	}
 	return cutLines(b.String(), maxOutput)

@@ -95,12 +95,24 @@ func parseLine(line string) Command {
 			return v.parse(line, strings.Fields(line)[1:])
 		}
 	}
+	var verbs []string
 	for _, v := range Verbs {
-		if oneSlip(word, v.Verb) {
-			return Unknown{Line: line, Word: m[1], DidYouMean: v.Verb}
-		}
+		verbs = append(verbs, v.Verb)
+	}
+	if meant := Meant(word, verbs); meant != "" {
+		return Unknown{Line: line, Word: m[1], DidYouMean: meant}
 	}
 	return nil
+}
+
+// Meant is the first of names that is one slip away from word, or "".
+func Meant(word string, names []string) string {
+	for _, name := range names {
+		if oneSlip(word, name) {
+			return name
+		}
+	}
+	return ""
 }
 
 func (v Verb) parse(line string, args []string) Command {
@@ -124,14 +136,22 @@ func (v Verb) wrong(args []string) string {
 	for i, arg := range args {
 		switch {
 		case i == 0 && !nameGrammar.MatchString(arg):
-			return "the first argument is not the name of an environment"
+			return "the first argument is not the name of an environment" + lowerCase(arg)
 		case i == 1 && len(args) == 3 && !nameGrammar.MatchString(arg):
-			return "the second argument is not the name of an app"
+			return "the second argument is not the name of an app" + lowerCase(arg)
 		case i == 1 && !nameGrammar.MatchString(arg) && !image.ValidTag(arg):
 			return "the second argument is neither the name of an app nor a tag"
 		case i == 2 && !image.ValidTag(arg):
 			return "the third argument is not a tag"
 		}
+	}
+	return ""
+}
+
+// lowerCase says what is wrong with a name that is one but for its case.
+func lowerCase(arg string) string {
+	if lower := strings.ToLower(arg); nameGrammar.MatchString(lower) {
+		return fmt.Sprintf("; names are lower case: %q", lower)
 	}
 	return ""
 }

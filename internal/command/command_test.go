@@ -75,11 +75,12 @@ func TestMistakesAreAnswered(t *testing.T) {
 		{"/promotes prod", command.Unknown{Word: "promotes", DidYouMean: "promote"}},
 		{"/Helo", command.Unknown{Word: "Helo", DidYouMean: "help"}},
 		{"/promote", command.Malformed{Usage: usage, Reason: "the environment is missing"}},
-		{"/promote Prod", command.Malformed{Usage: usage, Reason: "the first argument is not the name of an environment"}},
+		{"/promote Prod", command.Malformed{Usage: usage, Reason: `the first argument is not the name of an environment; names are lower case: "prod"`}},
 		{"/promote $(id)", command.Malformed{Usage: usage, Reason: "the first argument is not the name of an environment"}},
 		{"/promote prod ../x", command.Malformed{Usage: usage, Reason: "the second argument is neither the name of an app nor a tag"}},
 		{"/promote prod 1.7.0 payments!", command.Malformed{Usage: usage, Reason: "the third argument is not a tag"}},
-		{"/promote prod Payments 1.7.0", command.Malformed{Usage: usage, Reason: "the second argument is not the name of an app"}},
+		{"/promote prod Payments 1.7.0", command.Malformed{Usage: usage, Reason: `the second argument is not the name of an app; names are lower case: "payments"`}},
+		{"/promote prod Payments! 1.7.0", command.Malformed{Usage: usage, Reason: "the second argument is not the name of an app"}},
 		{"/promote prod a b c", command.Malformed{Usage: usage, Reason: "there are 4 arguments, at most 3 are understood"}},
 		{"/help me", command.Malformed{Usage: "/help", Reason: "/help takes no arguments"}},
 	}
@@ -95,6 +96,15 @@ func TestMistakesAreAnswered(t *testing.T) {
 		}
 		if diff := cmp.Diff([]command.Command{tt.want}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.line, diff)
+		}
+	}
+}
+
+func TestWhatWasMeantIsOneSlipAway(t *testing.T) {
+	names := []string{"dev", "staging", "prod"}
+	for word, want := range map[string]string{"prd": "prod", "pord": "prod", "prods": "prod", "brod": "prod", "stagin": "staging", "production": "", "qa": "", "": ""} {
+		if got := command.Meant(word, names); got != want {
+			t.Errorf("%q means %q, want %q", word, got, want)
 		}
 	}
 }

@@ -36,7 +36,7 @@ const maxKustomization = 2 << 20
 func Load(tree fs.FS) (_ *Config, _ []Pair, err error) {
 	data, err := fs.ReadFile(tree, File)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fault.Errorf(fault.Invalid, "%s is missing at the root of the repository; add one (`tagboat init` writes it)", File)
+		return nil, nil, fault.Errorf(fault.Invalid, "%s is missing at the root of the repository; add one (docs/configuration.md shows what it says)", File)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", File, err)

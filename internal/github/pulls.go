@@ -31,6 +31,7 @@ type Pull struct {
 	BaseRef, BaseSHA           string
 	Title, Body                string
 	Author                     User
+	MergedBy                   User // only once it is merged
 	Draft                      bool
 	Mergeable                  *bool  // nil while GitHub is still finding out
 	MergeableState             string // "clean", "blocked", "behind", "dirty", "unknown", ...
@@ -47,7 +48,7 @@ func pullOf(p *gh.PullRequest) Pull {
 		Mergeable: p.Mergeable, MergeableState: p.GetMergeableState(), URL: p.GetHTMLURL(),
 	}
 	if out.Merged { // before that GitHub puts its trial merge there
-		out.MergeSHA = p.GetMergeCommitSHA()
+		out.MergeSHA, out.MergedBy = p.GetMergeCommitSHA(), userOf(p.MergedBy)
 	}
 	for _, l := range p.Labels {
 		out.Labels = append(out.Labels, l.GetName())

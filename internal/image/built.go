@@ -62,6 +62,20 @@ func ParseBuilt(body []byte) (Built, error) {
 	return b, nil
 }
 
+// SourceRepository is "owner/name" of the source URL that an image's label tells,
+// such as "https://github.com/acme/payments.git"; "" where it is no such URL.
+func SourceRepository(source string) string {
+	u, err := url.Parse(source)
+	if err != nil {
+		return ""
+	}
+	repo := strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
+	if !webURL(source) || !sourceGrammar.MatchString(repo) {
+		return ""
+	}
+	return repo
+}
+
 func webURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && len(s) <= 2000

@@ -87,19 +87,23 @@ var live = []rivertype.JobState{
 	rivertype.JobStateRunning, rivertype.JobStateScheduled,
 }
 
+// forDays are the attempts of what nothing else would do again: at half a minute
+// each they outlast a long weekend.
+const forDays = 12_000
+
 // InsertOpts: a delivery is worked on until it succeeds or is found invalid.
 func (Deliver) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: 100}
+	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
 }
 
 // InsertOpts: a registry may be down for hours.
 func (Verify) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueVerify, MaxAttempts: 500}
+	return river.InsertOpts{Queue: QueueVerify, MaxAttempts: forDays}
 }
 
 // InsertOpts: a person waits for the answer, but GitHub may be down.
 func (Answer) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: 100}
+	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
 }
 
 // InsertOpts: the sweep surveys again.

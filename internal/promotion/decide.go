@@ -6,8 +6,17 @@ import "time"
 // hashes say what would be shown to people now: an effect that publishes is
 // named only when that differs from what they were last shown.
 func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
-	if f.State == Merged {
+	switch {
+	case f.State == Merged:
 		return afterMerge(f, render)
+	case !f.State.Active():
+		return Decision{Effect: Rest}
+	// An ended pull request has no gates: what they would say now, with the base
+	// moved on, is not what it was merged or closed on.
+	case f.Pull != nil && f.Pull.Merged:
+		return Decision{Effect: RecordMerged}
+	case f.Pull != nil && f.Pull.Closed:
+		return Decision{Effect: RecordClosed, Why: "The pull request was closed without merging."}
 	}
 	d := Decision{Gates: Evaluate(f, now), Effect: Rest}
 	for _, g := range d.Gates {
@@ -31,17 +40,11 @@ type Shown struct {
 }
 
 func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effect, string) {
-	if !f.State.Active() {
-		return Rest, ""
-	}
 	if f.Pull == nil {
 		return beforePull(f)
 	}
-	switch {
-	case f.Pull.Merged:
-		return RecordMerged, ""
-	case f.Pull.Closed:
-		return RecordClosed, "The pull request was closed without merging."
+	if !f.Pull.Labelled {
+		return Label, ""
 	}
 	if f.Plan.Nothing {
 		return Withdraw, nothingToChange(f)
@@ -99,7 +102,10 @@ func beforePull(f Facts) (Effect, string) {
 // needsRegenerate: our commit no longer says what the newest base needs. A head
 // that somebody else moved is never overwritten: that is for people to sort out.
 func needsRegenerate(f Facts) bool {
-	if f.Pull.HeadSHA != f.Pull.OurHeadSHA || f.RuleErr != "" || f.Plan.Err != "" {
+	if f.Pull.HeadSHA != f.Pull.OurHeadSHA {
+		return f.Pull.HeadOurs && f.RuleErr == "" && f.Plan.Err == ""
+	}
+	if f.RuleErr != "" || f.Plan.Err != "" {
 		return false
 	}
 	return f.Pull.Behind || f.Plan.Hash != "" && f.Plan.Hash != f.Pull.EditHash

@@ -26,7 +26,7 @@ func ready() Facts {
 		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Approvals: true, Auto: true},
 		Plan:        Plan{Hash: "edit", Current: image.Ref{Tag: "1.6.0"}},
 		Digest:      Digest{Now: digest("a"), ObservedAt: noon},
-		Pull:        &Pull{Number: 7, HeadSHA: sha("1"), OurHeadSHA: sha("1"), EditHash: "edit"},
+		Pull:        &Pull{Number: 7, HeadSHA: sha("1"), OurHeadSHA: sha("1"), EditHash: "edit", Labelled: true},
 		Required:    []string{"lint", "scan"},
 		Checks:      []Check{{Name: "lint", State: CheckPassed, Conclusion: "success"}, {Name: "scan", State: CheckPassed, Conclusion: "success"}},
 		ChecksKnown: true,

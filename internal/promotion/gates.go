@@ -95,6 +95,8 @@ func headGate(f Facts) Gate {
 		g.Verdict, g.Owner, g.Reason = Wait, "Tagboat", "The pull request is not open yet."
 	case f.Pull.HeadSHA == "":
 		g.Verdict, g.Owner, g.Reason = Wait, "GitHub", "The head commit is not known yet."
+	case f.Pull.HeadSHA != f.Pull.OurHeadSHA && f.Pull.HeadOurs:
+		g.Verdict, g.Owner, g.Reason = Wait, "Tagboat", "The commit is being made anew."
 	case f.Pull.HeadSHA != f.Pull.OurHeadSHA:
 		g.Verdict, g.Owner = Fail, "whoever pushed it"
 		g.Reason = fmt.Sprintf("The head commit %s is not Tagboat's (which is %s). Remove it from the branch, or close this pull request and ask for the promotion again.",

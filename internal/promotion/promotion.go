@@ -111,11 +111,15 @@ type Pull struct {
 	Number     int
 	HeadSHA    string // what GitHub says the head is
 	OurHeadSHA string // the commit that we put there last
-	EditHash   string // hash of the managed edit in OurHeadSHA
-	Closed     bool
-	Merged     bool
-	MergeSHA   string
-	Behind     bool // GitHub asks for a head that contains the newest base, or sees a conflict
+	// HeadOurs: HeadSHA is a commit that we made, though not the last one that was
+	// recorded: the answer to moving the branch was lost.
+	HeadOurs bool
+	Labelled bool
+	EditHash string // hash of the managed edit in OurHeadSHA
+	Closed   bool
+	Merged   bool
+	MergeSHA string
+	Behind   bool // GitHub asks for a head that contains the newest base, or sees a conflict
 }
 
 // Check is one required check run or commit status on the head SHA.
@@ -177,6 +181,7 @@ const (
 	Rest         Effect = "rest"          // nothing to do until something changes
 	OpenPull     Effect = "open pull"     // commit, branch, pull request
 	AskRegistry  Effect = "ask registry"  // what the tag is now: the last answer keeps the promotion waiting
+	Label        Effect = "label"         // the pull request's labels
 	Regenerate   Effect = "regenerate"    // a new commit on the newest base, on the same branch
 	PublishCheck Effect = "publish check" // the check run on the head SHA
 	PublishBody  Effect = "publish body"  // the pull request's title and body

@@ -217,11 +217,15 @@ func TestNothingStandsStillWithoutAReason(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := anything(t)
 		d := Decide(f, same, noon)
-		if !f.State.Active() {
+		if f.State == Merged {
 			return
 		}
-		if len(d.Gates) == 0 {
-			t.Fatal("an active promotion has no gates")
+		ended := !f.State.Active() || f.Pull != nil && (f.Pull.Merged || f.Pull.Closed)
+		if ended != (len(d.Gates) == 0) {
+			t.Fatalf("a promotion that has ended: %t; it has %d gates", ended, len(d.Gates))
+		}
+		if ended {
+			return
 		}
 		for _, g := range d.Gates {
 			if g.Reason == "" || g.Verdict != Pass && g.Owner == "" {
@@ -249,6 +253,8 @@ func perform(f *Facts, d Decision, step int) {
 	switch d.Effect {
 	case OpenPull:
 		f.State, f.Pull = Open, &Pull{Number: 7, HeadSHA: ours, OurHeadSHA: ours, EditHash: f.Plan.Hash}
+	case Label:
+		f.Pull.Labelled = true
 	case AskRegistry:
 		f.Digest.ObservedAt = noon
 	case Regenerate:

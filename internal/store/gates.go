@@ -111,6 +111,7 @@ func (s *Store) Reviews(ctx context.Context, promotion int64) (_ []Review, err e
 type NewTick struct {
 	Item    string
 	Checked bool
+	At      time.Time // when GitHub says it was changed; zero for now
 }
 
 // RecordTicks appends who changed which items, keeps the body as it now stands,
@@ -123,8 +124,11 @@ func (s *Store) RecordTicks(ctx context.Context, promotion int64, ticks []NewTic
 			return err
 		}
 		for _, t := range ticks {
+			if t.At.IsZero() {
+				t.At = s.now()
+			}
 			if err := q.InsertTick(ctx, query.InsertTickParams{
-				PromotionID: p.ID, Item: t.Item, Checked: t.Checked, ActorID: by.ID, Actor: by.Login, At: s.now(), DeliveryID: reference(delivery),
+				PromotionID: p.ID, Item: t.Item, Checked: t.Checked, ActorID: by.ID, Actor: by.Login, At: t.At, DeliveryID: reference(delivery),
 			}); err != nil {
 				return err
 			}

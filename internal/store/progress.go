@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/store/query"
 )
 
@@ -48,10 +49,11 @@ type Opened struct {
 func (s *Store) RecordOpened(ctx context.Context, p Promotion, c Commit, o Opened) (err error) {
 	defer wrap(&err, "record pull request #%d of promotion %d", o.Number, p.ID)
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
-		if err := q.SetOpened(ctx, query.SetOpenedParams{
+		rows, err := q.SetOpened(ctx, query.SetOpenedParams{
 			ID: p.ID, PullNumber: int32(o.Number), PullURL: o.URL, PullBody: o.Body, BodyHash: o.BodyHash,
 			HeadSHA: c.HeadSHA, BaseSHA: c.BaseSHA, EditHash: c.EditHash, OldTag: c.OldTag, OldDigest: c.OldDigest, Diff: c.Diff, At: s.now(),
-		}); err != nil {
+		})
+		if err := active(p, rows, err); err != nil {
 			return err
 		}
 		return s.audit(ctx, q, Entry{Action: "pull request opened", Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
@@ -64,16 +66,32 @@ func (s *Store) RecordOpened(ctx context.Context, p Promotion, c Commit, o Opene
 func (s *Store) RecordRegenerated(ctx context.Context, p Promotion, c Commit) (err error) {
 	defer wrap(&err, "record commit %s of promotion %d", c.HeadSHA, p.ID)
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
-		if err := q.SetRegenerated(ctx, query.SetRegeneratedParams{
+		rows, err := q.SetRegenerated(ctx, query.SetRegeneratedParams{
 			ID: p.ID, HeadSHA: c.HeadSHA, BaseSHA: c.BaseSHA, EditHash: c.EditHash,
 			OldTag: c.OldTag, OldDigest: c.OldDigest, Diff: c.Diff, At: s.now(),
-		}); err != nil {
+		})
+		if err := active(p, rows, err); err != nil {
 			return err
 		}
 		return s.audit(ctx, q, Entry{Action: "commit regenerated", Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
 			"was": p.HeadSHA, "base": c.BaseSHA, "digest": c.Digest, "edit": c.EditHash,
 		}})
 	})
+}
+
+// active is the error for a change that found its promotion ended: a newer one
+// took its place meanwhile.
+func active(p Promotion, rows int64, err error) error {
+	if err == nil && rows == 0 {
+		err = fault.Errorf(fault.Conflict, "promotion %d is not active any more", p.ID)
+	}
+	return err
+}
+
+// RecordLabelled keeps that a promotion's pull request has its labels.
+func (s *Store) RecordLabelled(ctx context.Context, promotion int64) (err error) {
+	defer wrap(&err, "keep that promotion %d is labelled", promotion)
+	return s.query.SetLabelled(ctx, promotion)
 }
 
 // SeenPull is a pull request as read from GitHub or told by it.

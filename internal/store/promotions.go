@@ -223,23 +223,10 @@ func (s *Store) LatestPromotions(ctx context.Context) (_ []Promotion, err error)
 	return s.query.LatestPromotions(ctx)
 }
 
-// PromotionsOfPair are the newest promotions of one (app, environment).
-func (s *Store) PromotionsOfPair(ctx context.Context, repo int64, app, env string, most int32) (_ []Promotion, err error) {
-	defer wrap(&err, "read promotions of %s in %s", app, env)
-	return s.query.PromotionsOfPair(ctx, query.PromotionsOfPairParams{RepoID: repo, App: app, Env: env, Most: most})
-}
-
 // Superseded are the promotions that a pull request carried before.
 func (s *Store) Superseded(ctx context.Context, repo int64, number int32) (_ []query.SupersededRow, err error) {
 	defer wrap(&err, "read what pull request #%d superseded", number)
 	return s.query.Superseded(ctx, query.SupersededParams{RepoID: repo, PullNumber: number})
-}
-
-// MergedPromotion is the promotion that brought a digest into an (app,
-// environment) last; ErrNotFound if none did.
-func (s *Store) MergedPromotion(ctx context.Context, repo int64, app, env, digest string) (_ Promotion, err error) {
-	defer wrap(&err, "read the promotion that brought %s into %s", app, env)
-	return s.query.MergedPromotionOf(ctx, query.MergedPromotionOfParams{RepoID: repo, App: app, Env: env, Digest: digest})
 }
 
 // KnownHead reports whether a commit is one that we made.
@@ -265,4 +252,11 @@ func (s *Store) WakeRepo(ctx context.Context, repo int64, job func(promotion int
 		}
 		return s.wake(ctx, tx, q, promotions, job)
 	})
+}
+
+// WasThere reports whether an (app, environment) had a version before, by digest
+// or, where that is "", by tag.
+func (s *Store) WasThere(ctx context.Context, repo int64, app, env, tag, digest string) (_ bool, err error) {
+	defer wrap(&err, "look whether %s had %s in %s", app, tag, env)
+	return s.query.WasThere(ctx, query.WasThereParams{RepoID: repo, App: app, Env: env, Tag: tag, Digest: digest})
 }

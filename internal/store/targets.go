@@ -68,6 +68,19 @@ func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named
 	})
 }
 
+// WantStale wants every target looked at that nobody has looked at since: what
+// was healthy may not be any more.
+func (s *Store) WantStale(ctx context.Context, since time.Time, sync func(target int64) river.JobArgs) (err error) {
+	defer wrap(&err, "want stale targets")
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		targets, err := q.StaleTargets(ctx, since)
+		if err != nil {
+			return err
+		}
+		return s.want(ctx, tx, q, targets, sync)
+	})
+}
+
 // want raises the want of targets and enqueues their syncs.
 func (s *Store) want(ctx context.Context, tx pgx.Tx, q *query.Queries, targets []Target, sync func(target int64) river.JobArgs) error {
 	for _, t := range targets {

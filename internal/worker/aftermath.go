@@ -15,16 +15,22 @@ import (
 // deleteBranch removes our branch after the merge, unless the next promotion of
 // the pair uses it already.
 func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
-	_, err := w.Store.ActivePromotion(ctx, l.repo.ID, l.row.App, l.row.Env)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		if err := l.door.DeleteBranch(ctx, l.row.Branch); err != nil {
-			return err
-		}
-	case err != nil:
+	if err := w.dropBranch(ctx, l); err != nil {
 		return err
 	}
 	return w.Store.RecordBranchDeleted(ctx, l.row.ID)
+}
+
+// dropBranch deletes the branch if no promotion needs it. The lock keeps a new one
+// from being proposed meanwhile.
+func (w *Worker) dropBranch(ctx context.Context, l *look) error {
+	return w.Store.Merge(ctx, l.repo.ID, l.row.Env, func(store.Merging) error {
+		_, err := w.Store.ActivePromotion(ctx, l.repo.ID, l.row.App, l.row.Env)
+		if fault.Is(err, fault.NotFound) {
+			return l.door.DeleteBranch(ctx, l.row.Branch)
+		}
+		return err
+	})
 }
 
 // The states of a deployment that GitHub does not know.
@@ -38,8 +44,12 @@ func (w *Worker) createDeployment(ctx context.Context, l *look) error {
 		return err
 	}
 	if !fresh {
-		if id, found, err := l.door.FindDeployment(ctx, l.row.MergeSHA, l.row.Env); err == nil && found {
+		id, found, err := l.door.FindDeployment(ctx, l.row.MergeSHA, l.row.Env)
+		if found {
 			return w.Store.RecordDeployment(ctx, l.row.ID, id, "")
+		}
+		if err != nil && !fault.Is(err, fault.Denied) {
+			return err
 		}
 	}
 	id, err := l.door.CreateDeployment(ctx, github.Deployment{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,7 +91,9 @@ func (b *bases) read(ctx context.Context, repo store.Repo, branch string, age ti
 	}
 	commit := config
 	if branch != repo.DefaultBranch {
-		if commit, err = b.head(ctx, repo, branch, age); err != nil {
+		if commit, err = b.head(ctx, repo, branch, age); fault.Is(err, fault.NotFound) {
+			return nil, fault.Errorf(fault.Invalid, "tagboat.yaml names the branch %q, which %s/%s does not have. Make the branch, or mend the environment that names it.", branch, repo.Owner, repo.Name)
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -126,6 +129,7 @@ func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) 
 			return nil, err
 		}
 	}
+	oneImageEach(got.pairs)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.commits) > 64 {
@@ -133,6 +137,17 @@ func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) 
 	}
 	b.commits[key] = got
 	return got, nil
+}
+
+// oneImageEach refuses overlays of which it is not clear what a promotion moves: a
+// pair has one pull request, and so one image.
+func oneImageEach(pairs []envrepo.Pair) {
+	for i, p := range pairs {
+		if p.Err == nil && len(p.Images) > 1 {
+			pairs[i].Err = fault.Errorf(fault.Invalid, "%s sets several images (%s). Say in tagboat.yaml which one Tagboat moves: apps: [{name: %s, path: …, images: [%s]}].",
+				p.File, strings.Join(p.Images, ", "), p.App, p.Images[0])
+		}
+	}
 }
 
 func (b *bases) head(ctx context.Context, repo store.Repo, branch string, age time.Duration) (string, error) {

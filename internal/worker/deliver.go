@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/riverqueue/river"
 
@@ -132,7 +133,7 @@ func (w *Worker) promotionOf(ctx context.Context, repo github.RepoRef, number in
 
 func (w *Worker) envRepo(ctx context.Context, repo github.RepoRef) (store.Repo, error) {
 	r, err := w.Store.RepoByName(ctx, repo.Owner, repo.Name)
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.NotFound) || err == nil && !w.looksAfter(r.Owner, r.Name) {
 		return r, errNotOurs
 	}
 	return r, err
@@ -150,20 +151,33 @@ func (w *Worker) reviewed(ctx context.Context, d store.Delivery, e github.Review
 	}
 	return "review recorded", w.Store.RecordReview(ctx, p.ID, store.NewReview{
 		ReviewID: e.ReviewID, Reviewer: store.Actor{ID: e.Reviewer.ID, Login: e.Reviewer.Login}, Bot: e.Reviewer.Bot,
-		State: state, HeadSHA: e.HeadSHA, SubmittedAt: e.At,
+		State: state, HeadSHA: reviewedHead(e), SubmittedAt: e.At,
 	}, d.ID, reconcileJob)
+}
+
+// reviewedHead is the commit that a reviewer saw. GitHub moves a review's
+// commit_id along later; but when the review is submitted, and the head has moved
+// meanwhile, it is commit_id that tells what was on the reviewer's screen.
+func reviewedHead(e github.Reviewed) string {
+	if e.CommitID != "" {
+		return e.CommitID
+	}
+	return e.HeadSHA
 }
 
 // pullChanged keeps how a pull request of ours now looks, and who ticked what.
 func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.PullChanged) (string, error) {
 	p, err := w.promotionOf(ctx, e.Repo, e.Number)
+	if errors.Is(err, errNotOurs) {
+		return w.strangers(ctx, e)
+	}
 	if err != nil {
 		return "", err
 	}
 	if e.Action == "edited" && !e.Sender.Bot { // whatever was changed, it is rendered anew
 		var ticks []store.NewTick
 		if e.OldBody != nil {
-			ticks = ticked(*e.OldBody, e.Pull.Body)
+			ticks = ticked(*e.OldBody, e.Pull.Body, e.At)
 		}
 		return fmt.Sprintf("%d items changed", len(ticks)), w.Store.RecordTicks(ctx, p.ID, ticks,
 			store.Actor{ID: e.Sender.ID, Login: e.Sender.Login}, e.Pull.Body, d.ID, reconcileJob)
@@ -171,6 +185,9 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 	seen, err := w.seen(ctx, p, e.Pull)
 	if err != nil {
 		return "", err
+	}
+	if e.Action != "closed" && e.Action != "reopened" {
+		seen.State = p.PullState // an older webhook that comes late opens nothing again
 	}
 	return "pull request " + e.Action, w.Store.SawPullAndWake(ctx, p.ID, seen, reconcileJob(p.ID))
 }
@@ -200,7 +217,7 @@ func seenPull(pull github.Pull) store.SeenPull {
 }
 
 // ticked lists the human items whose boxes differ between two bodies.
-func ticked(before, after string) []store.NewTick {
+func ticked(before, after string, at time.Time) []store.NewTick {
 	was := map[string]bool{}
 	old, err := checklist.Items(before)
 	if err != nil {
@@ -216,7 +233,7 @@ func ticked(before, after string) []store.NewTick {
 	var ticks []store.NewTick
 	for _, item := range now {
 		if checked, known := was[item.ID]; known && item.Human && checked != item.Checked {
-			ticks = append(ticks, store.NewTick{Item: item.ID, Checked: item.Checked})
+			ticks = append(ticks, store.NewTick{Item: item.ID, Checked: item.Checked, At: at})
 		}
 	}
 	return ticks

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -27,8 +28,11 @@ func (w *Worker) follow(ctx context.Context, u use, a store.Artifact, delivery i
 // older than what is on its way there already.
 func (w *Worker) newHere(ctx context.Context, u use, a store.Artifact) (bool, error) {
 	current, err := pinned(u, a.Image)
-	if err != nil || pins(current, a) || older(a.Tag, current.Tag) {
+	if err != nil || pins(current, a) {
 		return false, nil // an overlay that cannot be read says so on the board
+	}
+	if back, err := w.goesBack(ctx, a, current); err != nil || back {
+		return false, err
 	}
 	active, err := w.Store.ActivePromotion(ctx, u.repo.ID, u.pair.App, u.env.Name)
 	if fault.Is(err, fault.NotFound) {
@@ -112,4 +116,29 @@ func (w *Worker) passOn(ctx context.Context, u use, a store.Artifact) error {
 		reason: fmt.Sprintf("It is healthy in %s, which %s follows.", u.env.Follow.Env, u.env.Name), once: true,
 	})
 	return err
+}
+
+// passOnFrom proposes what a target has come to run to the environments that
+// follow its own: also what a person brought there by hand.
+func (w *Worker) passOnFrom(ctx context.Context, before store.Target) error {
+	now, err := w.Store.Target(ctx, before.ID)
+	if err != nil || now.State != store.TargetHealthy || before.State == store.TargetHealthy && before.Digest == now.Digest {
+		return err
+	}
+	repo, err := w.Store.Repo(ctx, now.RepoID)
+	if err != nil {
+		return err
+	}
+	followers, err := w.usesIn(ctx, repo, func(p envrepo.Pair) bool { return p.App == now.App })
+	if err != nil {
+		return err
+	}
+	for _, u := range followers {
+		if u.env.Follow != nil && u.env.Follow.Env == now.Env && u.pair.Err == nil {
+			if err := w.catchUpWith(ctx, u, now.Image); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -38,6 +38,7 @@ type look struct {
 	facts    promotion.Facts
 	required []github.RequiredCheck
 	approval approval.Result
+	mergedBy github.User // who merged the pull request, where that was found out
 }
 
 // ref is the artifact that is promoted.
@@ -76,6 +77,11 @@ func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err e
 		return nil, err
 	}
 	l.model = l.plainModel()
+	if p := l.facts.Pull; p != nil && p.HeadSHA != p.OurHeadSHA {
+		if p.HeadOurs, err = w.Store.KnownHead(ctx, p.HeadSHA); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case l.facts.State == promotion.Merged:
 		return l, l.afterMerge(ctx)
@@ -91,7 +97,7 @@ func pullFacts(p store.Promotion) *promotion.Pull {
 	}
 	return &promotion.Pull{
 		Number: int(p.PullNumber), HeadSHA: p.SeenHeadSHA, OurHeadSHA: p.HeadSHA, EditHash: p.EditHash,
-		Closed: p.PullState == "closed", Merged: p.PullState == "merged", MergeSHA: p.MergeSHA, Behind: p.Behind,
+		Labelled: p.Labelled, Closed: p.PullState == "closed", Merged: p.PullState == "merged", MergeSHA: p.MergeSHA, Behind: p.Behind,
 	}
 }
 
@@ -131,11 +137,11 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 	for _, n := range l.env.Needs {
 		l.facts.Rule.Needs = append(l.facts.Rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
 	}
-	return l.plan()
+	return l.plan(ctx)
 }
 
 // plan is what the newest base needs changed.
-func (l *look) plan() error {
+func (l *look) plan(ctx context.Context) error {
 	data, err := l.base.tree.ReadFile(l.pair.File)
 	if err == nil {
 		l.edit, err = overlay.SetImage(l.pair.File, data, l.ref(), overlay.WithPin(overlay.Pin(l.env.Pin)))
@@ -144,11 +150,11 @@ func (l *look) plan() error {
 		return lasting(err, &l.facts.Plan.Err)
 	}
 	l.facts.Plan = promotion.Plan{Nothing: !l.edit.Changed(), Current: l.edit.Old, Hash: l.edit.Hash()}
-	if older(l.artifact.Tag, l.edit.Old.Tag) {
-		l.facts.Plan = promotion.Plan{Err: fmt.Sprintf("%s is older than %s, which %s has now. A promotion never goes back; to go back, revert the pull request that brought %s.",
-			l.artifact.Tag, l.edit.Old.Tag, l.row.Env, l.edit.Old.Tag)}
+	back, err := l.w.goesBack(ctx, l.artifact, l.edit.Old)
+	if back {
+		l.facts.Plan = promotion.Plan{Err: explain(tooOld(l.artifact.Tag, l.edit.Old.Tag, l.row.Env))}
 	}
-	return nil
+	return err
 }
 
 // lasting puts an error that only a person can mend into words for the gates,
@@ -188,7 +194,7 @@ func (l *look) checks(ctx context.Context) error {
 	}
 	for _, want := range l.required {
 		l.facts.Required = append(l.facts.Required, want.Name)
-		if c, ok := newest(results, want); ok {
+		if c, ok := result(results, want); ok {
 			l.facts.Checks = append(l.facts.Checks, c)
 		}
 	}
@@ -196,17 +202,27 @@ func (l *look) checks(ctx context.Context) error {
 	return nil
 }
 
-// newest is the newest result that a required check may come from.
-func newest(results []store.CheckResult, want github.RequiredCheck) (promotion.Check, bool) {
-	var found store.CheckResult
+// result is what a required check comes to. Where it is not pinned to an App, any
+// App and anybody with write permission may report under its name: then the worst
+// of them counts, so that nobody can paint over a failure.
+func result(results []store.CheckResult, want github.RequiredCheck) (promotion.Check, bool) {
+	c := promotion.Check{Name: want.Name, State: promotion.CheckPassed}
+	found := false
 	for _, r := range results {
-		if r.Name == want.Name && (want.AppID <= 0 || r.AppID == want.AppID) && !r.ObservedAt.Before(found.ObservedAt) {
-			found = r
+		if r.Name != want.Name || want.AppID > 0 && r.AppID != want.AppID {
+			continue
 		}
+		if state := checkState(r); !found || worse(state, c.State) {
+			c.State, c.Conclusion, c.URL, c.At = state, r.Conclusion, r.URL, r.ObservedAt
+		}
+		found = true
 	}
-	return promotion.Check{
-		Name: want.Name, State: checkState(found), Conclusion: found.Conclusion, URL: found.URL, At: found.ObservedAt,
-	}, found.Name != ""
+	return c, found
+}
+
+func worse(a, b promotion.CheckState) bool {
+	rank := map[promotion.CheckState]int{promotion.CheckPassed: 0, promotion.CheckPending: 1, promotion.CheckFailed: 2}
+	return rank[a] > rank[b]
 }
 
 // checkState: only “success” proves anything. A check that was skipped, or that
@@ -253,7 +269,7 @@ func (l *look) reviews(ctx context.Context, fresh bool) error {
 
 // checklist reads the template of the environment and who ticked what.
 func (l *look) checklist(ctx context.Context) error {
-	data, err := l.base.tree.ReadFile(".tagboat/pull_request_template." + l.row.Env + ".md")
+	data, err := l.base.tree.ReadFile(checklist.TemplateFile(l.row.Env))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

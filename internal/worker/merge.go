@@ -58,7 +58,11 @@ func (w *Worker) reread(ctx context.Context, l *look) (*look, error) {
 		return nil, err
 	}
 	if pull.Merged {
-		return w.look(ctx, l.row.ID, true)
+		again, err := w.look(ctx, l.row.ID, true)
+		if err == nil {
+			again.mergedBy = pull.MergedBy
+		}
+		return again, err
 	}
 	if pull.BaseRef != l.row.BaseBranch {
 		return nil, fault.Errorf(fault.Denied, "The pull request was pointed at branch %s, but %s is deployed from %s. Point it back, or close it and ask for the promotion again.",
@@ -168,6 +172,7 @@ func (w *Worker) afterRefusal(ctx context.Context, m store.Merging, l *look, gat
 		return err
 	}
 	if pull.Merged {
+		l.mergedBy = pull.MergedBy
 		return w.merged(ctx, m, l, gates, pull.MergeSHA)
 	}
 	if errors.Is(refusal, github.ErrHeadMoved) || seenPull(pull).Behind {
@@ -188,11 +193,22 @@ func (w *Worker) merged(ctx context.Context, m store.Merging, l *look, gates []p
 			"pull": older.PullNumber, "head": older.SeenHeadSHA, "takenOverBy": l.row.ID,
 		}, syncJob)
 	}
+	// Without gates the merge was found, not made: its evidence is what was observed
+	// before.
 	if err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(gates)); err != nil {
 		return err
 	}
-	return m.Merged(ctx, l.row, store.Actor{ID: l.row.RequesterID, Login: l.row.Requester}, sha, map[string]any{
+	return m.Merged(ctx, l.row, l.merger(), sha, map[string]any{
 		"pull": l.row.PullNumber, "head": l.row.SeenHeadSHA, "digest": l.artifact.Digest,
-		"approvals": l.approval.Counted, "gates": observed(gates),
+		"approvals": l.approval.Counted, "gates": observed(gates), "mergedBy": l.mergedBy.Login,
 	}, syncJob)
+}
+
+// merger is who caused a merge: the person who pressed GitHub's button, else who
+// asked for the promotion.
+func (l *look) merger() store.Actor {
+	if l.mergedBy.ID != 0 && !l.mergedBy.Bot {
+		return store.Actor{ID: l.mergedBy.ID, Login: l.mergedBy.Login}
+	}
+	return store.Actor{ID: l.row.RequesterID, Login: l.row.Requester}
 }

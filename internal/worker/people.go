@@ -61,6 +61,10 @@ func (p *people) one(ctx context.Context, repo store.Repo, rule approval.Rule, r
 	person, err := ask(ctx, p.w.repo(repo), repo.Owner, rule, r)
 	if err != nil {
 		p.w.Log.WarnContext(ctx, "GitHub could not be asked about a reviewer", "reviewer", r.Reviewer, "error", err)
+		// What was known before must not contradict this at the next look.
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.known, key)
 		return approval.Person{Login: r.Reviewer}
 	}
 	p.mu.Lock()

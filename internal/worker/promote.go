@@ -2,9 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/Masterminds/semver/v3"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/command"
@@ -47,6 +50,9 @@ func (w *Worker) promote(ctx context.Context, c store.Command, door *github.Repo
 		r.app = app
 	}
 	r.tag = tag
+	if err := w.understood(ctx, r, uses, apps); err != nil {
+		return "", err
+	}
 	u, err := pick(r, uses, apps)
 	if err != nil {
 		return "", err
@@ -63,8 +69,8 @@ func (w *Worker) promote(ctx context.Context, c store.Command, door *github.Repo
 // repository, the artifact that was built from the merge commit.
 func (w *Worker) place(ctx context.Context, r *request, door *github.Repo) error {
 	c := r.command
-	repo, err := w.Store.RepoByName(ctx, c.Owner, c.Repo)
-	if fault.Is(err, fault.NotFound) {
+	repo, err := w.envRepo(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo})
+	if errors.Is(err, errNotOurs) {
 		return w.placeInSource(ctx, r, door)
 	}
 	if err != nil {
@@ -139,7 +145,35 @@ func (w *Worker) knownEnvironment(ctx context.Context, r request, uses []use) er
 		}
 		names = append(names, e.Name)
 	}
-	return fault.Errorf(fault.NotFound, "There is no environment %s. There are: %s.", r.env, strings.Join(names, ", "))
+	return fault.Errorf(fault.NotFound, "There is no environment %s.%s There are: %s.", r.env, didYouMean(r.env, names), strings.Join(names, ", "))
+}
+
+// understood refuses a single word that is the name of no app and that nobody
+// would read as a tag either: it is a slip of the pen.
+func (w *Worker) understood(ctx context.Context, r request, uses []use, apps []string) error {
+	if r.tag == "" || r.app != "" || len(apps) < 2 {
+		return nil
+	}
+	if _, err := semver.NewVersion(r.tag); err == nil {
+		return nil
+	}
+	for _, u := range uses {
+		for _, name := range u.pair.Images {
+			if _, err := w.Store.ArtifactByTag(ctx, name, r.tag); !fault.Is(err, fault.NotFound) {
+				return err
+			}
+		}
+	}
+	return fault.Errorf(fault.NotFound, "“%s” is neither an app of %s (%s) nor a tag that is known.%s Write /promote %s <app> [tag].",
+		r.tag, r.env, strings.Join(apps, ", "), didYouMean(r.tag, apps), r.env)
+}
+
+// didYouMean asks about the name that is one slip away, if there is one.
+func didYouMean(word string, names []string) string {
+	if meant := command.Meant(word, names); meant != "" {
+		return fmt.Sprintf(" Did you mean %s?", meant)
+	}
+	return ""
 }
 
 // pick is the overlay that is meant.
@@ -160,7 +194,8 @@ func pick(r request, uses []use, apps []string) (use, error) {
 }
 
 // chosen is the artifact that is meant: the tag that was named; else what the
-// place is about; else what is proven in the environment before; else the newest.
+// place is about; else what is proven in the environment before; else the newest;
+// else, where no version is known yet, the one that the overlay pins.
 func (w *Worker) chosen(ctx context.Context, r request, u use) (store.Artifact, error) {
 	name, err := imageOf(r, u)
 	if err != nil {
@@ -185,7 +220,25 @@ func (w *Worker) chosen(ctx context.Context, r request, u use) (store.Artifact, 
 	}
 	a, err := w.Store.NewestArtifact(ctx, name)
 	if fault.Is(err, fault.NotFound) {
-		return a, fault.Errorf(fault.NotFound, "No verified version of %s is known yet. Name a tag: /promote %s %s <tag>.", name, u.env.Name, u.pair.App)
+		return w.inPlace(ctx, u, name)
+	}
+	return a, err
+}
+
+// inPlace is the artifact that an overlay pins already, which is verified now.
+// The tag has to mean what the overlay says: one that was moved proves nothing.
+func (w *Worker) inPlace(ctx context.Context, u use, name string) (store.Artifact, error) {
+	current, err := pinned(u, name)
+	if err != nil {
+		return store.Artifact{}, err
+	}
+	if current.Tag == "" || image.MutableTag(current.Tag) {
+		return store.Artifact{}, fault.Errorf(fault.NotFound, "No verified version of %s is known yet. Name a tag: /promote %s %s <tag>.", name, u.env.Name, u.pair.App)
+	}
+	a, err := w.known(ctx, name, current.Tag)
+	if err == nil && !pins(current, a) {
+		err = fault.Errorf(fault.Denied, "%s has %s as %s, but the registry has %s for that tag: it was moved. Push the content that you want under a new tag, then name it: /promote %s %s <tag>.",
+			u.env.Name, current.Tag, image.ShortDigest(current.Digest), image.ShortDigest(a.Digest), u.env.Name, u.pair.App)
 	}
 	return a, err
 }
@@ -245,11 +298,13 @@ func (w *Worker) request(ctx context.Context, r request, u use, a store.Artifact
 	if err != nil {
 		return "", err
 	}
-	switch {
-	case pins(current, a):
+	if pins(current, a) {
 		return fmt.Sprintf("%s has %s already; there is nothing to change.", checklist.Escape(u.env.Name), checklist.Code(a.Tag)), nil
-	case older(a.Tag, current.Tag):
-		return "", fault.Errorf(fault.Denied, "%s is older than %s, which %s has now. A promotion never goes back; to go back, revert the pull request that brought %s.", a.Tag, current.Tag, u.env.Name, current.Tag)
+	}
+	if back, err := w.goesBack(ctx, a, current); err != nil {
+		return "", err
+	} else if back {
+		return "", tooOld(a.Tag, current.Tag, u.env.Name)
 	}
 	delivery := int64(0)
 	if r.command.DeliveryID != nil {
@@ -259,8 +314,18 @@ func (w *Worker) request(ctx context.Context, r request, u use, a store.Artifact
 		requester: store.Actor{ID: r.command.AuthorID, Login: r.command.Author},
 		reason:    fmt.Sprintf("%s asked for it.", r.command.Author), delivery: delivery,
 	})
-	if err != nil || done.Fresh || done.Promotion.PullNumber == 0 {
-		return "", err
+	switch number := done.Promotion.PullNumber; {
+	case err != nil || number == 0:
+		return "", err // the reaction says it
+	case done.Fresh:
+		return fmt.Sprintf("%s goes into the pull request that is open already: #%d.", checklist.Code(a.Tag), number), nil
+	default:
+		return fmt.Sprintf("%s is on its way already: #%d.", checklist.Code(a.Tag), number), nil
 	}
-	return fmt.Sprintf("%s is on its way already: #%d.", checklist.Code(a.Tag), done.Promotion.PullNumber), nil
+}
+
+// tooOld is why an older version is not promoted (I5).
+func tooOld(tag, current, env string) error {
+	return fault.Errorf(fault.Denied, "%s is older than %s, which %s has now. A promotion never goes back; to go back, revert the pull request that brought %s.",
+		tag, current, env, current)
 }

@@ -40,10 +40,21 @@ func (w *Worker) openPull(ctx context.Context, l *look) error {
 	if err != nil {
 		return err
 	}
-	if err := l.door.AddLabels(ctx, pull.Number, []string{"tagboat", "app:" + l.row.App, "env:" + l.row.Env}); err != nil {
+	return w.Store.RecordOpened(ctx, l.row, commit, store.Opened{Number: pull.Number, URL: pull.URL, Body: body, BodyHash: hash})
+}
+
+// label puts the labels on a pull request of ours. An App that may not does
+// without.
+func (w *Worker) label(ctx context.Context, l *look) error {
+	err := l.door.AddLabels(ctx, int(l.row.PullNumber), []string{"tagboat", "app:" + l.row.App, "env:" + l.row.Env})
+	if fault.Is(err, fault.Denied) {
+		w.Log.WarnContext(ctx, "the pull request could not be labelled", "promotion", l.row.ID, "error", err)
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
-	return w.Store.RecordOpened(ctx, l.row, commit, store.Opened{Number: pull.Number, URL: pull.URL, Body: body, BodyHash: hash})
+	return w.Store.RecordLabelled(ctx, l.row.ID)
 }
 
 // planned looks again, at the newest base, before anything is written; nil when
@@ -190,11 +201,10 @@ func (w *Worker) regenerate(ctx context.Context, l *look) error {
 	if err != nil {
 		return err
 	}
-	err = w.move(ctx, l, l.row.HeadSHA, commit.HeadSHA)
-	if errors.Is(err, github.ErrBranchMoved) {
-		return w.refresh(ctx, l)
-	}
-	if err != nil {
+	if err := w.move(ctx, l, l.row.SeenHeadSHA, commit.HeadSHA); err != nil {
+		if errors.Is(err, github.ErrBranchMoved) {
+			return w.refresh(ctx, l) // by somebody, or by an attempt whose answer was lost
+		}
 		return err
 	}
 	return w.Store.RecordRegenerated(ctx, l.row, commit)
@@ -287,5 +297,5 @@ func (w *Worker) withdraw(ctx context.Context, l *look, why string) error {
 	if err := w.Store.RecordClosed(ctx, l.row, why); err != nil {
 		return err
 	}
-	return l.door.DeleteBranch(ctx, l.row.Branch)
+	return w.dropBranch(ctx, l)
 }

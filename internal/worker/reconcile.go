@@ -112,6 +112,8 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 		return w.openPull(ctx, l)
 	case promotion.AskRegistry:
 		return w.askAgain(ctx, l)
+	case promotion.Label:
+		return w.label(ctx, l)
 	case promotion.Regenerate:
 		return w.regenerate(ctx, l)
 	case promotion.PublishCheck:

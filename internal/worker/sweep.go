@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/store"
 )
 
 const (
@@ -22,9 +24,13 @@ const (
 	lookBack = 10 * time.Minute
 	// learnEvery is how often the installations are listed without being told.
 	learnEvery = time.Hour
+	// lookAgain is how old the last look at a healthy target may be: what was healthy
+	// may not be any more, and the next environment waits for it to stay so.
+	lookAgain = time.Minute
 )
 
-// swept is what this process's sweeps remember. They run one at a time.
+// swept is what this process's sweeps remember. Sweep and Learn share a queue
+// that works on one job at a time.
 type swept struct {
 	deliveries time.Time // when failed deliveries were last looked for
 	learnt     time.Time
@@ -86,7 +92,7 @@ func installed(repos []github.Repository, full string) (github.Repository, bool)
 
 // surveyAll looks at every base branch: a push whose webhook was lost shows.
 func (w *Worker) surveyAll(ctx context.Context) error {
-	repos, err := w.Store.Repos(ctx)
+	repos, err := w.repos(ctx)
 	if err != nil {
 		return err
 	}
@@ -95,7 +101,18 @@ func (w *Worker) surveyAll(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return w.Store.WantStale(ctx, w.Now().Add(-lookAgain), syncJob)
+}
+
+// repos are the env repos that are looked after now. One that was taken out of the
+// configuration is remembered, and left alone.
+func (w *Worker) repos(ctx context.Context) ([]store.Repo, error) {
+	known, err := w.Store.Repos(ctx)
+	return slices.DeleteFunc(known, func(r store.Repo) bool { return !w.looksAfter(r.Owner, r.Name) }), err
+}
+
+func (w *Worker) looksAfter(owner, name string) bool {
+	return slices.ContainsFunc(w.EnvRepos, func(full string) bool { return sameName(full, owner+"/"+name) })
 }
 
 // redeliver asks GitHub to send again what never reached us: it does not do so

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/riverqueue/river"
 
@@ -31,6 +33,9 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 			if err := w.bring(ctx, t); err != nil {
 				return err
 			}
+			if err := w.passOnFrom(ctx, t); err != nil {
+				return err
+			}
 		}
 		again, err := store.SettleTarget(ctx, w.Store, t, reconcileJob, j)
 		if err != nil || !again {
@@ -49,9 +54,7 @@ func (w *Worker) bring(ctx context.Context, t store.Target) error {
 		return w.syncFailed(ctx, t, 0, store.Reached{Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash}, err)
 	}
 	if t.State == store.TargetHealthy && t.RenderedHash == s.reached.RenderedHash {
-		// Another overlay's commit: nothing changed for this one.
-		s.reached.State, s.reached.Message = t.State, t.Message
-		return w.Store.FinishSync(ctx, t, 0, s.reached, reconcileJob)
+		return w.lookAfter(ctx, t, s)
 	}
 	id, err := w.Store.StartSync(ctx, t.ID, s.reached.Commit, s.reached.Tag, s.reached.Digest)
 	if err != nil {
@@ -61,6 +64,19 @@ func (w *Worker) bring(ctx context.Context, t store.Target) error {
 		return w.syncFailed(ctx, t, id, s.reached, err)
 	}
 	return w.Store.FinishSync(ctx, t, id, s.reached, reconcileJob)
+}
+
+// lookAfter looks whether a target that has what it should have is still healthy.
+// Shortly after the last look (it was another overlay's commit that moved) it is
+// taken to be. It is no attempt of its own, unless something has changed.
+func (w *Worker) lookAfter(ctx context.Context, t store.Target, s syncing) error {
+	s.reached.State, s.reached.Message = t.State, t.Message
+	if w.Now().Sub(t.UpdatedAt) > lookAgain/2 {
+		if err := w.bringObjects(ctx, &s); err != nil {
+			return w.syncFailed(ctx, t, 0, s.reached, err)
+		}
+	}
+	return w.Store.FinishSync(ctx, t, 0, s.reached, reconcileJob)
 }
 
 // syncing is what one attempt brings to a cluster.
@@ -98,7 +114,7 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	}
 	sum := sha256.Sum256(manifests)
 	s.reached.RenderedHash = hex.EncodeToString(sum[:])
-	if err := w.pin(ctx, b, pair, &s.reached); err != nil {
+	if err := w.pin(ctx, b, pair, manifests, &s.reached); err != nil {
 		return s, err
 	}
 	s.objects, err = cluster.Decode(manifests)
@@ -108,10 +124,22 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 // pin says which artifact the overlay's first image is: what the board shows, and
 // what the next environment's gate asks about. Where the overlay pins the tag
 // alone, the tag ledger knows the digest.
-func (w *Worker) pin(ctx context.Context, b *base, pair envrepo.Pair, r *store.Reached) error {
+//
+// It has to be in what is rendered, too: an entry that matches no container, or a
+// cluster with a path of its own that pins something else, would be reported as
+// running what does not run.
+func (w *Worker) pin(ctx context.Context, b *base, pair envrepo.Pair, manifests []byte, r *store.Reached) error {
 	ref, ok := firstPin(b, pair.File, pair.Images)
 	if !ok {
 		return nil
+	}
+	rendered, err := render.Images(manifests)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(rendered, ref.String()) {
+		return fault.Errorf(fault.Invalid, "%s pins %s, but no container of what is rendered runs it; it runs %s. Mend the images: entry, or the overlay.",
+			pair.File, ref, strings.Join(rendered, ", "))
 	}
 	r.Image, r.Tag, r.Digest = ref.Name, ref.Tag, ref.Digest
 	if r.Digest != "" || r.Tag == "" {
@@ -136,17 +164,20 @@ func firstPin(b *base, file string, images []string) (image.Ref, bool) {
 	return pin, err == nil
 }
 
-// apply writes the objects and waits until they are healthy.
+// apply shows what is going on, and does it.
 func (w *Worker) apply(ctx context.Context, t store.Target, s *syncing) error {
-	if err := w.Store.StartTarget(ctx, t.ID, store.TargetApplying, "Applying "+short(s.reached.Commit)+"."); err != nil {
+	if err := w.Store.StartTarget(ctx, t.ID, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy."); err != nil {
 		return err
 	}
+	return w.bringObjects(ctx, s)
+}
+
+// bringObjects applies the objects and waits until they are healthy, or will not
+// be.
+func (w *Worker) bringObjects(ctx context.Context, s *syncing) error {
 	result, err := s.door.Apply(ctx, cluster.Target{Key: s.key}, s.objects)
 	s.reached.Changed = result.Count(cluster.Created) + result.Count(cluster.Configured)
 	if err != nil {
-		return err
-	}
-	if err := w.Store.StartTarget(ctx, t.ID, store.TargetWaiting, "Applied; waiting until it is healthy."); err != nil {
 		return err
 	}
 	health, err := s.door.Wait(ctx, result.Objects(), cluster.WaitOptions{Timeout: w.HealthTimeout})

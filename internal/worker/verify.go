@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/riverqueue/river"
@@ -36,7 +37,9 @@ type use struct {
 // themselves. Whatever is wrong with it is written down as a refusal.
 func (w *Worker) verify(ctx context.Context, j *river.Job[job.Verify]) error {
 	uses, err := w.uses(ctx, j.Args.Image)
-	if fault.Is(err, fault.Invalid) { // the image may be meant for what cannot be read: wait until it is mended
+	if err != nil && !fault.KindOf(err).Retryable() {
+		// The env repo cannot be read, and the image may be meant for it: wait until
+		// that is mended.
 		return fault.E(fault.Transient, explain(err), err)
 	}
 	if err != nil || len(uses) == 0 {
@@ -67,7 +70,7 @@ func (w *Worker) enter(ctx context.Context, v store.Verified, found registry.Art
 		return w.refuse(ctx, v, fmt.Sprintf("The tag was announced as %s, but the registry has %s for it. The tag was moved; push the content that you want under a new tag.",
 			image.ShortDigest(v.Digest), image.ShortDigest(found.Image.Digest)))
 	}
-	v.Digest, v.MediaType, v.Platforms = found.Image.Digest, found.MediaType, found.Platforms
+	v = described(v, found)
 	artifact, err := w.Store.Ledger(ctx, v)
 	if err != nil {
 		return err
@@ -84,10 +87,20 @@ func (w *Worker) enter(ctx context.Context, v store.Verified, found registry.Art
 	return nil
 }
 
+// described adds what the registry says. Where CI did not tell what the image was
+// built from, its labels do.
+func described(v store.Verified, found registry.Artifact) store.Verified {
+	v.Digest, v.MediaType, v.Platforms = found.Image.Digest, found.MediaType, found.Platforms
+	if v.SourceRepo == "" && v.SourceCommit == "" {
+		v.SourceRepo, v.SourceCommit = image.SourceRepository(found.Source), found.Revision
+	}
+	return v
+}
+
 // uses finds who runs an image. It is Invalid when nobody is found, but not
 // everything could be read.
 func (w *Worker) uses(ctx context.Context, name string) ([]use, error) {
-	repos, err := w.Store.Repos(ctx)
+	repos, err := w.repos(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -150,12 +163,32 @@ func pins(current image.Ref, a store.Artifact) bool {
 	return current.Digest == a.Digest || current.Digest == "" && current.Tag == a.Tag
 }
 
-// older reports whether version a is before b. Tags that are no versions have no
-// order, so neither is older.
+// older reports whether version a is before b. Only full semantic versions, with
+// or without a leading v, have an order of their own: a date or a commit that
+// happens to be digits is no version.
 func older(a, b string) bool {
-	va, errA := semver.NewVersion(a)
-	vb, errB := semver.NewVersion(b)
+	va, errA := version(a)
+	vb, errB := version(b)
 	return errA == nil && errB == nil && va.LessThan(vb)
+}
+
+func version(tag string) (*semver.Version, error) {
+	return semver.StrictNewVersion(strings.TrimPrefix(tag, "v"))
+}
+
+// goesBack reports whether a would take an overlay back (I5): to an older version,
+// or, where the tags are no versions, to what was verified earlier.
+func (w *Worker) goesBack(ctx context.Context, a store.Artifact, current image.Ref) (bool, error) {
+	_, errA := version(a.Tag)
+	_, errB := version(current.Tag)
+	if errA == nil && errB == nil {
+		return older(a.Tag, current.Tag), nil
+	}
+	known, err := w.Store.ArtifactByDigest(ctx, a.Image, current.Digest)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil // from before Tagboat came
+	}
+	return known.ID > a.ID, err
 }
 
 // proposal is why, and by whom, an artifact is proposed.
@@ -193,8 +226,12 @@ func (w *Worker) refuse(ctx context.Context, v store.Verified, reason string) er
 	if err != nil || len(promotions) == 0 {
 		return err
 	}
-	if fresh {
+	if fresh && v.Digest != "" {
 		for _, p := range promotions {
+			// The tag means something else now: the digest gate has to know at once.
+			if err := w.Store.SawRegistry(ctx, p.ID, v.Digest, ""); err != nil {
+				return err
+			}
 			if err := w.Store.Wake(ctx, p.ID, reconcileJob(p.ID)); err != nil {
 				return err
 			}

@@ -3,8 +3,6 @@ package clustertest
 import (
 	"fmt"
 	"maps"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -19,8 +17,8 @@ import (
 // one in the home directory). The configuration that it returns stands alone:
 // certificate files are read into it.
 //
-// local says whether the cluster is plainly one on this machine; anything else
-// may be somebody's production and is not to be touched without asking.
+// local says whether the cluster is plainly one on this machine, by the name of
+// its context; anything else may be somebody's production and is not to be touched without asking.
 func Existing(context string) (_ cluster.Config, local bool, err error) {
 	defer fault.Wrap(&err, "kubeconfig context %q", context)
 	raw, err := clientcmd.NewDefaultClientConfigLoadingRules().Load()
@@ -41,31 +39,20 @@ func Existing(context string) (_ cluster.Config, local bool, err error) {
 	if err != nil {
 		return cluster.Config{}, false, err
 	}
-	server := raw.Clusters[raw.Contexts[context].Cluster].Server
-	return cluster.Config{Name: context, KubeconfigData: data, Context: context}, isLocal(context, server), nil
+	return cluster.Config{Name: context, KubeconfigData: data, Context: context}, isLocal(context), nil
 }
 
-// isLocal goes by the address first: a loopback one is on this machine (or at
-// the end of a tunnel that somebody opened on purpose, which the names of remote
-// contexts give away no better). Else by the names that the tools for local
-// clusters give to their contexts.
-func isLocal(context, server string) bool {
-	if u, err := url.Parse(server); err == nil {
-		host := u.Hostname()
-		if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-			return true
-		}
-	}
+// isLocal goes by the names that the tools for local clusters give to their
+// contexts. The address proves nothing: a loopback one may be this end of an SSH
+// tunnel to production, and a local cluster may have the address of a virtual
+// machine.
+func isLocal(context string) bool {
 	for _, prefix := range []string{"kind-", "k3d-", "colima-"} {
 		if strings.HasPrefix(context, prefix) {
 			return true
 		}
 	}
-	switch context {
-	case "minikube", "docker-desktop", "colima", "rancher-desktop":
-		return true
-	}
-	return false
+	return slices.Contains([]string{"minikube", "docker-desktop", "rancher-desktop", "colima", "microk8s", "orbstack"}, context)
 }
 
 func names(c *clientcmdapi.Config) string {

@@ -1,6 +1,7 @@
 package localpg
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 
 	"github.com/tagboat/tagboat/internal/nested"
 )
@@ -103,14 +105,26 @@ func installed() string {
 		}
 	}
 	versions, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	slices.Sort(versions)
-	slices.Reverse(versions)
+	newestFirst(versions)
 	for _, dir := range append(dirs, versions...) {
 		if executable(filepath.Join(dir, "initdb")) && executable(filepath.Join(dir, "postgres")) {
 			return dir
 		}
 	}
 	return ""
+}
+
+// newestFirst sorts directories VERSION/bin by their versions, which are numbers:
+// 14 and 9.6. What is no number comes last.
+func newestFirst(dirs []string) {
+	version := func(dir string) float64 {
+		v, err := strconv.ParseFloat(filepath.Base(filepath.Dir(dir)), 64)
+		if err != nil {
+			return -1
+		}
+		return v
+	}
+	slices.SortFunc(dirs, func(a, b string) int { return cmp.Compare(version(b), version(a)) })
 }
 
 func executable(path string) bool {

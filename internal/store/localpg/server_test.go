@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -36,5 +37,14 @@ func TestStart(t *testing.T) {
 				t.Errorf("database %q, listening on %q; want one, listening on nothing", name, listening)
 			}
 		})
+	}
+}
+
+func TestInstalledVersionsAreNumbers(t *testing.T) {
+	dirs := []string{"/usr/lib/postgresql/9.6/bin", "/usr/lib/postgresql/14/bin", "/usr/lib/postgresql/devel/bin", "/usr/lib/postgresql/9/bin", "/usr/lib/postgresql/100/bin"}
+	newestFirst(dirs)
+	want := []string{"/usr/lib/postgresql/100/bin", "/usr/lib/postgresql/14/bin", "/usr/lib/postgresql/9.6/bin", "/usr/lib/postgresql/9/bin", "/usr/lib/postgresql/devel/bin"}
+	if diff := cmp.Diff(want, dirs); diff != "" {
+		t.Error(diff)
 	}
 }

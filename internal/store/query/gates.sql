@@ -20,10 +20,11 @@ WHERE r.promotion_id = @promotion_id ORDER BY r.id;
 
 -- name: InsertTick :exec
 INSERT INTO tick (promotion_id, item, checked, actor_id, actor, at, delivery_id)
-VALUES (@promotion_id, @item, @checked, @actor_id, @actor, @at, @delivery_id);
+VALUES (@promotion_id, @item, @checked, @actor_id, @actor, @at, @delivery_id)
+ON CONFLICT (promotion_id, delivery_id, item) DO NOTHING;
 
 -- name: Ticks :many
-SELECT DISTINCT ON (item) * FROM tick WHERE promotion_id = @promotion_id ORDER BY item, id DESC;
+SELECT DISTINCT ON (item) * FROM tick WHERE promotion_id = @promotion_id ORDER BY item, at DESC, id DESC;
 
 -- name: LatestEvidence :many
 SELECT DISTINCT ON (gate) * FROM evidence

@@ -168,6 +168,7 @@ func (q *Queries) InsertReview(ctx context.Context, arg InsertReviewParams) (int
 const insertTick = `-- name: InsertTick :exec
 INSERT INTO tick (promotion_id, item, checked, actor_id, actor, at, delivery_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (promotion_id, delivery_id, item) DO NOTHING
 `
 
 type InsertTickParams struct {
@@ -295,7 +296,7 @@ func (q *Queries) Reviews(ctx context.Context, promotionID int64) ([]ReviewsRow,
 }
 
 const ticks = `-- name: Ticks :many
-SELECT DISTINCT ON (item) id, promotion_id, item, checked, actor_id, actor, at, delivery_id FROM tick WHERE promotion_id = $1 ORDER BY item, id DESC
+SELECT DISTINCT ON (item) id, promotion_id, item, checked, actor_id, actor, at, delivery_id FROM tick WHERE promotion_id = $1 ORDER BY item, at DESC, id DESC
 `
 
 func (q *Queries) Ticks(ctx context.Context, promotionID int64) ([]Tick, error) {

@@ -135,6 +135,7 @@ type Promotion struct {
 	OldDigest       string
 	Diff            string
 	Behind          bool
+	Labelled        bool
 	RegistryDigest  string
 	RegistryError   string
 	RegistryAt      *time.Time

@@ -8,7 +8,7 @@ RETURNING *;
 UPDATE promotion p SET
     state = 'open', pull_number = o.pull_number, pull_url = o.pull_url, pull_state = o.pull_state, pull_body = o.pull_body,
     seen_head_sha = o.seen_head_sha, head_sha = o.head_sha, base_sha = o.base_sha, edit_hash = o.edit_hash,
-    old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch
+    old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch, labelled = o.labelled
 FROM promotion o
 WHERE p.id = @id AND o.id = @older_id
 RETURNING p.*;
@@ -44,9 +44,6 @@ SELECT * FROM promotion WHERE repo_id = @repo_id AND state = 'open' AND (head_sh
 -- name: LatestPromotions :many
 SELECT DISTINCT ON (repo_id, app, env) * FROM promotion ORDER BY repo_id, app, env, id DESC;
 
--- name: PromotionsOfPair :many
-SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env ORDER BY id DESC LIMIT @most;
-
 -- name: Superseded :many
 SELECT p.id, a.tag, a.digest, p.requester, p.updated_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE p.repo_id = @repo_id AND p.pull_number = @pull_number AND p.state = 'superseded' ORDER BY p.id;
@@ -60,18 +57,21 @@ UPDATE promotion SET got = greatest(got, @got), next_check = @next_check, update
 -- name: DuePromotions :many
 SELECT * FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= @now OR got < want) ORDER BY id;
 
--- name: SetOpened :exec
+-- name: SetOpened :execrows
 UPDATE promotion SET
     state = 'open', message = '', pull_number = @pull_number, pull_url = @pull_url, pull_state = 'open', pull_body = @pull_body,
     seen_head_sha = @head_sha, head_sha = @head_sha, base_sha = @base_sha, edit_hash = @edit_hash, body_hash = @body_hash,
     old_tag = @old_tag, old_digest = @old_digest, diff = @diff, behind = false, updated_at = @at
-WHERE id = @id;
+WHERE id = @id AND state IN ('proposed', 'open');
 
--- name: SetRegenerated :exec
+-- name: SetLabelled :exec
+UPDATE promotion SET labelled = true WHERE id = @id;
+
+-- name: SetRegenerated :execrows
 UPDATE promotion SET
     seen_head_sha = @head_sha, head_sha = @head_sha, base_sha = @base_sha, edit_hash = @edit_hash,
     old_tag = @old_tag, old_digest = @old_digest, diff = @diff, behind = false, updated_at = @at
-WHERE id = @id;
+WHERE id = @id AND state IN ('proposed', 'open');
 
 -- name: InsertHead :exec
 INSERT INTO promotion_head (head_sha, promotion_id, base_sha, edit_hash, digest, made_at)
@@ -108,7 +108,7 @@ ORDER BY p.id DESC LIMIT 1;
 -- name: DetachPull :exec
 -- Back to having no pull request: that one was merged with an older artifact.
 UPDATE promotion SET state = 'proposed', pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
-    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', merge_sha = '', behind = false
+    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', merge_sha = '', behind = false, labelled = false
 WHERE id = @id;
 
 -- name: HasPromotion :one
@@ -126,9 +126,10 @@ SELECT h.* FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
 WHERE p.repo_id = @repo_id AND p.pull_number = @pull_number;
 
 -- name: SawPull :exec
+-- A webhook that comes late must not take back what a merge wrote down.
 UPDATE promotion SET pull_state = @pull_state, pull_body = @pull_body, seen_head_sha = @seen_head_sha,
     behind = @behind, merge_sha = @merge_sha, updated_at = @at
-WHERE id = @id;
+WHERE id = @id AND state IN ('proposed', 'open');
 
 -- name: SetRegistry :exec
 UPDATE promotion SET registry_digest = @digest, registry_error = @error, registry_at = @at WHERE id = @id;
@@ -166,14 +167,16 @@ UPDATE promotion SET comment_id = @comment_id, comment_hash = @comment_hash WHER
 -- name: SetDeployment :exec
 UPDATE promotion SET deployment_id = @deployment_id, deployment_state = @deployment_state WHERE id = @id;
 
--- name: MergedPromotionOf :one
--- The promotion that brought this digest into (app, env) last.
-SELECT p.* FROM promotion p JOIN artifact a ON a.id = p.artifact_id
-WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND a.digest = @digest AND p.state IN ('merged', 'deployed')
-ORDER BY p.id DESC LIMIT 1;
-
 -- name: AnnounceIntent :execrows
 INSERT INTO intent (promotion_id, effect, at) VALUES (@promotion_id, @effect, @at) ON CONFLICT DO NOTHING;
 
 -- name: ClearIntent :exec
 DELETE FROM intent WHERE promotion_id = @promotion_id AND effect = @effect;
+
+-- name: WasThere :one
+-- Did this (app, environment) ever have a version, by what was merged or replaced?
+SELECT EXISTS (
+    SELECT 1 FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+    WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND p.merge_sha <> '' AND (
+        @digest::text <> '' AND @digest::text IN (a.digest, p.old_digest) OR
+        @digest::text = '' AND @tag::text IN (a.tag, p.old_tag)));

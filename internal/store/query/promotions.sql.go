@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotion = `-- name: ActivePromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
 `
 
 type ActivePromotionParams struct {
@@ -48,6 +48,7 @@ func (q *Queries) ActivePromotion(ctx context.Context, arg ActivePromotionParams
 		&i.OldDigest,
 		&i.Diff,
 		&i.Behind,
+		&i.Labelled,
 		&i.RegistryDigest,
 		&i.RegistryError,
 		&i.RegistryAt,
@@ -73,7 +74,7 @@ func (q *Queries) ActivePromotion(ctx context.Context, arg ActivePromotionParams
 }
 
 const activePromotions = `-- name: ActivePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
@@ -110,6 +111,7 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 			&i.OldDigest,
 			&i.Diff,
 			&i.Behind,
+			&i.Labelled,
 			&i.RegistryDigest,
 			&i.RegistryError,
 			&i.RegistryAt,
@@ -142,7 +144,7 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const activePromotionsOfRepo = `-- name: ActivePromotionsOfRepo :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]Promotion, error) {
@@ -179,6 +181,7 @@ func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]P
 			&i.OldDigest,
 			&i.Diff,
 			&i.Behind,
+			&i.Labelled,
 			&i.RegistryDigest,
 			&i.RegistryError,
 			&i.RegistryAt,
@@ -244,7 +247,7 @@ func (q *Queries) ClearIntent(ctx context.Context, arg ClearIntentParams) error 
 
 const detachPull = `-- name: DetachPull :exec
 UPDATE promotion SET state = 'proposed', pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
-    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', merge_sha = '', behind = false
+    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', merge_sha = '', behind = false, labelled = false
 WHERE id = $1
 `
 
@@ -255,7 +258,7 @@ func (q *Queries) DetachPull(ctx context.Context, id int64) error {
 }
 
 const duePromotions = `-- name: DuePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
 `
 
 func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotion, error) {
@@ -292,6 +295,7 @@ func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotio
 			&i.OldDigest,
 			&i.Diff,
 			&i.Behind,
+			&i.Labelled,
 			&i.RegistryDigest,
 			&i.RegistryError,
 			&i.RegistryAt,
@@ -424,10 +428,10 @@ const inheritPull = `-- name: InheritPull :one
 UPDATE promotion p SET
     state = 'open', pull_number = o.pull_number, pull_url = o.pull_url, pull_state = o.pull_state, pull_body = o.pull_body,
     seen_head_sha = o.seen_head_sha, head_sha = o.head_sha, base_sha = o.base_sha, edit_hash = o.edit_hash,
-    old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch
+    old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch, labelled = o.labelled
 FROM promotion o
 WHERE p.id = $1 AND o.id = $2
-RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at
+RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at
 `
 
 type InheritPullParams struct {
@@ -464,6 +468,7 @@ func (q *Queries) InheritPull(ctx context.Context, arg InheritPullParams) (Promo
 		&i.OldDigest,
 		&i.Diff,
 		&i.Behind,
+		&i.Labelled,
 		&i.RegistryDigest,
 		&i.RegistryError,
 		&i.RegistryAt,
@@ -518,7 +523,7 @@ func (q *Queries) InsertHead(ctx context.Context, arg InsertHeadParams) error {
 const insertPromotion = `-- name: InsertPromotion :one
 INSERT INTO promotion (repo_id, app, env, artifact_id, state, requester_id, requester, reason, branch, base_branch, want, created_at, updated_at)
 VALUES ($1, $2, $3, $4, 'proposed', $5, $6, $7, $8, $9, 1, $10, $10)
-RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at
+RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at
 `
 
 type InsertPromotionParams struct {
@@ -573,6 +578,7 @@ func (q *Queries) InsertPromotion(ctx context.Context, arg InsertPromotionParams
 		&i.OldDigest,
 		&i.Diff,
 		&i.Behind,
+		&i.Labelled,
 		&i.RegistryDigest,
 		&i.RegistryError,
 		&i.RegistryAt,
@@ -632,7 +638,7 @@ func (q *Queries) KnownHead(ctx context.Context, headSha string) (bool, error) {
 }
 
 const latestPromotions = `-- name: LatestPromotions :many
-SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion ORDER BY repo_id, app, env, id DESC
+SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion ORDER BY repo_id, app, env, id DESC
 `
 
 func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
@@ -669,6 +675,7 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 			&i.OldDigest,
 			&i.Diff,
 			&i.Behind,
+			&i.Labelled,
 			&i.RegistryDigest,
 			&i.RegistryError,
 			&i.RegistryAt,
@@ -701,7 +708,7 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const lockPromotion = `-- name: LockPromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE id = $1 FOR UPDATE
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error) {
@@ -732,77 +739,7 @@ func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error
 		&i.OldDigest,
 		&i.Diff,
 		&i.Behind,
-		&i.RegistryDigest,
-		&i.RegistryError,
-		&i.RegistryAt,
-		&i.CheckRunID,
-		&i.CheckSHA,
-		&i.CheckHash,
-		&i.BodyHash,
-		&i.CommentID,
-		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
-		&i.BranchDeleted,
-		&i.MergeSHA,
-		&i.MergedAt,
-		&i.DeployedAt,
-		&i.NextCheck,
-		&i.Want,
-		&i.Got,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-	)
-	return i, err
-}
-
-const mergedPromotionOf = `-- name: MergedPromotionOf :one
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
-WHERE p.repo_id = $1 AND p.app = $2 AND p.env = $3 AND a.digest = $4 AND p.state IN ('merged', 'deployed')
-ORDER BY p.id DESC LIMIT 1
-`
-
-type MergedPromotionOfParams struct {
-	RepoID int64
-	App    string
-	Env    string
-	Digest string
-}
-
-// The promotion that brought this digest into (app, env) last.
-func (q *Queries) MergedPromotionOf(ctx context.Context, arg MergedPromotionOfParams) (Promotion, error) {
-	row := q.db.QueryRow(ctx, mergedPromotionOf,
-		arg.RepoID,
-		arg.App,
-		arg.Env,
-		arg.Digest,
-	)
-	var i Promotion
-	err := row.Scan(
-		&i.ID,
-		&i.RepoID,
-		&i.App,
-		&i.Env,
-		&i.ArtifactID,
-		&i.State,
-		&i.Message,
-		&i.RequesterID,
-		&i.Requester,
-		&i.Reason,
-		&i.Branch,
-		&i.BaseBranch,
-		&i.PullNumber,
-		&i.PullURL,
-		&i.PullState,
-		&i.PullBody,
-		&i.SeenHeadSHA,
-		&i.HeadSHA,
-		&i.BaseSHA,
-		&i.EditHash,
-		&i.OldTag,
-		&i.OldDigest,
-		&i.Diff,
-		&i.Behind,
+		&i.Labelled,
 		&i.RegistryDigest,
 		&i.RegistryError,
 		&i.RegistryAt,
@@ -828,7 +765,7 @@ func (q *Queries) MergedPromotionOf(ctx context.Context, arg MergedPromotionOfPa
 }
 
 const mergedPromotionsOfApp = `-- name: MergedPromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
 `
 
 type MergedPromotionsOfAppParams struct {
@@ -871,6 +808,7 @@ func (q *Queries) MergedPromotionsOfApp(ctx context.Context, arg MergedPromotion
 			&i.OldDigest,
 			&i.Diff,
 			&i.Behind,
+			&i.Labelled,
 			&i.RegistryDigest,
 			&i.RegistryError,
 			&i.RegistryAt,
@@ -927,7 +865,7 @@ func (q *Queries) Overtaken(ctx context.Context, arg OvertakenParams) (bool, err
 }
 
 const ownerOfHead = `-- name: OwnerOfHead :one
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
 WHERE h.head_sha = $1 AND p.repo_id = $2 AND p.pull_number = $3 AND p.id <> $4
   AND NOT EXISTS (SELECT 1 FROM promotion_head own WHERE own.head_sha = $1 AND own.promotion_id = $4)
 ORDER BY p.id DESC LIMIT 1
@@ -974,6 +912,7 @@ func (q *Queries) OwnerOfHead(ctx context.Context, arg OwnerOfHeadParams) (Promo
 		&i.OldDigest,
 		&i.Diff,
 		&i.Behind,
+		&i.Labelled,
 		&i.RegistryDigest,
 		&i.RegistryError,
 		&i.RegistryAt,
@@ -999,7 +938,7 @@ func (q *Queries) OwnerOfHead(ctx context.Context, arg OwnerOfHeadParams) (Promo
 }
 
 const promotion = `-- name: Promotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE id = $1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE id = $1
 `
 
 func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
@@ -1030,6 +969,7 @@ func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
 		&i.OldDigest,
 		&i.Diff,
 		&i.Behind,
+		&i.Labelled,
 		&i.RegistryDigest,
 		&i.RegistryError,
 		&i.RegistryAt,
@@ -1055,7 +995,7 @@ func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
 }
 
 const promotionByPull = `-- name: PromotionByPull :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND pull_number = $2 ORDER BY id DESC LIMIT 1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND pull_number = $2 ORDER BY id DESC LIMIT 1
 `
 
 type PromotionByPullParams struct {
@@ -1091,6 +1031,7 @@ func (q *Queries) PromotionByPull(ctx context.Context, arg PromotionByPullParams
 		&i.OldDigest,
 		&i.Diff,
 		&i.Behind,
+		&i.Labelled,
 		&i.RegistryDigest,
 		&i.RegistryError,
 		&i.RegistryAt,
@@ -1116,7 +1057,7 @@ func (q *Queries) PromotionByPull(ctx context.Context, arg PromotionByPullParams
 }
 
 const promotionsByHead = `-- name: PromotionsByHead :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
 `
 
 type PromotionsByHeadParams struct {
@@ -1158,6 +1099,7 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 			&i.OldDigest,
 			&i.Diff,
 			&i.Behind,
+			&i.Labelled,
 			&i.RegistryDigest,
 			&i.RegistryError,
 			&i.RegistryAt,
@@ -1190,7 +1132,7 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 }
 
 const promotionsOfApp = `-- name: PromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
 `
 
 type PromotionsOfAppParams struct {
@@ -1233,87 +1175,7 @@ func (q *Queries) PromotionsOfApp(ctx context.Context, arg PromotionsOfAppParams
 			&i.OldDigest,
 			&i.Diff,
 			&i.Behind,
-			&i.RegistryDigest,
-			&i.RegistryError,
-			&i.RegistryAt,
-			&i.CheckRunID,
-			&i.CheckSHA,
-			&i.CheckHash,
-			&i.BodyHash,
-			&i.CommentID,
-			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
-			&i.BranchDeleted,
-			&i.MergeSHA,
-			&i.MergedAt,
-			&i.DeployedAt,
-			&i.NextCheck,
-			&i.Want,
-			&i.Got,
-			&i.CreatedAt,
-			&i.UpdatedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const promotionsOfPair = `-- name: PromotionsOfPair :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC LIMIT $4
-`
-
-type PromotionsOfPairParams struct {
-	RepoID int64
-	App    string
-	Env    string
-	Most   int32
-}
-
-func (q *Queries) PromotionsOfPair(ctx context.Context, arg PromotionsOfPairParams) ([]Promotion, error) {
-	rows, err := q.db.Query(ctx, promotionsOfPair,
-		arg.RepoID,
-		arg.App,
-		arg.Env,
-		arg.Most,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Promotion
-	for rows.Next() {
-		var i Promotion
-		if err := rows.Scan(
-			&i.ID,
-			&i.RepoID,
-			&i.App,
-			&i.Env,
-			&i.ArtifactID,
-			&i.State,
-			&i.Message,
-			&i.RequesterID,
-			&i.Requester,
-			&i.Reason,
-			&i.Branch,
-			&i.BaseBranch,
-			&i.PullNumber,
-			&i.PullURL,
-			&i.PullState,
-			&i.PullBody,
-			&i.SeenHeadSHA,
-			&i.HeadSHA,
-			&i.BaseSHA,
-			&i.EditHash,
-			&i.OldTag,
-			&i.OldDigest,
-			&i.Diff,
-			&i.Behind,
+			&i.Labelled,
 			&i.RegistryDigest,
 			&i.RegistryError,
 			&i.RegistryAt,
@@ -1381,7 +1243,7 @@ func (q *Queries) Requesters(ctx context.Context, promotionID int64) ([]int64, e
 const sawPull = `-- name: SawPull :exec
 UPDATE promotion SET pull_state = $1, pull_body = $2, seen_head_sha = $3,
     behind = $4, merge_sha = $5, updated_at = $6
-WHERE id = $7
+WHERE id = $7 AND state IN ('proposed', 'open')
 `
 
 type SawPullParams struct {
@@ -1394,6 +1256,7 @@ type SawPullParams struct {
 	ID          int64
 }
 
+// A webhook that comes late must not take back what a merge wrote down.
 func (q *Queries) SawPull(ctx context.Context, arg SawPullParams) error {
 	_, err := q.db.Exec(ctx, sawPull,
 		arg.PullState,
@@ -1518,6 +1381,15 @@ func (q *Queries) SetDeployment(ctx context.Context, arg SetDeploymentParams) er
 	return err
 }
 
+const setLabelled = `-- name: SetLabelled :exec
+UPDATE promotion SET labelled = true WHERE id = $1
+`
+
+func (q *Queries) SetLabelled(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, setLabelled, id)
+	return err
+}
+
 const setMerged = `-- name: SetMerged :execrows
 UPDATE promotion SET state = 'merged', pull_state = 'merged', message = '', merge_sha = $1, merged_at = $2, updated_at = $2
 WHERE id = $3 AND state IN ('proposed', 'open', 'superseded')
@@ -1552,12 +1424,12 @@ func (q *Queries) SetMessage(ctx context.Context, arg SetMessageParams) error {
 	return err
 }
 
-const setOpened = `-- name: SetOpened :exec
+const setOpened = `-- name: SetOpened :execrows
 UPDATE promotion SET
     state = 'open', message = '', pull_number = $1, pull_url = $2, pull_state = 'open', pull_body = $3,
     seen_head_sha = $4, head_sha = $4, base_sha = $5, edit_hash = $6, body_hash = $7,
     old_tag = $8, old_digest = $9, diff = $10, behind = false, updated_at = $11
-WHERE id = $12
+WHERE id = $12 AND state IN ('proposed', 'open')
 `
 
 type SetOpenedParams struct {
@@ -1575,8 +1447,8 @@ type SetOpenedParams struct {
 	ID         int64
 }
 
-func (q *Queries) SetOpened(ctx context.Context, arg SetOpenedParams) error {
-	_, err := q.db.Exec(ctx, setOpened,
+func (q *Queries) SetOpened(ctx context.Context, arg SetOpenedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setOpened,
 		arg.PullNumber,
 		arg.PullURL,
 		arg.PullBody,
@@ -1590,7 +1462,10 @@ func (q *Queries) SetOpened(ctx context.Context, arg SetOpenedParams) error {
 		arg.At,
 		arg.ID,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const setOvertaken = `-- name: SetOvertaken :execrows
@@ -1611,11 +1486,11 @@ func (q *Queries) SetOvertaken(ctx context.Context, arg SetOvertakenParams) (int
 	return result.RowsAffected(), nil
 }
 
-const setRegenerated = `-- name: SetRegenerated :exec
+const setRegenerated = `-- name: SetRegenerated :execrows
 UPDATE promotion SET
     seen_head_sha = $1, head_sha = $1, base_sha = $2, edit_hash = $3,
     old_tag = $4, old_digest = $5, diff = $6, behind = false, updated_at = $7
-WHERE id = $8
+WHERE id = $8 AND state IN ('proposed', 'open')
 `
 
 type SetRegeneratedParams struct {
@@ -1629,8 +1504,8 @@ type SetRegeneratedParams struct {
 	ID        int64
 }
 
-func (q *Queries) SetRegenerated(ctx context.Context, arg SetRegeneratedParams) error {
-	_, err := q.db.Exec(ctx, setRegenerated,
+func (q *Queries) SetRegenerated(ctx context.Context, arg SetRegeneratedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setRegenerated,
 		arg.HeadSHA,
 		arg.BaseSHA,
 		arg.EditHash,
@@ -1640,7 +1515,10 @@ func (q *Queries) SetRegenerated(ctx context.Context, arg SetRegeneratedParams) 
 		arg.At,
 		arg.ID,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const setRegistry = `-- name: SetRegistry :exec
@@ -1747,7 +1625,7 @@ func (q *Queries) Superseded(ctx context.Context, arg SupersededParams) ([]Super
 }
 
 const unreportedPromotions = `-- name: UnreportedPromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state = 'merged' ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state = 'merged' ORDER BY id
 `
 
 // Merged, but the clusters' state has not been reported to the end.
@@ -1785,6 +1663,7 @@ func (q *Queries) UnreportedPromotions(ctx context.Context) ([]Promotion, error)
 			&i.OldDigest,
 			&i.Diff,
 			&i.Behind,
+			&i.Labelled,
 			&i.RegistryDigest,
 			&i.RegistryError,
 			&i.RegistryAt,
@@ -1814,4 +1693,34 @@ func (q *Queries) UnreportedPromotions(ctx context.Context) ([]Promotion, error)
 		return nil, err
 	}
 	return items, nil
+}
+
+const wasThere = `-- name: WasThere :one
+SELECT EXISTS (
+    SELECT 1 FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+    WHERE p.repo_id = $1 AND p.app = $2 AND p.env = $3 AND p.merge_sha <> '' AND (
+        $4::text <> '' AND $4::text IN (a.digest, p.old_digest) OR
+        $4::text = '' AND $5::text IN (a.tag, p.old_tag)))
+`
+
+type WasThereParams struct {
+	RepoID int64
+	App    string
+	Env    string
+	Digest string
+	Tag    string
+}
+
+// Did this (app, environment) ever have a version, by what was merged or replaced?
+func (q *Queries) WasThere(ctx context.Context, arg WasThereParams) (bool, error) {
+	row := q.db.QueryRow(ctx, wasThere,
+		arg.RepoID,
+		arg.App,
+		arg.Env,
+		arg.Digest,
+		arg.Tag,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }

@@ -2,7 +2,10 @@
 -- What tagboat.yaml says exists. A target that was gone and is back starts anew.
 INSERT INTO target (repo_id, app, env, cluster, branch, position, updated_at)
 VALUES (@repo_id, @app, @env, @cluster, @branch, @position, @at)
-ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, gone = false
+ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, gone = false,
+    state = CASE WHEN target.gone THEN 'unknown' ELSE target.state END,
+    rendered_hash = CASE WHEN target.gone THEN '' ELSE target.rendered_hash END,
+    healthy_since = CASE WHEN target.gone THEN NULL ELSE target.healthy_since END
 RETURNING *;
 
 -- name: MarkTargetsGone :exec
@@ -51,3 +54,7 @@ WHERE target_id = @target_id AND state = 'running';
 
 -- name: RecentSyncs :many
 SELECT * FROM sync WHERE target_id = @target_id ORDER BY id DESC LIMIT @most;
+
+-- name: StaleTargets :many
+-- Nobody has looked at them since.
+SELECT * FROM target WHERE NOT gone AND updated_at < @since ORDER BY repo_id, app, env, cluster;

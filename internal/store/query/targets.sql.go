@@ -191,6 +191,51 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 	return want, err
 }
 
+const staleTargets = `-- name: StaleTargets :many
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE NOT gone AND updated_at < $1 ORDER BY repo_id, app, env, cluster
+`
+
+// Nobody has looked at them since.
+func (q *Queries) StaleTargets(ctx context.Context, since time.Time) ([]Target, error) {
+	rows, err := q.db.Query(ctx, staleTargets, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Target
+	for rows.Next() {
+		var i Target
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.Cluster,
+			&i.Branch,
+			&i.Position,
+			&i.Gone,
+			&i.Want,
+			&i.Got,
+			&i.CommitSHA,
+			&i.RenderedHash,
+			&i.Image,
+			&i.Tag,
+			&i.Digest,
+			&i.State,
+			&i.Message,
+			&i.HealthySince,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const startTarget = `-- name: StartTarget :exec
 UPDATE target SET state = $1, message = $2, updated_at = $3 WHERE id = $4
 `
@@ -384,7 +429,10 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 const upsertTarget = `-- name: UpsertTarget :one
 INSERT INTO target (repo_id, app, env, cluster, branch, position, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, gone = false
+ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, gone = false,
+    state = CASE WHEN target.gone THEN 'unknown' ELSE target.state END,
+    rendered_hash = CASE WHEN target.gone THEN '' ELSE target.rendered_hash END,
+    healthy_since = CASE WHEN target.gone THEN NULL ELSE target.healthy_since END
 RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at
 `
 

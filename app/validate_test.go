@@ -1,0 +1,106 @@
+package app
+
+import (
+	"os"
+	"path"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+const (
+	overlayText = "resources: [pod.yaml]\nimages:\n  - name: shop\n    newName: registry.example.com/shop\n    newTag: 1.0.0\n"
+	podText     = "apiVersion: v1\nkind: Pod\nmetadata: {name: shop}\nspec:\n  containers: [{name: shop, image: shop}]\n"
+)
+
+// checkout is an env repo with shop in dev and in prod, where one cluster has an
+// overlay of its own.
+func checkout() fstest.MapFS {
+	tree := fstest.MapFS{
+		"tagboat.yaml": {Data: []byte(`apiVersion: tagboat.dev/v1
+environments:
+  - name: dev
+    clusters: [dev]
+  - name: prod
+    clusters: [eu, us]
+    pin: tag
+clusters:
+  - {name: us, path: "apps/{app}/overlays/{env}/us"}
+`)},
+		".tagboat/pull_request_template.prod.md": {Data: []byte("{{.Facts}}\n\n- [ ] {{.NewTag}} read\n\n{{.Gates}}\n")},
+	}
+	for _, dir := range []string{"apps/shop/overlays/dev", "apps/shop/overlays/prod", "apps/shop/overlays/prod/us"} {
+		tree[path.Join(dir, "kustomization.yaml")] = &fstest.MapFile{Data: []byte(overlayText)}
+		tree[path.Join(dir, "pod.yaml")] = &fstest.MapFile{Data: []byte(podText)}
+	}
+	return tree
+}
+
+func TestValidateFindsNothingWrong(t *testing.T) {
+	got, problems := Validate(t.Context(), checkout())
+	if len(problems) > 0 || len(got.Warnings) > 0 {
+		t.Errorf("problems %v, warnings %v", problems, got.Warnings)
+	}
+	if want := "2 environments, 2 overlays, 1 pull request template"; got.String() != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestValidateFindsWhatAServerWouldTripOver(t *testing.T) {
+	for story, c := range map[string]struct {
+		file, content string
+		want          []string // one per problem
+	}{
+		"no configuration":           {"tagboat.yaml", "", []string{"tagboat.yaml"}},
+		"an overlay does not render": {"apps/shop/overlays/dev/kustomization.yaml", strings.Replace(overlayText, "pod", "pad", 1), []string{"apps/shop/overlays/dev"}},
+		"nor does that of one cluster": {"apps/shop/overlays/prod/us/kustomization.yaml", strings.Replace(overlayText, "pod", "pad", 1),
+			[]string{"apps/shop/overlays/prod/us"}},
+		"an image cannot be edited": {"apps/shop/overlays/dev/kustomization.yaml", overlayText + "    tagSuffix: -debug\n",
+			[]string{"kustomization.yaml:6: image registry.example.com/shop has a tagSuffix"}},
+		"an overlay cannot be read": {"apps/shop/overlays/dev/kustomization.yaml", "images: 7\n", []string{"images: must be a list"}},
+		"a template asks for what is not there": {".tagboat/pull_request_template.prod.md", "{{.Nope}}",
+			[]string{".tagboat/pull_request_template.prod.md: the pull request template cannot be used"}},
+		"a template hides the gates": {".tagboat/pull_request_template.prod.md", "```\n{{.Gates}}",
+			[]string{"it shows 0 of 1 machine items"}},
+		"a template fails where only a whole pull request goes": {".tagboat/pull_request_template.prod.md", "{{if .RunURL}}{{.Nope}}{{end}}",
+			[]string{"can't evaluate field Nope"}},
+	} {
+		tree := checkout()
+		tree[c.file] = &fstest.MapFile{Data: []byte(c.content)}
+		_, problems := Validate(t.Context(), tree)
+		if len(problems) != len(c.want) {
+			t.Errorf("%s: %d problems, want %d: %v", story, len(problems), len(c.want), problems)
+			continue
+		}
+		for i, want := range c.want {
+			if text := problems[i].Error() + fault.HintOf(problems[i]); !strings.Contains(text, want) {
+				t.Errorf("%s: %v does not say %q", story, problems[i], want)
+			}
+		}
+	}
+}
+
+func TestValidateWarnsOfAPatternThatFindsNothing(t *testing.T) {
+	tree := checkout()
+	tree["tagboat.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(string(tree["tagboat.yaml"].Data), "environments:",
+		"apps:\n  - discover: apps/{app}/overlays/{env}\n  - discover: service/{app}/{env}\nenvironments:", 1))}
+	got, problems := Validate(t.Context(), tree)
+	if len(problems) > 0 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "service/{app}/{env}") {
+		t.Errorf("problems %v, warnings %q", problems, got.Warnings)
+	}
+}
+
+// What the demo deploys is a template for other people's env repos.
+func TestTheDemosTemplateIsValid(t *testing.T) {
+	data, err := os.ReadFile("demo/files/pull_request_template.prod.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := checkout()
+	tree[".tagboat/pull_request_template.prod.md"] = &fstest.MapFile{Data: data}
+	if _, problems := Validate(t.Context(), tree); len(problems) > 0 {
+		t.Error(problems)
+	}
+}
