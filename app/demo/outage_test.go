@@ -56,47 +56,36 @@ var faults = []githubsim.Fault{
 		Body: `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.","documentation_url":"https://docs.github.com/rest"}`},
 }
 
-// everyFault releases two apps while every kind of request meets every fault
-// once.
+// everyFault releases one version after the other, until every kind of request
+// has met every fault. The first release meets the first fault at its first
+// request, the second one at its second, and so on.
 func everyFault(s *scene) {
 	before := len(s.w.GitHub.Requests())
-	for i, route := range effects {
-		for j := range faults {
-			f := faults[(i+j)%len(faults)] // not the same one everywhere at the same time
+	for round := range faults {
+		for i, route := range effects {
+			f := faults[(i+round)%len(faults)]
 			f.Route, f.Times = route, 1
 			f.Match = func(r githubsim.Request) bool { return r.App == "tagboat" }
 			s.Cleanup(s.w.GitHub.Inject(f))
 		}
-	}
-	versions := map[string]string{"catalog": "2.10.0", "shop": "3.10.0"}
-	digests := map[string]string{}
-	for app := range versions {
-		digests[app] = s.release(app, versions[app])
-	}
-	for _, env := range []string{"dev", "staging"} {
-		for app := range versions {
-			s.within(2*time.Minute, app+" is merged into "+env+", and reported", func() error {
-				p, err := s.w.isMerged(env, app, versions[app])
-				if err != nil {
-					return err
-				}
-				return errors.Join(s.w.deployed(p.Number, env), s.w.said(p.Number, versions[app], "healthy"))
-			})
-		}
-	}
-	for _, env := range []string{"dev", "staging"} {
-		for app := range versions {
-			s.mergedOnce(s.done(env, app, versions[app], digests[app]))
-		}
+		version := fmt.Sprintf("3.%d.0", 10+round)
+		digest := s.release("shop", version)
+		s.within(time.Minute, version+" is merged", func() error {
+			_, err := s.w.isMerged("dev", "shop", version)
+			return err
+		})
+		s.mergedOnce(s.done("dev", "shop", version, digest))
+		s.mergedOnce(s.done("staging", "shop", version, digest))
 	}
 	struck := map[string]map[int]bool{}
 	for _, r := range s.w.GitHub.Requests()[before:] {
-		if r.App == "tagboat" && struck[r.Route] == nil {
+		if r.App != "tagboat" {
+			continue
+		}
+		if struck[r.Route] == nil {
 			struck[r.Route] = map[int]bool{}
 		}
-		if r.App == "tagboat" {
-			struck[r.Route][r.Status] = true
-		}
+		struck[r.Route][r.Status] = true
 	}
 	for _, route := range effects {
 		for _, f := range faults {

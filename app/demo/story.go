@@ -200,7 +200,8 @@ func (w *World) deployed(number int, env string) error {
 		return err
 	}
 	for _, d := range p.Deployments {
-		if d.Environment == env && d.State == "success" {
+		// The next deployment to the environment, of whatever app, makes it inactive.
+		if d.Environment == env && (d.State == "success" || d.State == "inactive") {
 			return nil
 		}
 	}
