@@ -165,11 +165,13 @@ func (r references) patches(k *types.Kustomization) error {
 			return err
 		}
 	}
+	//lint:ignore SA1019 people's overlays still have the old fields, and Kustomize reads them
 	for _, p := range append(append([]types.Patch{}, k.Patches...), k.PatchesJson6902...) {
 		if err := r.plainFiles("patches", []string{p.Path}); err != nil {
 			return err
 		}
 	}
+	//lint:ignore SA1019 as above
 	for _, p := range k.PatchesStrategicMerge {
 		if inline(string(p)) {
 			continue

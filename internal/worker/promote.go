@@ -207,22 +207,27 @@ func (w *Worker) chosen(ctx context.Context, r request, u use) (store.Artifact, 
 	if r.meant != nil && r.meant.Image == name {
 		return *r.meant, nil
 	}
-	for _, need := range u.env.Needs {
-		targets, err := w.Store.TargetsOfPair(ctx, r.repo.ID, u.pair.App, need.Env)
-		if err != nil {
-			return store.Artifact{}, err
-		}
-		up := upstreamFacts(need.Env, targets)
-		if !up.Healthy {
-			return store.Artifact{}, fault.Errorf(fault.Denied, "%s has nothing healthy to take from %s: %s Name a tag to choose one.", u.env.Name, need.Env, up.Reason)
-		}
-		return w.runs(ctx, name, up.Tag, up.Digest)
+	if len(u.env.Needs) > 0 {
+		return w.proven(ctx, r, u, name, u.env.Needs[0].Env)
 	}
 	a, err := w.Store.NewestArtifact(ctx, name)
 	if fault.Is(err, fault.NotFound) {
 		return w.inPlace(ctx, u, name)
 	}
 	return a, err
+}
+
+// proven is the artifact that is healthy in a needed environment.
+func (w *Worker) proven(ctx context.Context, r request, u use, name, env string) (store.Artifact, error) {
+	targets, err := w.Store.TargetsOfPair(ctx, r.repo.ID, u.pair.App, env)
+	if err != nil {
+		return store.Artifact{}, err
+	}
+	up := upstreamFacts(env, targets)
+	if !up.Healthy {
+		return store.Artifact{}, fault.Errorf(fault.Denied, "%s has nothing healthy to take from %s: %s Name a tag to choose one.", u.env.Name, env, up.Reason)
+	}
+	return w.runs(ctx, name, up.Tag, up.Digest)
 }
 
 // inPlace is the artifact that an overlay pins already, which is verified now.
