@@ -57,8 +57,8 @@ var faults = []githubsim.Fault{
 }
 
 // everyFault releases one version after the other, until every kind of request
-// has met every fault. The first release meets the first fault at its first
-// request, the second one at its second, and so on.
+// has met every fault: each release meets one at each kind of request, and not
+// the same one everywhere.
 func everyFault(s *scene) {
 	before := len(s.w.GitHub.Requests())
 	for round := range faults {

@@ -200,8 +200,7 @@ func (w *World) deployed(number int, env string) error {
 		return err
 	}
 	for _, d := range p.Deployments {
-		// The next deployment to the environment, of whatever app, makes it inactive.
-		if d.Environment == env && (d.State == "success" || d.State == "inactive") {
+		if d.Environment == env && d.State == "success" {
 			return nil
 		}
 	}

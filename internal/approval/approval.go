@@ -148,7 +148,9 @@ func exclusion(rule Rule, snap Snapshot, review Review) string {
 		return "asked for this promotion"
 	case !named(rule, person):
 		return "is not " + oneOf(rule)
-	case review.Digest == "" || review.Digest != snap.Digest:
+	case review.Digest == "":
+		return "approved a commit that is not Tagboat's"
+	case review.Digest != snap.Digest:
 		return "approved another digest"
 	case review.HeadSHA != snap.HeadSHA && (review.EditHash == "" || review.EditHash != snap.EditHash):
 		return "approved an earlier commit"

@@ -120,7 +120,7 @@ func TestWhoMaySayYes(t *testing.T) {
 			change: func(s *Snapshot) { s.EditHash = "" }, missing: 1, excluded: "bob: approved an earlier commit"},
 		{story: "approved the version before", rule: anyone, reviews: story{}.then(bob, Approved, func(r *Review) { r.Digest = otherDigest }), missing: 1, excluded: "bob: approved another digest"},
 		{story: "approved nobody knows what", rule: anyone, reviews: story{}.then(bob, Approved, func(r *Review) { r.Digest = "" }),
-			change: func(s *Snapshot) { s.Digest = "" }, missing: 1, excluded: "bob: approved another digest"},
+			change: func(s *Snapshot) { s.Digest = "" }, missing: 1, excluded: "bob: approved a commit that is not Tagboat's"},
 		{story: "approved an old commit, then this one", rule: anyone, reviews: story{}.then(bob, Approved, olderCommit(false)).then(bob, Approved), satisfied: true, counted: "bob"},
 
 		{story: "changes requested", rule: platform, reviews: both.then(bob, ChangesRequested), blocked: true, counted: "carol", missing: 1},

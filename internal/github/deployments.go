@@ -58,7 +58,9 @@ type DeploymentStatus struct {
 func (r *Repo) DeploymentStatus(ctx context.Context, id int64, s DeploymentStatus) (err error) {
 	defer r.fail(&err, "report deployment %d as %s", id, s.State)
 	_, _, err = r.client.Repositories.CreateDeploymentStatus(ctx, r.Owner, r.Name, id, &gh.DeploymentStatusRequest{
-		State: &s.State, Description: optional(shorten(s.Description)),
+		// GitHub would mark every earlier deployment to the environment inactive, those
+		// of other apps among them.
+		State: &s.State, Description: optional(shorten(s.Description)), AutoInactive: gh.Bool(false),
 		LogURL: optional(s.LogURL), EnvironmentURL: optional(s.EnvironmentURL),
 	})
 	return err
