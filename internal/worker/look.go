@@ -392,10 +392,14 @@ func (l *look) shown(gates []promotion.Gate) promotion.Shown {
 		body = "" // checklist() has found this out, and the gates say so
 	}
 	return promotion.Shown{
-		CheckHash: hash(check.Title, check.Summary, check.Text, check.Conclusion),
+		CheckHash: checkHash(check),
 		BodyHash:  hash(checklist.Title(l.model), body),
 	}
 }
+
+// checkHash is what is remembered of a published check run: what is shown now has
+// to be compared with exactly that.
+func checkHash(c checklist.Check) string { return hash(c.Title, c.Summary, c.Text, c.Conclusion) }
 
 func hash(parts ...string) string {
 	h := sha256.New()
