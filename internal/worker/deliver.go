@@ -131,6 +131,24 @@ func (w *Worker) promotionOf(ctx context.Context, repo github.RepoRef, number in
 	return p, err
 }
 
+// recordedWithin is how long GitHub's answer about a new pull request may take to
+// be written down.
+const recordedWithin = 2 * time.Minute
+
+// tooEarly tells what is about a commit of ours, but about no pull request that is
+// written down: somebody was faster than GitHub's answer to our opening it. That
+// is waited for. Anything else is not ours.
+func (w *Worker) tooEarly(ctx context.Context, d store.Delivery, head string) error {
+	ours, err := w.Store.KnownHead(ctx, head)
+	if err != nil {
+		return err
+	}
+	if ours && w.Now().Sub(d.ReceivedAt) < recordedWithin {
+		return fault.E(fault.Transient, "", errors.New("about a pull request that is not written down yet"))
+	}
+	return errNotOurs
+}
+
 func (w *Worker) envRepo(ctx context.Context, repo github.RepoRef) (store.Repo, error) {
 	r, err := w.Store.RepoByName(ctx, repo.Owner, repo.Name)
 	if fault.Is(err, fault.NotFound) || err == nil && !w.looksAfter(r.Owner, r.Name) {
@@ -141,6 +159,9 @@ func (w *Worker) envRepo(ctx context.Context, repo github.RepoRef) (store.Repo, 
 
 func (w *Worker) reviewed(ctx context.Context, d store.Delivery, e github.Reviewed, state string) (string, error) {
 	p, err := w.promotionOf(ctx, e.Repo, e.Number)
+	if errors.Is(err, errNotOurs) {
+		err = w.tooEarly(ctx, d, e.HeadSHA)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -169,6 +190,9 @@ func reviewedHead(e github.Reviewed) string {
 func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.PullChanged) (string, error) {
 	p, err := w.promotionOf(ctx, e.Repo, e.Number)
 	if errors.Is(err, errNotOurs) {
+		if err := w.tooEarly(ctx, d, e.Pull.HeadSHA); !errors.Is(err, errNotOurs) {
+			return "", err
+		}
 		return w.strangers(ctx, e)
 	}
 	if err != nil {
