@@ -387,6 +387,10 @@ func (l *look) shown(gates []promotion.Gate) promotion.Shown {
 		return promotion.Shown{CommentHash: hash(checklist.RenderSticky(l.status()))}
 	}
 	check := checklist.RenderCheck(l.withGates(gates), checklist.StateOpen)
+	if l.facts.RuleErr != "" {
+		// The template could not be read: the body stays as it is, with its checklist.
+		return promotion.Shown{CheckHash: checkHash(check), BodyHash: l.row.BodyHash}
+	}
 	body, err := checklist.RenderBody(l.template, l.withGates(gates))
 	if err != nil {
 		body = "" // checklist() has found this out, and the gates say so

@@ -13,10 +13,10 @@ import (
 	"github.com/tagboat/tagboat/internal/store"
 )
 
-// A tag may be announced before the registry serves it
-// (distribution/distribution#2625): that many attempts are made before “not
-// found” is believed, about 20 s with the retries' delays.
-const believeNotFound = 7
+// A tag may be announced before the registry serves it, or serves its new content
+// (distribution/distribution#2625): that many attempts are made before the
+// registry is believed when it contradicts, about 20 s with the retries' delays.
+const believeRegistry = 7
 
 // verify asks the registry for an image that an env repo uses, enters it into
 // the tag ledger, and proposes it to the environments that take new versions by
@@ -41,12 +41,15 @@ func (w *Worker) verify(ctx context.Context, j *river.Job[job.Verify]) error {
 	found, err := w.Registry.Resolve(ctx, v.Image, v.Tag)
 	switch kind := fault.KindOf(err); {
 	case err == nil:
-	case kind == fault.NotFound && j.Attempt < believeNotFound:
+	case kind == fault.NotFound && j.Attempt < believeRegistry:
 		return fault.E(fault.Transient, explain(err), err)
 	case kind.Retryable():
 		return err
 	default:
 		return w.refuse(ctx, v, explain(err))
+	}
+	if v.Digest != "" && v.Digest != found.Image.Digest && j.Attempt < believeRegistry {
+		return fault.Errorf(fault.Transient, "%s:%s was announced as %s, but the registry has %s for it yet", v.Image, v.Tag, v.Digest, found.Image.Digest)
 	}
 	return w.enter(ctx, v, found, uses)
 }
