@@ -90,6 +90,7 @@ CREATE TABLE promotion (
     check_sha         text        NOT NULL DEFAULT '', -- the head that check_run_id is on
     check_hash        text        NOT NULL DEFAULT '', -- of what the check run shows
     body_hash         text        NOT NULL DEFAULT '', -- of the title and body that the pull request shows
+    body_edits        bigint      NOT NULL DEFAULT 0,  -- how often people changed them
     comment_id        bigint      NOT NULL DEFAULT 0,  -- the one status comment
     comment_hash      text        NOT NULL DEFAULT '',
     deployment_id     bigint      NOT NULL DEFAULT 0,

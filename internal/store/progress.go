@@ -140,10 +140,12 @@ func (s *Store) RecordCheckRun(ctx context.Context, promotion, checkRun int64, h
 	return s.query.SetCheckRun(ctx, query.SetCheckRunParams{ID: promotion, CheckRunID: checkRun, CheckSHA: head, CheckHash: hash})
 }
 
-// RecordBody keeps what the pull request's title and body show.
-func (s *Store) RecordBody(ctx context.Context, promotion int64, hash, body string) (err error) {
-	defer wrap(&err, "keep the body of promotion %d", promotion)
-	return s.query.SetBody(ctx, query.SetBodyParams{ID: promotion, BodyHash: hash, PullBody: body})
+// RecordBody keeps what the pull request's title and body show since they were
+// rendered for p. When a person has edited them meanwhile, nothing is kept, and
+// the next look shows them again.
+func (s *Store) RecordBody(ctx context.Context, p Promotion, hash, body string) (err error) {
+	defer wrap(&err, "keep the body of promotion %d", p.ID)
+	return s.query.SetBody(ctx, query.SetBodyParams{ID: p.ID, BodyHash: hash, PullBody: body, BodyEdits: p.BodyEdits})
 }
 
 // RecordClosed ends a promotion that will not be merged, and says why. One that

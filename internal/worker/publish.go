@@ -68,5 +68,5 @@ func (w *Worker) publishBody(ctx context.Context, l *look, gates []promotion.Gat
 	if _, err := l.door.EditPull(ctx, int(l.row.PullNumber), github.PullEdit{Title: &title, Body: &body}); err != nil {
 		return err
 	}
-	return w.Store.RecordBody(ctx, l.row.ID, hash(title, body), body)
+	return w.Store.RecordBody(ctx, l.row, hash(title, body), body)
 }

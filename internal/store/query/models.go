@@ -143,6 +143,7 @@ type Promotion struct {
 	CheckSHA        string
 	CheckHash       string
 	BodyHash        string
+	BodyEdits       int64
 	CommentID       int64
 	CommentHash     string
 	DeploymentID    int64

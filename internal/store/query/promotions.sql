@@ -138,10 +138,11 @@ UPDATE promotion SET registry_digest = @digest, registry_error = @error, registr
 UPDATE promotion SET check_run_id = @check_run_id, check_sha = @check_sha, check_hash = @check_hash WHERE id = @id;
 
 -- name: SetBody :exec
-UPDATE promotion SET body_hash = @body_hash, pull_body = @pull_body WHERE id = @id;
+-- Not when somebody has edited it since it was looked at: then it is shown again.
+UPDATE promotion SET body_hash = @body_hash, pull_body = @pull_body WHERE id = @id AND body_edits = @body_edits;
 
 -- name: ForgetBody :exec
-UPDATE promotion SET body_hash = '', pull_body = @pull_body WHERE id = @id;
+UPDATE promotion SET body_hash = '', body_edits = body_edits + 1, pull_body = @pull_body WHERE id = @id;
 
 -- name: SetMerged :execrows
 -- Also one that was superseded: see Merging.MergedOlder.
