@@ -9,11 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tagboat/tagboat/internal/child"
 )
 
 // Process is Tagboat as a process of its own.
@@ -24,8 +25,7 @@ type Process struct {
 	log     io.Writer
 
 	mu      sync.Mutex
-	cmd     *exec.Cmd
-	exited  chan struct{}
+	running *child.Process
 	stopped bool
 }
 
@@ -109,33 +109,19 @@ func (p *Process) launch() error {
 	}
 	cmd := exec.Command(p.command[0], p.command[1:]...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, p.log, p.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	exited := make(chan struct{})
-	started := make(chan error)
-	go func() {
-		// The death signal is bound to the thread that forks, which has to live as
-		// long as the child; and to give the thread back afterwards, because other
-		// children may have been forked from it.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-			close(exited)
-		}
-	}()
-	if err := <-started; err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	running, err := child.Start(cmd, syscall.SIGKILL)
+	if err != nil {
 		return fmt.Errorf("start %s: %w", p.command[0], err)
 	}
-	p.cmd, p.exited = cmd, exited
+	p.running = running
 	return nil
 }
 
 func (p *Process) ended() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.exited
+	return p.running.Ended()
 }
 
 // Kill ends Tagboat as a power cut would, and waits until it is gone.
@@ -151,18 +137,13 @@ func (p *Process) Stop() {
 
 func (p *Process) end(signal syscall.Signal) {
 	p.mu.Lock()
-	cmd, exited := p.cmd, p.exited
+	running := p.running
 	p.mu.Unlock()
-	if cmd == nil {
+	if running == nil {
 		return
 	}
-	_ = cmd.Process.Signal(signal)
-	select {
-	case <-exited:
-	case <-time.After(30 * time.Second):
-		_ = cmd.Process.Kill()
-		<-exited
-	}
+	running.Signal(signal)
+	running.EndWithin(30 * time.Second)
 }
 
 // lateFile is a file that is made when something is written to it.

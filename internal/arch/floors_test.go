@@ -17,8 +17,8 @@ const module = "github.com/tagboat/tagboat/"
 // floors lists every package, lowest floor first. A package imports packages of
 // lower floors only.
 var floors = [][]string{
-	{"internal/fault", "internal/image", "migrations", "internal/arch"},
-	{"internal/promotion", "internal/approval", "internal/command", "internal/checklist", "internal/envrepo", "internal/overlay"},
+	{"internal/fault", "internal/image", "internal/child", "migrations", "internal/arch"},
+	{"internal/promotion", "internal/approval", "internal/command", "internal/checklist", "internal/envrepo", "internal/overlay", "internal/manifest"},
 	{"internal/job", "internal/store", "internal/github", "internal/registry", "internal/gitmirror", "internal/cluster", "internal/render"},
 	{"internal/intake", "internal/web", "internal/worker"},
 	{"app"},
@@ -34,11 +34,12 @@ var doubles = []string{
 	"internal/githubsim", "internal/githubsim/openapi", "internal/githubsim/pages",
 	"internal/store/localpg", "internal/store/storetest",
 	"internal/registry/registrytest",
+	"internal/render/rendertest",
 	"internal/cluster/clustertest",
 }
 
 // inside are packages that belong to one room alone.
-var inside = map[string]string{"internal/store/query": "internal/store"}
+var inside = map[string]string{"internal/store/query": "internal/store", "internal/render/chart": "internal/render"}
 
 // mayImportDoubles are the packages whose job it is to put a world together.
 var mayImportDoubles = []string{"app/demo", "cmd/tagboat"}
@@ -53,6 +54,7 @@ var pure = map[string][]string{
 	"internal/command":   {"github.com/yuin/goldmark"},
 	"internal/checklist": {"github.com/yuin/goldmark"},
 	"internal/envrepo":   {"sigs.k8s.io/kustomize/kyaml/yaml", "github.com/Masterminds/semver/v3"},
+	"internal/manifest":  {"sigs.k8s.io/kustomize/kyaml/yaml"},
 	"internal/overlay":   {"sigs.k8s.io/kustomize/kyaml/yaml", "github.com/pmezard/go-difflib/difflib"},
 }
 

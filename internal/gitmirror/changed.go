@@ -37,8 +37,13 @@ func (m *Mirror) Changed(ctx context.Context, from, to string) ([]Change, error)
 	if err != nil {
 		return nil, err
 	}
-	d := difference{ctx: ctx, from: a, to: b}
-	err = d.compare(".", entry{mode: filemode.Dir, id: a.root}, entry{mode: filemode.Dir, id: b.root})
+	return changed(ctx, a, b)
+}
+
+// changed lists the files that differ between two trees, by path.
+func changed(ctx context.Context, from, to *Tree) ([]Change, error) {
+	d := difference{ctx: ctx, from: from, to: to}
+	err := d.compare(".", from.top(), to.top())
 	slices.SortFunc(d.changes, func(a, b Change) int { return cmp.Compare(a.Path, b.Path) })
 	return d.changes, err
 }
@@ -121,4 +126,4 @@ func below(t *Tree, e entry) ([]entry, error) {
 }
 
 func isTree(e entry) bool { return e.mode == filemode.Dir }
-func isFile(e entry) bool { return !e.id.IsZero() && !isTree(e) }
+func isFile(e entry) bool { return e.id != "" && !isTree(e) }

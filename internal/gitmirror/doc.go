@@ -1,5 +1,12 @@
-// Package gitmirror gives any commit of an env repo as a read-only fs.FS,
+// Package gitmirror gives any commit of a git repository as a read-only fs.FS,
 // without a checkout and without a git binary.
+//
+// A Mirror is the copy of a remote: of an env repo, with a token, or of a remote
+// base that anybody may read. A Local is a repository that is on this machine
+// anyway. Both give a Tree, and keep the directories that their trees had decoded,
+// by git's ids: the next commit's tree only has to read the directories that it
+// changes, and (*Tree).ID tells thousands of times for a commit, at the price of a
+// few look-ups each, whether what stands at a path is what stood there before.
 //
 // # What is on disk
 //

@@ -32,7 +32,7 @@ type request struct {
 func (m *Mirror) session(ctx context.Context) (transport.UploadPackSession, error) {
 	endpoint, err := transport.NewEndpoint(m.remote.URL)
 	if err != nil {
-		return nil, fault.Errorf(fault.Invalid, "the env repo's address is not a URL that git understands")
+		return nil, fault.Errorf(fault.Invalid, "the repository's address is not a URL that git understands")
 	}
 	var auth transport.AuthMethod
 	if m.remote.Token != nil {
@@ -42,7 +42,7 @@ func (m *Mirror) session(ctx context.Context) (transport.UploadPackSession, erro
 		}
 		auth = &githttp.BasicAuth{Username: "x-access-token", Password: token}
 	}
-	client := githttp.NewClient(&http.Client{Transport: &wire{next: m.remote.Transport, url: m.remote.URL}})
+	client := githttp.NewClient(&http.Client{Transport: &wire{next: m.remote.Transport, url: m.remote.URL, anonymous: m.remote.Token == nil}})
 	return client.NewUploadPackSession(endpoint, auth)
 }
 
@@ -110,7 +110,7 @@ func (r request) encode(offered *capability.List) (*packp.UploadPackRequest, err
 		}
 	}
 	if err := req.Validate(); err != nil {
-		return nil, fault.E(fault.Invalid, "The server of the env repo cannot serve single commits (it lacks git's shallow capability).", err)
+		return nil, fault.E(fault.Invalid, "The repository's server cannot serve single commits (it lacks git's shallow capability).", err)
 	}
 	return req, nil
 }

@@ -3,7 +3,6 @@ package gitmirror
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/tagboat/tagboat/internal/fault"
 )
 
 // heldRefs is where the references to fetched commits are. They tell what a
@@ -190,7 +190,7 @@ func (g *generation) newest(n int) []plumbing.Hash {
 
 // tree is a commit's tree if the commit is here, else nil. A commit that is here
 // is whole, whether it was fetched by name or as somebody's ancestor.
-func (g *generation) tree(commit plumbing.Hash) *Tree {
+func (g *generation) tree(commit plumbing.Hash, known *directories) *Tree {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.broken {
@@ -204,7 +204,7 @@ func (g *generation) tree(commit plumbing.Hash) *Tree {
 		}
 		g.commits[commit] = h
 	}
-	return &Tree{gen: g, commit: commit, root: h.root, when: h.when, dirs: map[plumbing.Hash][]entry{}}
+	return newTree(g, known, commit, h.root, h.when)
 }
 
 // land takes a downloaded pack in. The order matters when the process dies
@@ -273,77 +273,47 @@ func (g *generation) readCommit(id plumbing.Hash) (held, error) {
 	return held{root: c.TreeHash, when: c.Committer.When}, nil
 }
 
-// errBlobTooLarge: an object is larger than its reader takes.
-var errBlobTooLarge = errors.New("the file is too large")
-
 // read gives an object whose bytes hash to its id. Every failure is damage,
 // because only what is reachable from a held commit is asked for, except
 // errBlobTooLarge.
 func (g *generation) read(kind plumbing.ObjectType, id plumbing.Hash, limit int64) (_ *plumbing.MemoryObject, err error) {
-	defer recoverDamage(&err)
-	size, err := g.store.EncodedObjectSize(id)
-	if err != nil {
+	o, err := readObject(g.store, kind, id, limit)
+	if err != nil && !errors.Is(err, errBlobTooLarge) {
 		return nil, &damage{err}
 	}
-	if size > limit {
-		return nil, errBlobTooLarge
-	}
-	stored, err := g.store.EncodedObject(kind, id)
-	if err != nil {
-		return nil, &damage{err}
-	}
-	r, err := stored.Reader()
-	if err != nil {
-		return nil, &damage{err}
-	}
-	defer r.Close()
-	content, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, &damage{err}
-	}
-	o := &plumbing.MemoryObject{}
-	o.SetType(stored.Type())
-	o.SetSize(int64(len(content)))
-	if _, err := o.Write(content); err != nil {
-		return nil, &damage{err}
-	}
-	if o.Hash() != id {
-		return nil, &damage{fmt.Errorf("the bytes of object %s are not its own", id)}
-	}
-	return o, nil
+	return o, err
 }
 
-// object is read for a Tree: it takes the lock and remembers damage, so that the
-// next At fetches again.
+// object implements source. It remembers damage, so that the next At fetches
+// again.
 func (g *generation) object(kind plumbing.ObjectType, id plumbing.Hash, limit int64) (*plumbing.MemoryObject, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	o, err := g.read(kind, id, limit)
-	g.note(err)
-	return o, err
+	return o, g.note(err)
 }
 
-// size is how many bytes a blob has.
-func (g *generation) size(id plumbing.Hash) (_ int64, err error) {
+// size implements source: how many bytes a blob has.
+func (g *generation) size(id plumbing.Hash) (int64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	defer func() { g.note(err) }()
-	defer recoverDamage(&err)
-	n, err := g.store.EncodedObjectSize(id)
+	n, err := objectSize(g.store, id)
 	if err != nil {
-		return 0, &damage{err}
+		err = &damage{err}
 	}
-	return n, nil
+	return n, g.note(err)
 }
 
-func (g *generation) note(err error) {
+// note remembers damage and says what it means for a person.
+func (g *generation) note(err error) error {
 	if _, ok := errors.AsType[*damage](err); ok {
 		g.broken = true
+		return fault.E(fault.Transient, "The local copy of the repository was damaged; it is fetched again on the next try.", err)
 	}
+	return err
 }
 
-// recoverDamage turns a panic into damage: go-git may panic on files that are
-// not what it wrote.
+// recoverDamage turns a panic into damage.
 func recoverDamage(err *error) {
 	if r := recover(); r != nil {
 		*err = &damage{fmt.Errorf("reading it panicked: %v", r)}

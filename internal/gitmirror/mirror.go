@@ -38,6 +38,7 @@ type Mirror struct {
 	dir    string
 	remote Remote
 
+	known    *directories
 	fetching chan struct{} // holds one token; whoever has it may fetch
 
 	mu       sync.Mutex
@@ -55,10 +56,10 @@ func Open(dir string, remote Remote) (_ *Mirror, err error) {
 	defer fault.Wrap(&err, "open the git mirror %s", dir)
 	u, err := url.Parse(remote.URL)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-		return nil, fault.Errorf(fault.Invalid, "the env repo's address must be an http or https URL")
+		return nil, fault.Errorf(fault.Invalid, "the repository's address must be an http or https URL")
 	}
 	if u.User != nil {
-		return nil, fault.Errorf(fault.Invalid, "the env repo's address must not contain a user or password; credentials come from the GitHub App")
+		return nil, fault.Errorf(fault.Invalid, "the repository's address must not contain a user or password; credentials come from the GitHub App")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func Open(dir string, remote Remote) (_ *Mirror, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Mirror{dir: dir, remote: remote, fetching: make(chan struct{}, 1), now: now, packs: maxPacks, slack: packSlack}, nil
+	return &Mirror{dir: dir, remote: remote, known: newDirectories(maxNames), fetching: make(chan struct{}, 1), now: now, packs: maxPacks, slack: packSlack}, nil
 }
 
 // Head asks the remote which commit a branch points to now. NotFound where the
@@ -109,7 +110,7 @@ func (m *Mirror) At(ctx context.Context, commit string) (_ *Tree, err error) {
 func (m *Mirror) held(commit plumbing.Hash) *Tree {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.now.tree(commit)
+	return m.now.tree(commit, m.known)
 }
 
 // fetch waits for its turn, looks again, and brings one commit.
@@ -137,7 +138,7 @@ func (m *Mirror) fetch(ctx context.Context, want plumbing.Hash) (*Tree, error) {
 // landed is what a fetch answers with, given how it went.
 func (m *Mirror) landed(want plumbing.Hash, err error) (*Tree, error) {
 	if d, ok := errors.AsType[*damage](err); ok {
-		return nil, fault.E(fault.Transient, "The local copy of the env repo could not be written. Check the disk that holds Tagboat's cache; it tries again.", d)
+		return nil, fault.E(fault.Transient, "The local copy of the repository could not be written. Check the disk that holds Tagboat's cache; it tries again.", d)
 	}
 	if err != nil {
 		return nil, err
@@ -180,7 +181,7 @@ func (m *Mirror) land(ctx context.Context, gen *generation, want plumbing.Hash) 
 	}
 	err := m.receive(ctx, gen, request{want: want, snapshot: true}, maxPackBytes)
 	if errors.Is(err, errTooLarge) {
-		return fault.Errorf(fault.Invalid, "one commit of %s takes more than %d MiB; an env repo holds configuration, not binaries", m.remote.URL, maxPackBytes>>20)
+		return fault.Errorf(fault.Invalid, "one commit of %s takes more than %d MiB; Tagboat reads repositories of configuration, not of binaries", m.remote.URL, maxPackBytes>>20)
 	}
 	return err
 }

@@ -474,3 +474,39 @@ func TestTokenStaysWithItsServer(t *testing.T) {
 		t.Errorf("after %d redirected requests the other server has seen %q", thief.asks.Load(), leaked)
 	}
 }
+
+// A remote base is fetched by its commit alone, from a repository that anybody may
+// read.
+func TestARemoteBaseIsReadWithoutCredentials(t *testing.T) {
+	s := newServer(t)
+	s.git(s.bare, "config", "uploadpack.allowAnySHA1InWant", "false") // as most servers have it
+	s.write("base/kustomization.yaml", "resources: [deployment.yaml]")
+	pinned := s.commit("main", "the pinned one")
+	s.write("base/kustomization.yaml", "resources: [changed.yaml]")
+	s.commit("main", "a later one")
+	s.git(s.clone, "checkout", "-q", "--detach", pinned)
+	s.write("base/kustomization.yaml", "resources: [lost.yaml]")
+	lost := s.commit("side", "on a branch that goes away")
+	s.git(s.bare, "update-ref", "-d", "refs/heads/side")
+
+	m := s.mirror()
+	s.same(s.at(m, pinned))
+	_, err := m.At(context.Background(), lost)
+	hintHas(t, err, "no branch or tag of it leads to the commit")
+
+	for status, want := range map[int]string{401: "has to be public", 404: "no public repository"} {
+		guard := func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Header.Get("Authorization") != "" {
+				t.Error("it was asked for with credentials")
+			}
+			w.WriteHeader(status)
+			return false
+		}
+		s.guard.Store(&guard)
+		_, err := s.mirror().At(context.Background(), pinned)
+		hintHas(t, err, want)
+		if strings.Contains(fault.HintOf(err), "App") {
+			t.Errorf("status %d: %q is about a GitHub App, which has no part in it", status, fault.HintOf(err))
+		}
+	}
+}

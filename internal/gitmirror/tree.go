@@ -2,43 +2,47 @@ package gitmirror
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
-	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/tagboat/tagboat/internal/fault"
 )
 
 const (
-	maxBlob  = 4 << 20  // bytes of one file
-	maxTree  = 16 << 20 // bytes of one tree or commit object
-	maxLinks = 40       // symbolic links followed for one path, as Linux does
+	maxBlob = 4 << 20  // bytes of one file
+	maxTree = 16 << 20 // bytes of one tree or commit object
 )
 
 // Tree is the files of one commit: an fs.FS that also reads files, directories
 // and symbolic links directly. It is safe for concurrent use.
 //
-// Symbolic links are followed inside the tree and never out of it. A submodule
-// is an empty directory. A file above 4 MiB cannot be opened or read. Where the
-// local copy turns out to be damaged, the error is Transient and the next At
-// fetches again.
+// Symbolic links are followed inside the repository and never out of it. A
+// submodule is an empty directory. A file above 4 MiB cannot be opened or read.
+// Where a mirror's copy turns out to be damaged, the error is Transient and the
+// next At fetches again.
 type Tree struct {
-	gen    *generation
+	source source
+	known  *directories
 	commit plumbing.Hash
-	root   plumbing.Hash
+	base   []entry // the directories from the repository's root down to "."
 	when   time.Time
+}
 
-	mu   sync.Mutex
-	dirs map[plumbing.Hash][]entry // directories read so far, sorted by name
+// source is where a tree's objects are read: a generation of a mirror, or a
+// repository on this machine. Errors are fit for people.
+type source interface {
+	object(kind plumbing.ObjectType, id plumbing.Hash, limit int64) (*plumbing.MemoryObject, error)
+	size(id plumbing.Hash) (int64, error)
+}
+
+// newTree is the whole tree of a commit.
+func newTree(s source, known *directories, commit, root plumbing.Hash, when time.Time) *Tree {
+	return &Tree{source: s, known: known, commit: commit, when: when,
+		base: []entry{{name: ".", mode: filemode.Dir, id: idOf(root)}}}
 }
 
 var _ interface {
@@ -48,20 +52,36 @@ var _ interface {
 	fs.ReadLinkFS
 } = (*Tree)(nil)
 
-// entry is one name in a directory.
-type entry struct {
-	name string
-	mode filemode.FileMode
-	id   plumbing.Hash
-}
-
-func (e entry) isDir() bool { return e.mode == filemode.Dir || e.mode == filemode.Submodule }
+// top is the directory ".".
+func (t *Tree) top() entry { return t.base[len(t.base)-1] }
 
 // Commit is the commit's id, 40 hex digits.
 func (t *Tree) Commit() string { return t.commit.String() }
 
-// TreeID is the id of the root tree, which GitHub's API calls base_tree.
-func (t *Tree) TreeID() string { return t.root.String() }
+// TreeID is the id of the tree at ".", which GitHub's API calls base_tree.
+func (t *Tree) TreeID() string { return t.top().hash().String() }
+
+// ID is an opaque id of what stands at a path, symbolic links followed: where two
+// ids are equal, so is what is read there. A directory's stands for everything
+// below it, and a submodule is an empty directory. A file's mode does not count.
+//
+// Absence is fs.ErrNotExist itself, not wrapped: like presence it is asked for
+// thousands of paths of every commit, and must cost nothing.
+func (t *Tree) ID(name string) (id string, dir bool, err error) {
+	if !fs.ValidPath(name) {
+		return "", false, &fs.PathError{Op: "id", Path: name, Err: fs.ErrInvalid}
+	}
+	e, err := t.walk(name, true)
+	switch {
+	case err == fs.ErrNotExist:
+		return "", false, err
+	case err != nil:
+		return "", false, &fs.PathError{Op: "id", Path: name, Err: err}
+	case e.mode == filemode.Submodule:
+		return emptyTree, true, nil
+	}
+	return e.id, e.isDir(), nil
+}
 
 // Mode is the git mode of a path, as GitHub's API writes it: "100644", "100755",
 // "120000" (symbolic link, not followed), "040000", "160000" (submodule).
@@ -83,7 +103,7 @@ func (t *Tree) BlobID(name string) (string, error) {
 	if e.isDir() {
 		return "", &fs.PathError{Op: "blob", Path: name, Err: errIsDir}
 	}
-	return e.id.String(), nil
+	return e.hash().String(), nil
 }
 
 // Open implements fs.FS.
@@ -151,110 +171,6 @@ func (t *Tree) ReadLink(name string) (string, error) {
 	return string(target), err
 }
 
-var (
-	errIsDir  = errors.New("is a directory")
-	errNotDir = errors.New("not a directory")
-	errEscape = fmt.Errorf("a symbolic link leads out of the repository: %w", fs.ErrPermission)
-	errLoop   = errors.New("too many symbolic links")
-)
-
-// find walks to a path. Links on the way are followed; a final one if follow.
-func (t *Tree) find(op, name string, follow bool) (entry, error) {
-	if !fs.ValidPath(name) {
-		return entry{}, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
-	}
-	e, err := t.walk(strings.Split(name, "/"), follow)
-	if err != nil {
-		return entry{}, &fs.PathError{Op: op, Path: name, Err: err}
-	}
-	return e, nil
-}
-
-func (t *Tree) walk(pending []string, follow bool) (entry, error) {
-	stack := []entry{{name: ".", mode: filemode.Dir, id: t.root}} // the directories down to here
-	links := 0
-	for len(pending) > 0 {
-		here, part := stack[len(stack)-1], pending[0]
-		pending = pending[1:]
-		switch part {
-		case "", ".":
-			continue
-		case "..": // only ever from a link's target
-			if len(stack) == 1 {
-				return entry{}, errEscape
-			}
-			stack = stack[:len(stack)-1]
-			continue
-		}
-		if !here.isDir() {
-			return entry{}, fs.ErrNotExist
-		}
-		next, err := t.child(here, part)
-		if err != nil {
-			return entry{}, err
-		}
-		if next.mode != filemode.Symlink || (len(pending) == 0 && !follow) {
-			stack = append(stack, next)
-			continue
-		}
-		if links++; links > maxLinks {
-			return entry{}, errLoop
-		}
-		target, err := t.content(next)
-		if err != nil {
-			return entry{}, err
-		}
-		if path.IsAbs(string(target)) {
-			return entry{}, errEscape
-		}
-		pending = append(strings.Split(string(target), "/"), pending...)
-	}
-	return stack[len(stack)-1], nil
-}
-
-func (t *Tree) child(dir entry, name string) (entry, error) {
-	entries, err := t.entries(dir)
-	if err != nil {
-		return entry{}, err
-	}
-	i, ok := slices.BinarySearchFunc(entries, name, func(e entry, name string) int { return strings.Compare(e.name, name) })
-	if !ok {
-		return entry{}, fs.ErrNotExist
-	}
-	return entries[i], nil
-}
-
-// entries are the names in a directory, sorted.
-func (t *Tree) entries(dir entry) ([]entry, error) {
-	if dir.mode == filemode.Submodule {
-		return nil, nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if known, ok := t.dirs[dir.id]; ok {
-		return known, nil
-	}
-	o, err := t.gen.object(plumbing.TreeObject, dir.id, maxTree)
-	if err != nil {
-		return nil, readable(err)
-	}
-	decoded, err := object.DecodeTree(nil, o)
-	if err != nil {
-		return nil, fault.Errorf(fault.Invalid, "git tree %s is malformed", dir.id)
-	}
-	entries := make([]entry, 0, len(decoded.Entries))
-	for _, e := range decoded.Entries {
-		if e.Name == "." || strings.ContainsAny(e.Name, "/\x00") || !fs.ValidPath(e.Name) {
-			return nil, fault.Errorf(fault.Invalid, "git tree %s has an entry with the name %q, which is not a file name", dir.id, e.Name)
-		}
-		entries = append(entries, entry{name: e.Name, mode: e.Mode, id: e.Hash})
-	}
-	// Git sorts a directory as if its name ended in "/".
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
-	t.dirs[dir.id] = entries
-	return entries, nil
-}
-
 func (t *Tree) list(name string, dir entry) ([]fs.DirEntry, error) {
 	if !dir.isDir() {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errNotDir}
@@ -274,9 +190,9 @@ func (t *Tree) stat(op, name string, e entry) (fs.FileInfo, error) {
 	if e.isDir() {
 		return t.fileInfo(name, e, 0), nil
 	}
-	size, err := t.gen.size(e.id)
+	size, err := t.source.size(e.hash())
 	if err != nil {
-		return nil, &fs.PathError{Op: op, Path: name, Err: readable(err)}
+		return nil, &fs.PathError{Op: op, Path: name, Err: err}
 	}
 	return t.fileInfo(name, e, size), nil
 }
@@ -293,21 +209,13 @@ func (t *Tree) content(e entry) ([]byte, error) {
 	if e.isDir() {
 		return nil, errIsDir
 	}
-	o, err := t.gen.object(plumbing.BlobObject, e.id, maxBlob)
+	o, err := t.source.object(plumbing.BlobObject, e.hash(), maxBlob)
 	if err != nil {
-		return nil, readable(err)
+		return nil, err
 	}
 	r, err := o.Reader()
 	if err != nil {
 		return nil, err
 	}
 	return io.ReadAll(r) // a copy: the caller may change it
-}
-
-// readable says what a failed read of the local copy means for a person.
-func readable(err error) error {
-	if errors.Is(err, errBlobTooLarge) {
-		return fault.Errorf(fault.Invalid, "it is larger than %d MiB, which Tagboat does not read", maxBlob>>20)
-	}
-	return fault.E(fault.Transient, "The local copy of the env repo was damaged; it is fetched again on the next try.", err)
 }

@@ -132,6 +132,21 @@ func TestLinksStayInside(t *testing.T) {
 	}
 }
 
+func TestLinksLongerThanAnySystemTakesAreRefused(t *testing.T) {
+	s := newServer(t)
+	s.write("target", strings.Repeat("sub/../", 600)+"sub")
+	s.write("sub/file", "file")
+	id := s.git(s.clone, "hash-object", "-w", "target")
+	s.git(s.clone, "add", "-A")
+	s.git(s.clone, "update-index", "--add", "--cacheinfo", "120000,"+id+",link")
+	s.git(s.clone, "commit", "-q", "-m", "a link that no file system could hold")
+	s.git(s.clone, "push", "-q", "origin", "HEAD:refs/heads/main")
+	tree := s.at(s.mirror(), s.git(s.clone, "rev-parse", "HEAD"))
+	if _, err := tree.Stat("link/file"); !errors.Is(err, errTarget) {
+		t.Errorf("Stat: %v, want that the target is too long", err)
+	}
+}
+
 func TestLargeFilesAreRefused(t *testing.T) {
 	s := newServer(t)
 	s.write("limit.bin", strings.Repeat("x", maxBlob))

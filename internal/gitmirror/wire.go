@@ -17,8 +17,9 @@ import (
 // classified errors, because go-git's decoder passes over the ERR line of a
 // shallow request and its errors drop the status code.
 type wire struct {
-	next http.RoundTripper
-	url  string
+	next      http.RoundTripper
+	url       string
+	anonymous bool // without a token
 }
 
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -41,15 +42,29 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 func (w *wire) refusal(res *http.Response) error {
 	switch code := res.StatusCode; {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return fault.E(fault.Denied, fmt.Sprintf("%s may not be read. Check that the GitHub App is installed on the repository and may read its contents.", w.url), fmt.Errorf("status %d", code))
+		return fault.E(fault.Denied, w.denied(), fmt.Errorf("status %d", code))
 	case code == http.StatusNotFound:
-		return fault.E(fault.NotFound, fmt.Sprintf("There is no repository at %s, or the GitHub App is not installed on it.", w.url), fmt.Errorf("status %d", code))
+		return fault.E(fault.NotFound, w.notFound(), fmt.Errorf("status %d", code))
 	case code == http.StatusTooManyRequests:
 		return fault.Limited(retryAfter(res.Header, time.Now()), fmt.Errorf("status %d", code))
 	case code >= http.StatusBadRequest:
 		return fault.E(fault.Transient, fmt.Sprintf("%s answered with status %d.", w.url, code), fmt.Errorf("status %d", code))
 	}
 	return w.errorLine(res)
+}
+
+func (w *wire) denied() string {
+	if w.anonymous {
+		return fmt.Sprintf("%s may not be read without credentials, or does not exist. A repository that is used without them has to be public.", w.url)
+	}
+	return fmt.Sprintf("%s may not be read. Check that the GitHub App is installed on the repository and may read its contents.", w.url)
+}
+
+func (w *wire) notFound() string {
+	if w.anonymous {
+		return fmt.Sprintf("There is no public repository at %s.", w.url)
+	}
+	return fmt.Sprintf("There is no repository at %s, or the GitHub App is not installed on it.", w.url)
 }
 
 // errorLine reads the packet "ERR ..." with which a git server refuses a request
@@ -74,7 +89,7 @@ func (w *wire) errorLine(res *http.Response) error {
 	line, _ := io.ReadAll(io.LimitReader(body, int64(size)))
 	said := strings.TrimSpace(strings.TrimPrefix(string(line[min(4, len(line)):]), "ERR "))
 	if strings.Contains(said, "not our ref") { // git's upload-pack.c
-		return fault.E(fault.NotFound, fmt.Sprintf("The commit does not exist in %s.", w.url), fmt.Errorf("the server says %q", said))
+		return fault.E(fault.NotFound, fmt.Sprintf("%s does not give out the commit: it does not exist there, or no branch or tag of it leads to the commit.", w.url), fmt.Errorf("the server says %q", said))
 	}
 	return fault.E(fault.Transient, fmt.Sprintf("%s refused: %q.", w.url, said), fmt.Errorf("the server says %q", said))
 }

@@ -17,11 +17,12 @@ import (
 	"github.com/tagboat/tagboat/internal/image"
 )
 
-// Artifact is one runnable image as its registry serves it.
+// Artifact is one runnable image, or one Helm chart, as its registry serves it.
 type Artifact struct {
 	Image     image.Ref // name, tag and digest; the digest of the index where there is one
+	Chart     bool      // a Helm chart, of which the tag is the version
 	MediaType string
-	Platforms []string // "linux/amd64", sorted; attestations are left out
+	Platforms []string // "linux/amd64", sorted; attestations are left out; none for a chart
 	// Source and Revision are the repository and the commit that the image was
 	// built from, "" where it does not say: the labels, else the annotations,
 	// org.opencontainers.image.source and .revision
@@ -37,6 +38,10 @@ const (
 	revisionLabel = "org.opencontainers.image.revision"
 )
 
+// chartConfig is the media type of a Helm chart's configuration
+// (https://helm.sh/docs/topics/registries/#helm-chart-manifest).
+const chartConfig = "application/vnd.cncf.helm.config.v1+json"
+
 const maxConfig = 4 << 20 // bytes of an image configuration; they are a few kB
 
 // Resolve asks the registry what a tag means now. The name is without tag:
@@ -45,7 +50,8 @@ const maxConfig = 4 << 20 // bytes of an image configuration; they are a few kB
 //
 // Errors: NotFound for a tag or repository that is not there, Denied where the
 // credentials do not suffice, RateLimited, Transient where the registry is
-// unwell or out of reach, Invalid for what is no runnable image.
+// unwell or out of reach, Invalid for what is neither a runnable image nor a Helm
+// chart.
 func (c *Client) Resolve(ctx context.Context, imageName, tag string) (_ Artifact, err error) {
 	defer fault.Wrap(&err, "resolve %s:%s", imageName, tag)
 	if !image.ValidTag(tag) {
@@ -130,7 +136,7 @@ func parse(d *remote.Descriptor) (manifest, error) {
 		return m, notRunnable("it is served as %s but does not look like one", d.MediaType)
 	case m.Subject != nil:
 		return m, notRunnable("it is attached to %s, as a signature or an attestation is", image.ShortDigest(m.Subject.Digest.String()))
-	case m.ArtifactType != "" && !types.MediaType(m.ArtifactType).IsConfig():
+	case m.ArtifactType != "" && m.ArtifactType != chartConfig && !types.MediaType(m.ArtifactType).IsConfig():
 		return m, notRunnable("it is an artifact of type %s", m.ArtifactType)
 	}
 	return m, nil
@@ -154,6 +160,9 @@ func (q *question) fillFromIndex(ctx context.Context, a *Artifact, index manifes
 	}
 	if err := q.fillFromImage(ctx, a, m); err != nil {
 		return err
+	}
+	if a.Chart {
+		return notRunnable("it is an index of a Helm chart, which stands alone where Helm pushes it")
 	}
 	a.Source = cmp.Or(a.Source, index.Annotations[sourceLabel])
 	a.Revision = cmp.Or(a.Revision, index.Annotations[revisionLabel])
@@ -185,6 +194,11 @@ func isPlatform(d v1.Descriptor) bool {
 }
 
 func (q *question) fillFromImage(ctx context.Context, a *Artifact, m manifest) error {
+	if m.Config.MediaType == chartConfig {
+		// Helm copies what Chart.yaml says of its sources into the annotations.
+		a.Chart, a.Source, a.Revision = true, m.Annotations[sourceLabel], m.Annotations[revisionLabel]
+		return nil
+	}
 	if !m.Config.MediaType.IsConfig() {
 		return notRunnable("its configuration is of type %s, not an image's", m.Config.MediaType)
 	}

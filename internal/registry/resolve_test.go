@@ -170,8 +170,9 @@ func TestNotAnImage(t *testing.T) {
 	onlyAttestation := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{
 		Add: attestation, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}})
 	for tag, manifest := range map[string]remote.Taggable{
-		"signature":     mutate.Subject(blob, *subject).(v1.Image),
-		"chart":         mutate.ConfigMediaType(oci, "application/vnd.cncf.helm.config.v1+json"),
+		"signature": mutate.Subject(blob, *subject).(v1.Image),
+		"chart-index": mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{
+			Add: mutate.ConfigMediaType(oci, chartConfig), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}}),
 		"no-platform":   blob,
 		"empty-index":   mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
 		"attestation":   onlyAttestation,
@@ -221,6 +222,30 @@ func TestNotAnImage(t *testing.T) {
 	got, err := c.Resolve(ctx, payments, "buildkit")
 	if err != nil || !cmp.Equal(got.Platforms, []string{"linux/amd64"}) || got.Source != "https://github.com/acme/payments" {
 		t.Errorf("with attestations beside: %+v, %v; want linux/amd64 only, and the index's source", got, err)
+	}
+}
+
+func TestAHelmChartIsAnArtifactToo(t *testing.T) {
+	reg, c := start(t)
+	chart := mutate.Annotations(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), chartConfig),
+		map[string]string{sourceLabel: "https://github.com/acme/charts"}).(v1.Image)
+	if err := remote.Write(tagAt(t, reg, "charts/payments:1.2.3"), chart); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := chart.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Resolve(t.Context(), "registry.example.com/charts/payments", "1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Artifact{
+		Image: image.Ref{Name: "registry.example.com/charts/payments", Tag: "1.2.3", Digest: digest.String()},
+		Chart: true, MediaType: string(types.OCIManifestSchema1), Source: "https://github.com/acme/charts",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/child"
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/nested"
@@ -33,11 +34,10 @@ type ControlPlane struct {
 	Server     string // URL
 	Context    string // in the kubeconfig
 
-	cmd   *exec.Cmd
-	stdin io.Closer     // open as long as the control plane shall live
-	ended chan struct{} // closed when the process is gone
-	dir   string
-	temp  bool // dir is ours to remove
+	process *child.Process
+	stdin   io.Closer // open as long as the control plane shall live
+	dir     string
+	temp    bool // dir is ours to remove
 }
 
 // startWithin is how long a control plane may take until pods can be made. It is
@@ -59,7 +59,7 @@ func Start(ctx context.Context, o Options) (_ *ControlPlane, err error) {
 		}
 	}
 	o.Progress("starting a Kubernetes control plane")
-	cp := &ControlPlane{dir: o.Dir, ended: make(chan struct{})}
+	cp := &ControlPlane{dir: o.Dir}
 	if cp.dir == "" {
 		cp.temp = true
 		if cp.dir, err = os.MkdirTemp("", "cp"); err != nil {
@@ -85,26 +85,27 @@ func (cp *ControlPlane) launch(ctx context.Context, o Options) error {
 	cmd := exec.Command(o.Binary, "up", "--dir", cp.dir, "--max-life", o.MaxLife.String())
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a ^C is for this process, which then stops it
-	dieWithParent(cmd.SysProcAttr)
-	stdin, err := cmd.StdinPipe()
+	if cp.stdin, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	stdout, write, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	stdout, err := cmd.StdoutPipe()
+	cmd.Stdout = write
+	// The closed standard input ends it with this process; the signal is quicker.
+	cp.process, err = child.Start(cmd, syscall.SIGTERM)
+	write.Close()
 	if err != nil {
+		stdout.Close()
 		return err
 	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	cp.cmd, cp.stdin = cmd, stdin
 	first := make(chan []byte, 1)
 	go func() {
-		defer close(cp.ended)
+		defer stdout.Close()
 		line, _ := bufio.NewReader(stdout).ReadBytes('\n') // an early end is an empty line
 		first <- line
 		_, _ = io.Copy(io.Discard, stdout)
-		_ = cmd.Wait() // the log says why it ended
 	}()
 	select {
 	case line := <-first:
@@ -142,19 +143,14 @@ func (cp *ControlPlane) Config(name string) cluster.Config {
 }
 
 // Ended is closed when the control plane is gone, for whatever reason.
-func (cp *ControlPlane) Ended() <-chan struct{} { return cp.ended }
+func (cp *ControlPlane) Ended() <-chan struct{} { return cp.process.Ended() }
 
 // Stop ends the control plane, waits until it is gone and removes its state if
 // that was in a temporary directory. It may be called more than once.
 func (cp *ControlPlane) Stop() {
-	if cp.cmd != nil {
+	if cp.process != nil {
 		_ = cp.stdin.Close() // the polite signal
-		select {
-		case <-cp.ended:
-		case <-time.After(10 * time.Second):
-			_ = cp.cmd.Process.Kill()
-			<-cp.ended
-		}
+		cp.process.EndWithin(10 * time.Second)
 	}
 	if cp.temp {
 		_ = os.RemoveAll(cp.dir) // throwaway data below the temporary directory

@@ -11,13 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/child"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/nested"
 	"sigs.k8s.io/yaml"
@@ -44,10 +44,8 @@ type Registry struct {
 	host    string
 	dir     string
 	scratch bool // dir is ours to remove
-	process *os.Process
-	ended   chan struct{}
-
-	stop sync.Once
+	process *child.Process
+	stop    sync.Once
 }
 
 // Binary builds the registry's binary, or finds it in the cache, and tells where
@@ -67,7 +65,7 @@ func Start(ctx context.Context, o Options) (_ *Registry, err error) {
 			return nil, err
 		}
 	}
-	r := &Registry{dir: o.Dir, ended: make(chan struct{})}
+	r := &Registry{dir: o.Dir}
 	if o.Dir == "" {
 		if r.dir, err = os.MkdirTemp("", "tagboat-registry-"); err != nil {
 			return nil, err
@@ -90,12 +88,7 @@ func (r *Registry) Stop() {
 	r.stop.Do(func() {
 		if r.process != nil {
 			r.process.Signal(syscall.SIGTERM)
-			select {
-			case <-r.ended:
-			case <-time.After(5 * time.Second):
-				r.process.Kill()
-				<-r.ended
-			}
+			r.process.EndWithin(5 * time.Second)
 		}
 		if r.scratch {
 			os.RemoveAll(r.dir)
@@ -129,9 +122,7 @@ func (r *Registry) start(ctx context.Context, o Options) error {
 	cmd.Env = append(foreign(os.Environ()), "OTEL_TRACES_EXPORTER=none", "LISTEN_FDS=1", "LISTEN_PID=")
 	cmd.ExtraFiles = []*os.File{socket} // descriptor 3, where sd_listen_fds(3) looks
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	dieWithParent(cmd.SysProcAttr)
-	err = r.run(cmd)
+	r.process, err = child.Start(cmd, syscall.SIGTERM)
 	socket.Close() // a connection to a registry that ended must not wait for one
 	if err != nil {
 		return err
@@ -155,27 +146,6 @@ func (r *Registry) listen(addr string) (*os.File, error) {
 	return l.(*net.TCPListener).File()
 }
 
-// run starts the process and waits for it on one thread that lives as long as it
-// does: Linux ties the signal of dieWithParent to the thread that started the
-// child, not to the process (prctl(2), PR_SET_PDEATHSIG).
-func (r *Registry) run(cmd *exec.Cmd) error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		if err == nil {
-			r.process = cmd.Process
-		}
-		started <- err
-		if err == nil {
-			cmd.Wait()
-			close(r.ended)
-		}
-	}()
-	return <-started
-}
-
 // ready waits until the registry answers.
 func (r *Registry) ready(ctx context.Context, log string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
@@ -186,7 +156,7 @@ func (r *Registry) ready(ctx context.Context, log string) error {
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
-		case <-r.ended:
+		case <-r.process.Ended():
 			return fmt.Errorf("the registry ended at once; it says: %s", lastLines(log))
 		case <-ctx.Done():
 			return fmt.Errorf("the registry does not answer: %w; it says: %s", ctx.Err(), lastLines(log))

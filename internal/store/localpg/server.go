@@ -2,18 +2,17 @@ package localpg
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/tagboat/tagboat/internal/child"
 )
 
 // Options says how a server is started.
@@ -35,9 +34,7 @@ type Options struct {
 type Server struct {
 	dir     string
 	private bool // dir is ours to remove
-	cmd     *exec.Cmd
-	exited  chan struct{}
-	exitErr error
+	process *child.Process
 	stop    sync.Once
 }
 
@@ -47,7 +44,7 @@ const nobody = 65534
 // Start initialises a database cluster, starts a server on it and waits until it
 // answers.
 func Start(ctx context.Context, opts Options) (_ *Server, err error) {
-	s := &Server{dir: opts.Dir, exited: make(chan struct{})}
+	s := &Server{dir: opts.Dir}
 	if s.dir == "" {
 		if s.dir, err = os.MkdirTemp("", "tbpg"); err != nil {
 			return nil, err
@@ -106,31 +103,18 @@ func (s *Server) command(ctx context.Context, name string, args ...string) *exec
 	return cmd
 }
 
-// start runs the server as a child that the kernel ends with us.
+// start runs the server. Where this process ends without Stop, PostgreSQL is told
+// to end at once (its immediate shutdown).
 func (s *Server) start(bin string, args []string) error {
 	log, err := os.Create(filepath.Join(s.dir, "postgres.log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	s.cmd = s.command(context.Background(), filepath.Join(bin, "postgres"), args...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
-	started := make(chan error)
-	go func() {
-		// The death signal is bound to the thread that forks: it has to live as
-		// long as the server. It is given back, not ended: other children may have
-		// been forked from it.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := s.cmd.Start()
-		started <- err
-		if err == nil {
-			s.exitErr = s.cmd.Wait()
-			close(s.exited)
-		}
-	}()
-	return <-started
+	cmd := s.command(context.Background(), filepath.Join(bin, "postgres"), args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	s.process, err = child.Start(cmd, syscall.SIGQUIT)
+	return err
 }
 
 func (s *Server) wait(ctx context.Context) error {
@@ -144,9 +128,9 @@ func (s *Server) wait(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-s.exited:
+		case <-s.process.Ended():
 			out, _ := os.ReadFile(filepath.Join(s.dir, "postgres.log"))
-			return fmt.Errorf("postgres ended (%v): %s", s.exitErr, out)
+			return fmt.Errorf("postgres ended (%v): %s", s.process.Wait(), out)
 		case <-deadline.C:
 			return fmt.Errorf("postgres does not answer: %w", err)
 		case <-time.After(10 * time.Millisecond):
@@ -178,11 +162,10 @@ func (s *Server) CreateDatabase(ctx context.Context, name, template string) erro
 // Stop ends the server at once, and removes its directory if Start made it.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
-		if s.cmd != nil && s.cmd.Process != nil {
+		if s.process != nil {
 			// SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-			if err := s.cmd.Process.Signal(syscall.SIGINT); err == nil || !errors.Is(err, os.ErrProcessDone) {
-				<-s.exited
-			}
+			s.process.Signal(syscall.SIGINT)
+			_ = s.process.Wait() // how it ends does not matter any more
 		}
 		if s.private {
 			_ = os.RemoveAll(s.dir)

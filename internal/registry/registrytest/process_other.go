@@ -1,8 +1,0 @@
-//go:build !linux
-
-package registrytest
-
-import "syscall"
-
-// dieWithParent does nothing: only Linux can.
-func dieWithParent(*syscall.SysProcAttr) {}
