@@ -1,5 +1,5 @@
-// Package overlay finds an image in a kustomization's images: and splices its
-// scalars byte for byte.
+// Package overlay finds what carries a version in an env repo's files (images,
+// charts, revisions of remote bases) and splices it byte for byte.
 //
 // A YAML round trip rewrites people's files: it joins blank lines, re-indents,
 // turns CRLF into LF and drops byte order marks. So nothing here is ever printed
@@ -9,6 +9,14 @@
 // else reads differently than before. What cannot be proven is refused, with
 // file, line and reason.
 //
-// Kustomize reads only the first document of a kustomization file; so do we. The
-// others are kept as they are.
+// Every place with a version is a Site, whatever kind of file it stands in:
+//
+//	kustomization.go, entry.go  images:, remote bases, helmCharts:, inline patches
+//	manifest.go                 image: in Kubernetes objects and patches
+//	helmvalues.go, chart.go     Helm values, Chart.yaml
+//	flux.go, argo.go            HelmRelease, OCIRepository; Application, ApplicationSet
+//
+// The rest is the same for all: match.go says which sites a name means, pin.go
+// what they shall hold, splice.go writes it, guard.go compares. inlay.go leads
+// from YAML inside a string to the bytes of its file.
 package overlay

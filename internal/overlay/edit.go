@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/pmezard/go-difflib/difflib"
-	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/tagboat/tagboat/internal/image"
 )
@@ -19,7 +17,10 @@ import (
 type Edit struct {
 	Path          string
 	Before, After []byte
-	Old, New      image.Ref // what the file pins before and after
+	// Old and New are what the file pins before and after: the image that was asked
+	// for, or the first of several, or a chart or a revision with its version as
+	// the tag.
+	Old, New image.Ref
 }
 
 // Changed reports whether there is anything to write.
@@ -35,19 +36,14 @@ func (e Edit) Hash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Pin says which scalars an overlay carries.
-type Pin string
-
-const (
-	PinTag       Pin = "tag"        // newTag; a digest that already stands there moves along
-	PinDigest    Pin = "digest"     // digest; a newTag that already stands there moves along
-	PinTagDigest Pin = "tag+digest" // both; a missing one is inserted
-)
-
-// Option adjusts SetImage.
+// Option adjusts SetImage and OnlyDeclared.
 type Option func(*options)
 
-type options struct{ pin Pin }
+type options struct {
+	pin    Pin
+	follow bool
+	moved  map[string]string
+}
 
 // WithPin chooses which scalars to write. The default is PinTagDigest for an
 // image with a digest, else PinTag. "" keeps the default.
@@ -59,209 +55,126 @@ func WithPin(pin Pin) Option {
 	}
 }
 
-// SetImage plans the edit that makes a kustomization run img. Only the scalars of
-// newTag and digest in the image's own entry change; everything else stays byte
-// for byte, and the result has been parsed again to prove it.
+// WithFollowed lets OnlyDeclared allow what BumpOptions.Refs and an appVersion
+// do: they moved from the old tag of the image to its new one. moved names tags,
+// old to new, of images that moved in other files of the same bump; it may be nil.
+func WithFollowed(moved map[string]string) Option {
+	return func(o *options) { o.follow, o.moved = true, moved }
+}
+
+// SetImage plans the edit that makes a file run img. Only the scalars that carry
+// its version change; everything else stays byte for byte, and the result has
+// been parsed again to prove it.
 //
-// NotFound when the overlay does not mention the image. Invalid, with file, line
-// and reason, when the file cannot be edited for certain.
+// NotFound when the file does not mention the image. Invalid, with file, line and
+// reason, when it cannot be edited for certain.
 func SetImage(file string, data []byte, img image.Ref, opts ...Option) (Edit, error) {
-	o := options{pin: PinTag}
-	if img.Digest != "" {
-		o.pin = PinTagDigest
-	}
+	var set options
 	for _, opt := range opts {
-		opt(&o)
+		opt(&set)
 	}
-	d, err := parse(file, data)
+	o, err := open(file, data)
 	if err != nil {
 		return Edit{}, err
 	}
-	entry, err := d.find(img.Name)
+	found, err := o.named(img.Name)
 	if err != nil {
 		return Edit{}, err
 	}
-	if err := d.editable(entry); err != nil {
-		return Edit{}, err
+	moves := map[*site]Change{}
+	for _, s := range found {
+		moves[s] = Change{Name: img.Name, Version: img.Tag, Digest: img.Digest}
 	}
-	want, err := d.wanted(entry, img, o.pin)
-	if err != nil {
-		return Edit{}, err
-	}
-	splices, err := d.splices(entry, want)
-	if err != nil {
-		return Edit{}, err
-	}
-	edit := Edit{Path: file, Before: data, After: apply(data, splices), Old: entry.Ref()}
-	edit.New, err = prove(edit, img.Name, want)
-	return edit, err
+	return o.edit(moves, set.pin)
 }
 
-// editable refuses an entry whose bytes are shared with another place or are
-// completed elsewhere.
-func (d *document) editable(e located) error {
-	images, err := d.images()
+// Current is what a file pins now for an image (or a chart, or a git repository),
+// named by what runs or by what the base names. NotFound when the file does not
+// mention it, Invalid when it does so twice with different versions. In a
+// kustomization, images: overrides what patches and charts say.
+func Current(file string, data []byte, name string) (image.Ref, error) {
+	o, err := open(file, data)
 	if err != nil {
-		return err
+		return image.Ref{}, err
 	}
-	for _, n := range []*yaml.Node{d.docs[0].Content[0], images, e.node, e.fields["newTag"], e.fields["digest"]} {
-		switch {
-		case n == nil:
-		case n.Kind == yaml.AliasNode:
-			return refuse(d.file, n.Line, "image %s is written as an alias (*%s), so an edit would reach other places; write it out", e.Image(), n.Value)
-		case n.Anchor != "":
-			return refuse(d.file, n.Line, "image %s is under an anchor (&%s), so an edit could reach other places; write it out", e.Image(), n.Anchor)
+	found, err := o.named(name)
+	if err != nil {
+		return image.Ref{}, err
+	}
+	for _, s := range found[1:] {
+		if s.Version != found[0].Version || s.Digest != found[0].Digest {
+			return image.Ref{}, s.refuse("%s has another version here than on line %d; give both the same", s.what(), found[0].Line)
 		}
 	}
-	if suffix := e.keys["tagSuffix"]; suffix != nil {
-		return refuse(d.file, suffix.Line, "image %s has a tagSuffix, so another tag would run than the one that was verified; remove it", e.Image())
-	}
-	for _, value := range []string{e.Name, e.NewName, e.NewTag, e.Digest} {
-		if strings.Contains(value, "{{") {
-			return refuse(d.file, e.Line, "image %s is written with a template ({{ }}); Tagboat edits only plain values", e.Image())
-		}
-	}
-	if strings.Contains(e.NewTag, "@") {
-		return refuse(d.file, e.fields["newTag"].Line, "newTag holds a digest too (%s); move it to its own key digest:", e.NewTag)
-	}
-	return nil
+	return found[0].Ref(), nil
 }
 
-// change is one scalar of the entry and what it shall be.
-type change struct{ key, value string }
-
-// wanted says what newTag and digest shall be, in the order in which they are
-// inserted. A scalar that stands there already always moves along: a new tag
-// beside an old digest would run the old image.
-func (d *document) wanted(e located, img image.Ref, pin Pin) ([]change, error) {
-	if img.Tag != "" && !image.ValidTag(img.Tag) {
-		return nil, refuse(d.file, e.Line, "%q is not a tag", img.Tag)
-	}
-	if img.Digest != "" && !image.ValidDigest(img.Digest) {
-		return nil, refuse(d.file, e.Line, "%q is not a sha256 digest", img.Digest)
-	}
-	needsTag, needsDigest := false, false
-	switch pin {
-	case PinTag:
-		needsTag = true
-	case PinDigest:
-		needsDigest = true
-	case PinTagDigest:
-		needsTag, needsDigest = img.Tag != "", true
-	default:
-		return nil, refuse(d.file, e.Line, "pin %q is unknown; use tag, digest or tag+digest", pin)
-	}
-	var want []change
-	for _, c := range []struct {
-		change
-		needed bool
-	}{{change{"newTag", img.Tag}, needsTag}, {change{"digest", img.Digest}, needsDigest}} {
-		present := e.fields[c.key] != nil
-		if !present && !c.needed {
+// edit plans and proves the moves of one file.
+func (o *opened) edit(moves map[*site]Change, pin Pin) (Edit, error) {
+	var all []splice
+	wishes := make([][]wish, len(o.sites))
+	picked := make([]bool, len(o.sites))
+	for i, s := range o.sites {
+		c, ok := moves[s]
+		if !ok {
 			continue
 		}
-		if c.value == "" && present {
-			return nil, refuse(d.file, e.fields[c.key].Line, "image %s has %s here, but none is known for the new version; give tag and digest", e.Image(), c.key)
+		picked[i] = true
+		if err := s.editable(); err != nil {
+			return Edit{}, err
 		}
-		if c.value == "" {
-			return nil, refuse(d.file, e.Line, "image %s is to be pinned by %s, but the new version comes without one", e.Image(), pin)
+		var err error
+		if wishes[i], err = s.wanted(c, pin); err != nil {
+			return Edit{}, err
 		}
-		want = append(want, c.change)
-	}
-	return want, nil
-}
-
-// splice replaces a span of bytes; an empty span inserts.
-type splice struct {
-	span
-	text string
-}
-
-func (d *document) splices(e located, want []change) ([]splice, error) {
-	var splices []splice
-	var insert []change
-	for _, c := range want {
-		value := e.fields[c.key]
-		if value == nil {
-			insert = append(insert, c)
-			continue
-		}
-		at, err := d.scalar(value)
+		splices, err := s.splices(wishes[i])
 		if err != nil {
-			return nil, err
+			return Edit{}, err
 		}
-		text := quoted(c.value, value.Style)
-		if value.Value == c.value && value.Tag == "!!str" && text[0] == d.data[at.start] {
-			continue
-		}
-		splices = append(splices, splice{at, text})
+		all = append(all, splices...)
 	}
-	if len(insert) == 0 {
-		return splices, nil
-	}
-	s, err := d.insertion(e, insert)
-	return append(splices, s), err
-}
-
-// insertion writes missing keys behind the key that they belong to: on their own
-// lines with its indentation, or inside its braces.
-func (d *document) insertion(e located, missing []change) (splice, error) {
-	after := e.keys["name"]
-	for _, key := range []string{"newName", "newTag"} {
-		if e.fields[key] != nil {
-			after = e.keys[key]
-		}
-	}
-	if after == nil {
-		return splice{}, refuse(d.file, e.Line, "this element of images: has no name")
-	}
-	value := e.fields[after.Value]
-	if value.Kind == yaml.AliasNode || value.Anchor != "" {
-		return splice{}, refuse(d.file, value.Line, "%s is an alias or an anchor; write it out", after.Value)
-	}
-	at, err := d.scalar(value)
+	first := slices.Index(picked, true)
+	e := Edit{Path: o.file, Before: o.data, After: apply(o.data, all), Old: o.sites[first].Ref()}
+	after, err := o.prove(e.After, picked, wishes)
 	if err != nil {
-		return splice{}, err
+		return Edit{}, err
 	}
-	var b strings.Builder
-	for _, c := range missing {
-		key, text := c.key, quoted(c.value, 0)
-		if after.Style&yaml.DoubleQuotedStyle != 0 {
-			key, text = `"`+c.key+`"`, `"`+c.value+`"`
-		}
-		if e.node.Style&yaml.FlowStyle != 0 {
-			fmt.Fprintf(&b, ", %s: %s", key, text)
-			continue
-		}
-		fmt.Fprintf(&b, "%s%s%s: %s", d.eol(), strings.Repeat(" ", after.Column-1), key, text)
-	}
-	end := at.end
-	if e.node.Style&yaml.FlowStyle == 0 {
-		end = d.lineEnd(end)
-	}
-	return splice{span{end, end}, b.String()}, nil
+	e.New = after.sites[first].Ref()
+	return e, nil
 }
 
-// lineEnd is the offset of the line break (or of the end) after at.
-func (d *document) lineEnd(at int) int {
-	end := len(d.data)
-	if i := bytes.IndexByte(d.data[at:], '\n'); i >= 0 {
-		end = at + i
-		if end > at && d.data[end-1] == '\r' {
-			end--
+// prove reads the result of an edit again and demands that it differs in nothing
+// but what was wished for, and that this reads as wished. It consumes o's trees.
+func (o *opened) prove(data []byte, picked []bool, wishes [][]wish) (*opened, error) {
+	first := o.sites[slices.Index(picked, true)]
+	after, err := open(o.file, data)
+	if err != nil {
+		return nil, first.refuse("%s cannot be written here without damage; write the entry in the usual style, key: value", first.what())
+	}
+	name := first.Name
+	if err := sameSites(o, after, name); err != nil {
+		return nil, err
+	}
+	for i, s := range after.sites {
+		for _, w := range wishes[i] {
+			if !s.reads(w) {
+				return nil, s.refuse("%s of %s would not be read as the string %q; write it as a plain or quoted string", w.key, s.what(), w.text())
+			}
 		}
 	}
-	return end
+	return after, onlyPicked(o, after, picked, name)
 }
 
-// apply splices from the end, so that earlier offsets stay true.
-func apply(data []byte, splices []splice) []byte {
-	out := bytes.Clone(data)
-	slices.SortFunc(splices, func(a, b splice) int { return cmp.Compare(b.start, a.start) })
-	for _, s := range splices {
-		out = slices.Replace(out, s.start, s.end, []byte(s.text)...)
+// reads reports whether a slot holds what was wished for it.
+func (s *site) reads(w wish) bool {
+	sl := s.slotOf(w.slot)
+	if sl == nil || sl.at == nil {
+		return false
 	}
-	return out
+	if w.holds == holdsComment {
+		return s.Digest == w.value
+	}
+	return sl.at.node.Tag == "!!str" && sl.at.node.Value == w.text()
 }
 
 // UnifiedDiff shows the edit to people; "" when nothing changes.

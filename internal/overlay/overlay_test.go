@@ -1,14 +1,6 @@
 package overlay_test
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
-	"encoding/json"
-	"errors"
-	"io/fs"
-	"os"
-	"path"
 	"strings"
 	"testing"
 
@@ -285,82 +277,6 @@ func FuzzSetImage(f *testing.F) {
 			t.Fatalf("not idempotent: %v\n%q", err, again.After)
 		}
 	})
-}
-
-// TestRealBumpsAreReplayedToTheByte replays commits in which people or bots
-// bumped exactly one scalar of a public repository's kustomization.
-func TestRealBumpsAreReplayedToTheByte(t *testing.T) {
-	const recorded = "../../../shared/real-bumps.jsonl"
-	f, err := os.Open(recorded)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("%s is not beside this checkout; nothing to replay", recorded)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	type bump struct {
-		Commit string
-		Edits  []struct{ File, Kind, Name, NewName, Old, New string }
-		Files  map[string]struct{ Before, After string }
-	}
-	files, scalars, blanks := 0, 0, 0
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
-		var b bump
-		if err := json.Unmarshal(lines.Bytes(), &b); err != nil {
-			t.Fatal(err)
-		}
-		for name, content := range b.Files {
-			data := []byte(content.Before)
-			for _, e := range b.Edits {
-				img := image.Ref{Name: cmp.Or(e.NewName, e.Name)}
-				switch {
-				case e.File != name || path.Base(name) != "kustomization.yaml":
-					continue
-				case e.Kind == "ref": // a remote resource's revision, not ours: taken over as recorded
-					data = bytes.ReplaceAll(data, []byte("ref="+e.Old), []byte("ref="+e.New))
-					continue
-				case e.Kind == "newTag":
-					img.Tag = e.New
-				case e.Kind == "digest":
-					img.Digest = e.New
-				}
-				edit, err := overlay.SetImage(name, data, img)
-				if err != nil {
-					t.Errorf("%s: %v", b.Commit[:8], err)
-					continue
-				}
-				data = edit.After
-				scalars++
-			}
-			files++
-			if bytes.Equal(data, []byte(content.After)) {
-				continue
-			}
-			blanks++
-			if diff := gocmp.Diff(trimBlanks(content.After), trimBlanks(string(data))); diff != "" {
-				t.Errorf("%s %s:\n%s", b.Commit[:8], name, diff)
-			}
-		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d files with %d scalars: %d equal to the byte, %d where the person also changed blanks at line ends", files, scalars, files-blanks, blanks)
-	if blanks*20 > files {
-		t.Errorf("%d of %d files differ in blanks", blanks, files)
-	}
-}
-
-// trimBlanks drops blanks at line ends, which people change in passing.
-func trimBlanks(s string) string {
-	var b strings.Builder
-	for line := range strings.Lines(s) {
-		b.WriteString(strings.TrimRight(line, " \t\r\n") + "\n")
-	}
-	return b.String()
 }
 
 func set(t *testing.T, data string, img image.Ref, opts ...overlay.Option) overlay.Edit {

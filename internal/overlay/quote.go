@@ -20,9 +20,9 @@ var otherType = []*regexp.Regexp{
 	regexp.MustCompile(`^(<<|=)$`),
 }
 
-// readsAsString reports whether every YAML parser reads a plain scalar as a
+// ReadsAsString reports whether every YAML parser reads a plain scalar as a
 // string.
-func readsAsString(plain string) bool {
+func ReadsAsString(plain string) bool {
 	for _, other := range otherType {
 		if other.MatchString(plain) {
 			return false
@@ -41,7 +41,7 @@ func quoted(value string, style yaml.Style) string {
 	switch {
 	case style&yaml.SingleQuotedStyle != 0:
 		return "'" + strings.ReplaceAll(value, "'", "''") + "'"
-	case style&yaml.DoubleQuotedStyle != 0, !readsAsString(value):
+	case style&yaml.DoubleQuotedStyle != 0, !ReadsAsString(value):
 		return `"` + value + `"`
 	}
 	return value
