@@ -25,13 +25,31 @@ type Config struct {
 	Policies     *Policies     `yaml:"policies"` // not enforced by this version
 }
 
-// App says where overlays are: either a pattern that finds many apps, or one
-// named app.
+// App says where versions stand and what is rendered: either a pattern that
+// finds many apps, or one named app.
+//
+// A directory pattern finds overlays. A pattern that ends in .yaml or .yml finds
+// the files that carry the version, such as Helm values, and the overlay is the
+// directory that they are in.
 type App struct {
-	Discover string   `yaml:"discover"` // "apps/{app}/overlays/{env}"
+	Discover string   `yaml:"discover"` // "apps/{app}/overlays/{env}", "helm/{app}/values-{env}.yaml"
 	Name     string   `yaml:"name"`
 	Path     string   `yaml:"path"`   // "services/catalog/overlays/{env}"
-	Images   []string `yaml:"images"` // without tag; empty means those of the kustomization
+	File     string   `yaml:"file"`   // what carries the version, when that is not the kustomization in Path
+	Images   []string `yaml:"images"` // without tag; empty means those of the file
+	Charts   []string `yaml:"charts"` // whose version moves, instead of images: "registry.example.com/charts/payments"
+	Helm     *Helm    `yaml:"helm"`   // rendered instead of a kustomization
+
+	line int // in tagboat.yaml, from 1; 0 when it was not read from there
+}
+
+// Helm is the chart and the values that a pair is rendered from. In tagboat.yaml
+// its strings may hold {app}, {env} and {cluster}; in a Pair they are filled in.
+type Helm struct {
+	Chart     string   `yaml:"chart"`     // a directory of the repository, or oci://host/repository@sha256:...
+	Values    []string `yaml:"values"`    // files of the repository; later ones win
+	Release   string   `yaml:"release"`   // "" is the app's name
+	Namespace string   `yaml:"namespace"` // "" is default
 }
 
 // Environment is one stage that artifacts move through.
@@ -45,6 +63,7 @@ type Environment struct {
 	Checks     []string    `yaml:"checks"` // names of check runs or status contexts
 	Clusters   []string    `yaml:"clusters"`
 	Pin        string      `yaml:"pin"`        // tag, digest or tag+digest; "" is tag+digest
+	Refs       bool        `yaml:"refs"`       // remote bases whose revision equals the old tag follow to the new one
 	Windows    []Window    `yaml:"windows"`    // not enforced by this version
 	Signatures []Signature `yaml:"signatures"` // not enforced by this version
 	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
@@ -158,12 +177,16 @@ func (e Environment) upstream() []string {
 }
 
 // OverlayFor is the directory that is rendered for a pair on one cluster: the
-// cluster's own path where it has one, else the pair's overlay.
+// cluster's own path where it has one, else what the app's pattern found for that
+// cluster, else the pair's overlay.
 func (c *Config) OverlayFor(pair Pair, cluster string) string {
 	for _, cl := range c.Clusters {
 		if cl.Name == cluster && cl.Path != "" {
-			return strings.NewReplacer("{app}", pair.App, "{env}", pair.Env).Replace(cl.Path)
+			return fill(cl.Path, pair.App, pair.Env, cl.Name)
 		}
+	}
+	if dir, ok := pair.Overlays[cluster]; ok {
+		return dir
 	}
 	return pair.Path
 }

@@ -49,11 +49,22 @@ func Problems(err error) []*Problem {
 type reader struct {
 	file     string
 	lines    map[string]int // "environments[2].needs[0].env" -> line
+	values   int            // read so far
+	full     bool           // there are more than maxValues
+	shared   string         // which environments live on one branch
 	problems []*Problem
+	omitted  int // problems beyond maxProblems
 }
 
-// maxConfig bounds tagboat.yaml; a large one has a few KiB.
-const maxConfig = 1 << 20
+// A large tagboat.yaml has a few KiB, a few hundred values and a handful of
+// environments. The bounds keep a hostile one, such as an alias bomb, from
+// costing more than a moment.
+const (
+	maxConfig       = 1 << 20 // bytes
+	maxValues       = 100_000
+	maxEnvironments = 500
+	maxProblems     = 100
+)
 
 // Parse reads tagboat.yaml. Its error is Invalid and joins one *Problem per
 // thing that is wrong, in line order.
@@ -65,7 +76,7 @@ func Parse(file string, data []byte) (*Config, error) {
 	if len(r.problems) == 0 {
 		return c, nil
 	}
-	return nil, invalid(r.problems)
+	return nil, invalid(r.told())
 }
 
 func invalid(problems []*Problem) error {
@@ -89,7 +100,23 @@ func decode(file string, data []byte) (*Config, *reader) {
 }
 
 func (r *reader) report(line int, format string, args ...any) {
+	if len(r.problems) >= maxProblems {
+		r.omitted++
+		return
+	}
 	r.problems = append(r.problems, &Problem{File: r.file, Line: max(line, 1), Message: fmt.Sprintf(format, args...)})
+}
+
+// told are the problems as they are shown: a broken generator can make thousands.
+func (r *reader) told() []*Problem {
+	if r.omitted == 0 {
+		return r.problems
+	}
+	last := r.problems[len(r.problems)-1].Line
+	for _, p := range r.problems {
+		last = max(last, p.Line)
+	}
+	return append(r.problems, &Problem{File: r.file, Line: last, Message: fmt.Sprintf("%d more problems are not shown; mend these first", r.omitted)})
 }
 
 // at reports a problem with the value at a path; a value that is absent is
@@ -147,6 +174,10 @@ func (r *reader) value(n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
+	if r.values++; r.values > maxValues {
+		r.tooMany(n.Line)
+		return
+	}
 	r.lines[path] = n.Line
 	switch {
 	case n.Tag == "!!null":
@@ -162,6 +193,12 @@ func (r *reader) value(n *yaml.Node, path string, v reflect.Value) {
 		r.table(n, path, v)
 	case v.Kind() == reflect.Slice:
 		r.list(n, path, v)
+	case v.Kind() == reflect.Bool:
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
+			r.report(n.Line, "%s must be true or false", label(path))
+			return
+		}
+		v.SetBool(strings.EqualFold(n.Value, "true"))
 	case v.Kind() == reflect.Int:
 		i, err := strconv.Atoi(n.Value)
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil {
@@ -172,6 +209,15 @@ func (r *reader) value(n *yaml.Node, path string, v reflect.Value) {
 	default:
 		r.text(n, path, v)
 	}
+}
+
+// tooMany ends the reading. Aliases multiply: a file of a few lines can stand for
+// billions of values.
+func (r *reader) tooMany(line int) {
+	if !r.full {
+		r.report(line, "the file says more than %d values, aliases followed; write a pattern (discover:) instead of a list", maxValues)
+	}
+	r.full, r.values = true, maxValues
 }
 
 func (r *reader) text(n *yaml.Node, path string, v reflect.Value) {
@@ -197,6 +243,10 @@ func (r *reader) duration(n *yaml.Node, path string, v reflect.Value) {
 func (r *reader) list(n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
 		r.report(n.Line, "%s must be a list, not a %s", label(path), kind(n))
+		return
+	}
+	if r.values+len(n.Content) > maxValues {
+		r.tooMany(n.Line)
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
@@ -242,28 +292,20 @@ func (r *reader) object(n *yaml.Node, path string, v reflect.Value) {
 		}
 		r.value(value, join(path, key.Value), v.Field(i))
 	})
+	if a, ok := v.Addr().Interface().(*App); ok {
+		a.line = n.Line
+	}
 }
 
-// fields are the keys of a struct, in order.
+// fields are the keys of a struct, in order. What carries no key stands last.
 func fields(t reflect.Type) []string {
-	keys := make([]string, t.NumField())
-	for i := range keys {
-		keys[i] = t.Field(i).Tag.Get("yaml")
-	}
-	return keys
-}
-
-// suggest names the field that was meant, as far as one can tell, or all.
-func suggest(unknown string, known []string) string {
-	plain := func(s string) string {
-		return strings.TrimSuffix(strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s)), "s")
-	}
-	for _, k := range known {
-		if plain(k) == plain(unknown) {
-			return fmt.Sprintf("write %q", k)
+	var keys []string
+	for f := range t.Fields() {
+		if key := f.Tag.Get("yaml"); key != "" {
+			keys = append(keys, key)
 		}
 	}
-	return "known here are " + strings.Join(known, ", ")
+	return keys
 }
 
 func join(path, key string) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
@@ -57,7 +58,7 @@ func TestAWholeConfigurationIsRead(t *testing.T) {
 		},
 		Clusters: []envrepo.Cluster{{Name: "prod-eu", Path: "apps/{app}/overlays/{env}/eu"}},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(envrepo.App{})); diff != "" {
 		t.Errorf("config (-want +got):\n%s", diff)
 	}
 }
@@ -110,8 +111,8 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"own check", head + "  - {name: prod, clusters: [p], checks: [tagboat]}\n", `tagboat is Tagboat's own check`},
 		{"empty check", head + "  - {name: prod, clusters: [p], checks: ['']}\n", `environments[1].checks[0] is empty; remove it`},
 		{"branch", head + "  - {name: prod, clusters: [p], branch: 'a..b'}\n", `"a..b" is not a branch name`},
-		{"pattern without env", head + "apps: [{discover: 'apps/{app}'}]\n", `tagboat.yaml:4: "apps/{app}" must have {env} exactly once`},
-		{"pattern with other placeholder", head + "apps: [{discover: 'apps/{app}/{env}/{region}'}]\n", `has {region}; only {app} and {env} can stand here`},
+		{"pattern without env", head + "  - {name: prod, clusters: [p]}\napps: [{discover: 'apps/{app}'}]\n", `tagboat.yaml:5: "apps/{app}" must have {env} exactly once (it can be left out only where every environment has a branch of its own; dev and prod share the default branch)`},
+		{"pattern with other placeholder", head + "apps: [{discover: 'apps/{app}/{env}/{region}'}]\n", `has {region}; only {app}, {env} and {cluster} can stand here`},
 		{"pattern outside", head + "apps: [{discover: '../{app}/{env}'}]\n", `must be a clean path inside the repository`},
 		{"app without path", head + "apps: [{name: a}]\n", `apps[0].path is missing; write a directory such as`},
 		{"app without anything", head + "apps: [{images: [a]}]\n", `apps[0] needs discover (a pattern), or name and path`},
@@ -122,6 +123,35 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"empty signatures", head + "  - {name: prod, clusters: [p], signatures: []}\n", `signatures of environment prod is a gate that this version`},
 		{"waves", head + "  - {name: prod, clusters: [p], waves: [[p]]}\n", `waves of environment prod is a gate that this version`},
 		{"policies", head + "policies: {dir: policies, builtin: {resource-limits: maybe}}\n", `policies is a gate that this version`},
+		{"misspelt field", head + "  - {name: prod, clusters: [p], folow: {env: dev}}\n", `tagboat.yaml:4: environments[1]: unknown field "folow"; write "follow"`},
+		{"letters swapped", head + "  - {name: prod, clutsers: [p]}\n", `unknown field "clutsers"; write "clusters"`},
+		{"plural", head + "app: []\n", `unknown field "app"; write "apps"`},
+		{"environment nearly right", head + "  - {name: prod, clusters: [p], needs: [{env: deev}]}\n", `environment "deev" is not declared; write "dev"`},
+		{"merge nearly right", head + "  - {name: prod, clusters: [p], merge: manul}\n", `environments[1].merge is "manul"; write one of auto, manual; manual was meant?`},
+		{"cluster nearly right", head + "clusters: [{name: deev}]\n", `or remove it; dev was meant?`},
+		{"placeholder nearly right", head + "apps: [{discover: 'apps/{ap}/{env}'}]\n", `"apps/{ap}/{env}" has {ap}; only {app}, {env} and {cluster} can stand here; {app} was meant?`},
+		{"placeholders without a border", head + "apps: [{discover: 'apps/{app}{env}'}]\n", `nothing says where one placeholder of "{app}{env}" ends and the next begins`},
+		{"cluster twice in a pattern", head + "apps: [{discover: '{cluster}/{app}/{env}/{cluster}'}]\n", `must have {cluster} at most once`},
+		{"refs as text", head + "  - {name: prod, clusters: [p], refs: maybe}\n", `tagboat.yaml:4: environments[1].refs must be true or false`},
+		{"one file for all environments", head + "  - {name: prod, clusters: [p]}\napps: [{name: a, file: a.yaml}]\n", `tagboat.yaml:5: "a.yaml" is one file for all environments, which would move together; put {env} into it`},
+		{"file that is none", head + "apps: [{name: a, file: 'a/{env}'}]\n", `"a/{env}" must be a file that ends in .yaml or .yml`},
+		{"path that is a file", head + "apps: [{name: a, path: 'a/{env}.yaml'}]\n", `"a/{env}.yaml" is a file; write it as file:`},
+		{"two files", head + "apps: [{discover: '{app}/{env}.yaml', file: 'x-{env}.yaml'}]\n", `apps[0].discover finds files already; remove file, or discover directories`},
+		{"file outside", head + "apps: [{name: a, path: 'a/{env}', file: '../{env}.yaml'}]\n", `"../{env}.yaml" must be a clean path inside the repository`},
+		{"cluster that the pattern lacks", head + "apps: [{discover: '{app}/{env}', file: 'a/{cluster}/{env}.yaml'}]\n", `has {cluster}; only {app} and {env} can stand here`},
+		{"images and charts", head + "apps: [{name: a, path: 'a/{env}', images: [x], charts: [y]}]\n", `apps[0] has images and charts; only one of them can move`},
+		{"chart with scheme", head + "apps: [{name: a, path: 'a/{env}', charts: ['oci://r/y']}]\n", `"oci://r/y" is not a chart; write it without oci:// and version`},
+		{"image twice", head + "apps: [{name: a, path: 'a/{env}', images: [x, x]}]\n", `apps[0].images[1] repeats x; remove it`},
+		{"app in a named image", head + "apps: [{name: a, path: 'a/{env}', images: ['r/{app}']}]\n", `"r/{app}" is not a repository`},
+		{"helm without chart", head + "apps: [{name: a, file: 'a/{env}.yaml', helm: {values: ['a/{env}.yaml']}}]\n", `apps[0].helm.chart is missing; write the chart's directory`},
+		{"chart that is not pinned", head + "apps: [{name: a, file: 'a/{env}.yaml', helm: {chart: 'oci://registry.example.com/charts/a:1.0.0'}}]\n", `"oci://registry.example.com/charts/a:1.0.0" is not pinned; write oci://host/repository@sha256:`},
+		{"chart from the web", head + "apps: [{name: a, file: 'a/{env}.yaml', helm: {chart: 'https://charts.example.com/a'}}]\n", `is neither a directory of this repository nor oci://`},
+		{"chart outside", head + "apps: [{name: a, file: 'a/{env}.yaml', helm: {chart: '../charts/a'}}]\n", `"../charts/a" must be a clean path inside the repository`},
+		{"values that are none", head + "apps: [{name: a, file: 'a/{env}.yaml', helm: {chart: c, values: [a.json]}}]\n", `"a.json" must be a file that ends in .yaml or .yml`},
+		{"values for all", head + "  - {name: prod, clusters: [p]}\napps: [{name: a, path: 'a/{env}', helm: {chart: c, values: [a.yaml]}}]\n", `the last of values carries the version, and "a.yaml" is one file for all environments`},
+		{"no values", head + "apps: [{name: a, path: 'a/{env}', helm: {chart: c}}]\n", `apps[0].helm names no values, so nothing says where the version stands`},
+		{"release", head + "apps: [{name: a, file: 'a/{env}.yaml', helm: {chart: c, release: A_b}}]\n", `"A_b" is not a name of a Helm release; write 1 to 53 of a-z`},
+		{"namespace", head + "apps: [{name: a, file: 'a/{env}.yaml', helm: {chart: c, namespace: a.b}}]\n", `"a.b" is not a namespace; write 1 to 63 of a-z`},
 		{"policy mode", head + "policies: {dir: policies, builtin: {resource-limits: maybe}}\n", `policies.builtin.resource-limits is "maybe"; write one of enforce, warn, off`},
 	}
 	for _, tt := range tests {
@@ -232,13 +262,13 @@ func TestPairsAreDiscoveredAndOneBrokenOverlayStopsOnlyItself(t *testing.T) {
 		got = append(got, line)
 	}
 	want := []string{
-		`Shouty dev invalid: apps/Shouty/overlays/dev: app "Shouty" is not a name; write 1 to 63 of a-z, 0-9, '.', '_', '-', starting with a letter or digit`,
+		`Shouty dev invalid: apps/Shouty/overlays/dev/kustomization.yaml:1: app "Shouty" is not a name; write 1 to 63 of a-z, 0-9, '.', '_', '-', starting with a letter or digit`,
 		`catalog prod services/catalog/overlays/prod/kustomization.yml [registry.example.com/catalog]`,
 		`payments dev apps/payments/overlays/dev/Kustomization [payments]`,
 		`payments prod apps/payments/overlays/prod/kustomization.yaml [registry.example.com/payments sidecar]`,
 		`shop dev invalid: apps/shop/overlays/dev/kustomization.yml:1: not valid YAML (did not find expected node content); check indentation, colons and quotes near this line`,
 		`shop staging invalid: apps/shop/overlays/staging/kustomization.yaml:1: images: must be a list of {name, newName, newTag, digest}`,
-		`twice dev invalid: apps/twice/overlays/dev has both kustomization.yaml and kustomization.yml; Kustomize accepts one`,
+		`twice dev invalid: apps/twice/overlays/dev/kustomization.yaml:1: apps/twice/overlays/dev has both kustomization.yaml and kustomization.yml; Kustomize accepts one`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("pairs (-want +got):\n%s", diff)
@@ -261,9 +291,9 @@ func TestANamedAppWinsOverAPatternAndDoublesAreRefused(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %v %v", p.App, p.Path, p.Images, fault.HintOf(p.Err)))
 	}
 	want := []string{
-		"b apps/b/dev [b] b in dev has two overlays, apps/b/dev and more/dev/b; keep one, or name the app under apps: in tagboat.yaml",
-		"b more/dev/b [b] b in dev has two overlays, more/dev/b and apps/b/dev; keep one, or name the app under apps: in tagboat.yaml",
-		"gone gone/dev [] app gone has no overlay in gone/dev; add one, or correct its path in tagboat.yaml",
+		"b apps/b/dev [b] apps/b/dev/kustomization.yaml:1: b in dev has two overlays, apps/b/dev and more/dev/b; keep one, or name the app under apps: in tagboat.yaml",
+		"b more/dev/b [b] more/dev/b/kustomization.yaml:1: b in dev has two overlays, more/dev/b and apps/b/dev; keep one, or name the app under apps: in tagboat.yaml",
+		"gone gone/dev [] tagboat.yaml:6: app gone has no overlay in gone/dev; add one, or correct its path",
 		"renamed apps/a/dev [r/a] ",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -303,20 +333,6 @@ func (u unreadable) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrPermission}
 	}
 	return fs.ReadDir(u.FS, name)
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(story))
-	f.Add([]byte("environments: &a [*a]\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := envrepo.Parse("tagboat.yaml", data)
-		if (c == nil) == (err == nil) {
-			t.Fatalf("config %v and error %v", c, err)
-		}
-		if err != nil && len(envrepo.Problems(err)) == 0 {
-			t.Fatalf("an error without problems: %v", err)
-		}
-	})
 }
 
 func repo(files map[string]string) fstest.MapFS {

@@ -21,6 +21,12 @@ apps:
   - name: catalog
     images: [registry.example.com/catalog]
     path: services/catalog/overlays/{env}
+  - discover: helm/{app}/values-{env}.yaml
+    images: ["registry.example.com/{app}"]
+    helm: {chart: "charts/{app}", values: [helm/common.yaml, "helm/{app}/values-{env}.yaml"], release: "{app}", namespace: "{app}-{env}"}
+  - name: ledger
+    file: argo/{env}/ledger.yaml
+    charts: [registry.example.com/charts/ledger]
 environments:
   - name: dev
     follow: {semver: ">=1.0.0-0"}
@@ -36,6 +42,7 @@ environments:
     checks: [lint, security-scan]
     windows: [{allow: "Mon-Thu 09:00-16:00", timezone: Europe/Berlin}]
     signatures: [{cosign: {key: keys/release.pub}}]
+    refs: true
     clusters: [prod-eu, prod-us]
     waves: [[prod-eu], [prod-us]]
 clusters:
@@ -76,6 +83,12 @@ func TestTheSchemaAcceptsTheExampleAndRefusesMistakes(t *testing.T) {
 		strings.Replace(example, "clusters: [dev]", "clusters: []", 1),
 		strings.Replace(example, "name: dev", "name: Dev", 1),
 		strings.Replace(example, "{env: dev}", "{env: dev, semver: '1'}", 1),
+		strings.Replace(example, "refs: true", "refs: 'true'", 1),
+		strings.Replace(example, "chart: ", "charts: ", 1),
+		strings.Replace(example, "file: argo/{env}/ledger.yaml", "file: argo/{env}/ledger.json", 1),
+		strings.Replace(example, "    file: argo/{env}/ledger.yaml\n", "", 1),
+		strings.Replace(example, "    charts: [", "    images: [x]\n    charts: [", 1),
+		strings.Replace(example, "  - name: ledger", "  - name: ledger\n    discover: a/{app}/{env}", 1),
 	} {
 		if valid(mistake) == nil {
 			t.Errorf("the schema accepts\n%s", mistake)

@@ -2,14 +2,12 @@ package envrepo
 
 import (
 	"fmt"
-	"path"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
-
-	"github.com/tagboat/tagboat/internal/image"
 )
 
 var (
@@ -17,7 +15,6 @@ var (
 	loginGrammar = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})$`)
 	slugGrammar  = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
 	branchChars  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
-	placeholder  = regexp.MustCompile(`\{[^}]*\}?|\}`)
 )
 
 // validate reports everything that is well formed and yet wrong.
@@ -28,9 +25,15 @@ func (r *reader) validate(c *Config) {
 	if len(c.Environments) == 0 {
 		r.at("environments", "no environments; list at least one with name and clusters")
 	}
+	r.shared = shared(c)
 	r.apps(c)
+	if len(c.Environments) > maxEnvironments {
+		r.at(fmt.Sprintf("environments[%d]", maxEnvironments), "more than %d environments; split the repository", maxEnvironments)
+		return
+	}
+	seen := map[string]bool{}
 	for i := range c.Environments {
-		r.environment(c, i)
+		r.environment(c, i, seen)
 	}
 	r.cycles(c)
 	r.clusters(c)
@@ -51,36 +54,8 @@ func (r *reader) unenforced(at, gate string) {
 	r.at(at, "%s is a gate that this version of Tagboat does not enforce; remove it, or upgrade to a version that does", gate)
 }
 
-func (r *reader) apps(c *Config) {
-	names := map[string]bool{}
-	for i, a := range c.Apps {
-		at := fmt.Sprintf("apps[%d]", i)
-		switch {
-		case a.Discover != "" && (a.Name != "" || a.Path != "" || len(a.Images) > 0):
-			r.at(at, "%s has discover and also name, path or images; an app is either discovered or named", at)
-		case a.Discover != "":
-			r.pattern(at+".discover", a.Discover, "{app}", "{env}")
-		case a.Name == "":
-			r.at(at, "%s needs discover (a pattern), or name and path", at)
-		default:
-			r.name(at+".name", a.Name, names)
-			r.pattern(at+".path", a.Path, "{env}")
-		}
-		for j, img := range a.Images {
-			ref, err := image.Parse(img)
-			if err != nil || ref.Tag != "" || ref.Digest != "" {
-				r.at(fmt.Sprintf("%s.images[%d]", at, j), "%q is not a repository; write it without tag or digest, such as registry.example.com/catalog", img)
-			}
-		}
-	}
-}
-
-func (r *reader) environment(c *Config, i int) {
+func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	e, at := &c.Environments[i], fmt.Sprintf("environments[%d]", i)
-	seen := map[string]bool{}
-	for _, before := range c.Environments[:i] {
-		seen[before.Name] = true
-	}
 	r.name(at+".name", e.Name, seen)
 	if e.Branch != "" && (!branchChars.MatchString(e.Branch) || strings.Contains(e.Branch, "..") || strings.HasSuffix(e.Branch, "/")) {
 		r.at(at+".branch", "%q is not a branch name; write it as in main or env/prod", e.Branch)
@@ -152,6 +127,10 @@ func (r *reader) known(c *Config, at, env string) {
 	for _, e := range c.Environments {
 		names = append(names, e.Name)
 	}
+	if near := nearest(env, names); near != "" {
+		r.at(at, "environment %q is not declared; write %q", env, near)
+		return
+	}
 	r.at(at, "environment %q is not declared; declared are %s", env, strings.Join(names, ", "))
 }
 
@@ -193,7 +172,7 @@ func (r *reader) clusters(c *Config) {
 		at := fmt.Sprintf("clusters[%d]", i)
 		r.name(at+".name", cl.Name, seen)
 		if cl.Name != "" && !used[cl.Name] {
-			r.at(at+".name", "no environment deploys to cluster %s; name it under an environment's clusters, or remove it", cl.Name)
+			r.at(at+".name", "no environment deploys to cluster %s; name it under an environment's clusters, or remove it%s", cl.Name, meant(cl.Name, slices.Sorted(maps.Keys(used))))
 		}
 		if cl.Path != "" {
 			r.pattern(at+".path", cl.Path, "{app}", "{env}")
@@ -251,42 +230,23 @@ func (r *reader) name(at, name string, seen map[string]bool) {
 
 // strings checks each element of a list, and that none is empty or repeated.
 func (r *reader) strings(at string, list []string, wrong func(string) string) {
+	seen := map[string]bool{}
 	for i, s := range list {
 		at := fmt.Sprintf("%s[%d]", at, i)
 		switch {
 		case s == "":
 			r.at(at, "%s is empty; remove it", at)
-		case slices.Contains(list[:i], s):
+		case seen[s]:
 			r.at(at, "%s repeats %s; remove it", at, s)
 		case wrong(s) != "":
 			r.at(at, "%s", wrong(s))
 		}
+		seen[s] = true
 	}
 }
 
 func (r *reader) oneOf(at, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
-		r.at(at, "%s is %q; write one of %s", at, value, strings.Join(allowed, ", "))
-	}
-}
-
-// pattern checks a directory with placeholders, each of which must be there once.
-func (r *reader) pattern(at, pattern string, placeholders ...string) {
-	switch {
-	case pattern == "":
-		r.at(at, "%s is missing; write a directory such as %s", at, DefaultDiscover)
-		return
-	case path.IsAbs(pattern) || path.Clean(pattern) != pattern || pattern == ".." || strings.HasPrefix(pattern, "../"):
-		r.at(at, "%q must be a clean path inside the repository, without leading or trailing slash and without ..", pattern)
-	}
-	for _, p := range placeholder.FindAllString(pattern, -1) {
-		if !slices.Contains(placeholders, p) {
-			r.at(at, "%q has %s; only %s can stand here", pattern, p, strings.Join(placeholders, " and "))
-		}
-	}
-	for _, p := range placeholders {
-		if strings.Count(pattern, p) != 1 {
-			r.at(at, "%q must have %s exactly once", pattern, p)
-		}
+		r.at(at, "%s is %q; write one of %s%s", at, value, strings.Join(allowed, ", "), meant(value, allowed))
 	}
 }
