@@ -26,13 +26,15 @@ const (
 // NewTarget is an overlay and a cluster that tagboat.yaml brings together.
 type NewTarget struct {
 	App, Env, Cluster, Branch string
-	Position                  int // of the environment in tagboat.yaml
+	Position                  int  // of the environment in tagboat.yaml
+	Same                      bool // renders as it did at the heads that were surveyed before
 }
 
 // KeepTargets makes the targets of an env repo those that its tagboat.yaml names
-// at heads, a text that tells its branches' commits. When that is what was kept
-// before, only those that are not healthy are wanted looked at; else all are.
-func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
+// at heads, a text that tells its branches' commits. Those that are not healthy
+// are wanted looked at, and, when heads is not what was kept before, those that do
+// not render the same as they did at before.
+func (s *Store) KeepTargets(ctx context.Context, repo int64, before, heads string, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
 	defer wrap(&err, "keep %d targets of env repo %d", len(named), repo)
 	// Whoever changes several targets does so in one order, so that nobody waits in
 	// a circle.
@@ -54,7 +56,8 @@ func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named
 				return err
 			}
 			keep = append(keep, t.ID)
-			if heads != known.Surveyed || t.State != TargetHealthy {
+			same := heads == known.Surveyed || n.Same && before == known.Surveyed
+			if !same || t.State != TargetHealthy {
 				targets = append(targets, t)
 			}
 		}

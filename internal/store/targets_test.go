@@ -20,7 +20,7 @@ func TestTargetsAreThoseThatAreNamed(t *testing.T) {
 		for _, c := range clusters {
 			named = append(named, store.NewTarget{App: "payments", Env: "prod", Cluster: c, Branch: "main"})
 		}
-		w.must(w.store.KeepTargets(w.ctx, w.repo.ID, rand.Text(), named, syncing))
+		w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "", rand.Text(), named, syncing))
 		targets, err := w.store.Targets(w.ctx)
 		w.must(err)
 		for _, t := range targets {
@@ -41,7 +41,7 @@ func TestTargetsAreThoseThatAreNamed(t *testing.T) {
 		t.Errorf("%d sync jobs wait for two targets", n)
 	}
 	other := w.envRepo("other")
-	w.must(w.store.KeepTargets(w.ctx, other.ID, rand.Text(), nil, syncing))
+	w.must(w.store.KeepTargets(w.ctx, other.ID, "", rand.Text(), nil, syncing))
 	if targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", "prod"); err != nil || len(targets) != 2 {
 		t.Errorf("another env repo's targets changed ours: %+v, %v", targets, err)
 	}
@@ -160,6 +160,38 @@ func TestHealthySince(t *testing.T) {
 	}
 }
 
+func TestACommitWakesOnlyTheTargetsThatItCanChange(t *testing.T) {
+	w := newWorld(t)
+	named := []store.NewTarget{
+		{App: "payments", Env: "prod", Cluster: "eu", Branch: "main"}, {App: "payments", Env: "prod", Cluster: "us", Branch: "main", Same: true},
+	}
+	wanted := func() (times []int64) {
+		targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", "prod")
+		w.must(err)
+		for _, target := range targets {
+			times = append(times, target.Want)
+		}
+		return times
+	}
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "", "first", named, syncing))
+	if diff := cmp.Diff([]int64{1, 1}, wanted()); diff != "" {
+		t.Errorf("nobody has looked at them yet:\n%s", diff)
+	}
+	targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", "prod")
+	w.must(err)
+	for _, target := range targets {
+		w.must(w.store.FinishSync(w.ctx, target, 0, store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetHealthy}, reconcile))
+	}
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "first", "second", named, syncing))
+	if diff := cmp.Diff([]int64{2, 1}, wanted()); diff != "" {
+		t.Errorf("us renders the same:\n%s", diff)
+	}
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "first", "third", named, syncing))
+	if diff := cmp.Diff([]int64{3, 2}, wanted()); diff != "" {
+		t.Errorf("it was compared with another commit than was surveyed last:\n%s", diff)
+	}
+}
+
 // A merge, syncs that end, surveys that begin: they touch the same rows, and never
 // wait for each other in a circle.
 func TestNobodyWaitsInACircle(t *testing.T) {
@@ -167,7 +199,7 @@ func TestNobodyWaitsInACircle(t *testing.T) {
 	named := []store.NewTarget{
 		{App: "payments", Env: "prod", Cluster: "us", Branch: "main"}, {App: "payments", Env: "prod", Cluster: "eu", Branch: "main"},
 	}
-	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, rand.Text(), named, syncing))
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "", rand.Text(), named, syncing))
 	targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", "prod")
 	w.must(err)
 	stop := make(chan struct{})
@@ -192,7 +224,7 @@ func TestNobodyWaitsInACircle(t *testing.T) {
 			return w.store.FinishSync(w.ctx, target, 0, store.Reached{State: store.TargetHealthy, Digest: digest("a"), Message: fmt.Sprint(round)}, reconcile)
 		})
 	}
-	forever(func(int) error { return w.store.KeepTargets(w.ctx, w.repo.ID, rand.Text(), named, syncing) })
+	forever(func(int) error { return w.store.KeepTargets(w.ctx, w.repo.ID, "", rand.Text(), named, syncing) })
 	forever(func(int) error { return w.store.WakeRepo(w.ctx, w.repo.ID, reconcile) })
 	for i := range 25 {
 		p := w.open("prod", w.artifact(fmt.Sprintf("1.%d.0", i), digest(fmt.Sprint(i%10))), i+1, sha(fmt.Sprint(i%10)))
