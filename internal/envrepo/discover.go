@@ -40,7 +40,9 @@ var kustomizations = []string{"kustomization.yaml", "kustomization.yml", "Kustom
 // Load reads an env repo: its tagboat.yaml and every (app, environment) pair that
 // it has, by app and environment. A pair that cannot be read carries Err; an
 // error of Load itself means that nothing is known.
-func Load(tree fs.FS) (_ *Config, _ []Pair, err error) {
+func Load(tree fs.FS) (*Config, []Pair, error) { return load(tree, &Memory{}) }
+
+func load(tree fs.FS, m *Memory) (*Config, []Pair, error) {
 	data, err := fs.ReadFile(tree, File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, invalid([]*Problem{{File, 1, File + " is missing at the root of the repository; add one (docs/configuration.md shows what it says, tagboat init proposes one)"}})
@@ -52,7 +54,7 @@ func Load(tree fs.FS) (_ *Config, _ []Pair, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	pairs, err := Discover(tree, c)
+	pairs, err := discover(tree, c, m)
 	return c, pairs, err
 }
 
@@ -61,8 +63,10 @@ func Load(tree fs.FS) (_ *Config, _ []Pair, err error) {
 // environment can name its own. Where a pattern has no {env}, because every
 // environment has a branch of its own, each of them gets what the tree has; the
 // caller knows whose branch the tree is of.
-func Discover(tree fs.FS, c *Config) ([]Pair, error) {
-	d := newDiscovery(tree, c)
+func Discover(tree fs.FS, c *Config) ([]Pair, error) { return discover(tree, c, &Memory{}) }
+
+func discover(tree fs.FS, c *Config, m *Memory) ([]Pair, error) {
+	d := newDiscovery(tree, c, m)
 	for _, a := range slices.SortedStableFunc(slices.Values(c.Apps), namedFirst) {
 		if err := d.look(a); err != nil {
 			return nil, fmt.Errorf("%s:%d: look for what %s matches: %w", File, max(a.line, 1), a.pattern(), err)
@@ -90,6 +94,7 @@ func namedFirst(a, b App) int {
 // discovery is one run of Discover.
 type discovery struct {
 	tree     fs.FS
+	memory   *Memory
 	config   *Config
 	envs     map[string]Environment
 	names    []string // of environments
@@ -100,8 +105,8 @@ type discovery struct {
 	pairs    []Pair
 }
 
-func newDiscovery(tree fs.FS, c *Config) *discovery {
-	d := &discovery{tree: tree, config: c, envs: map[string]Environment{},
+func newDiscovery(tree fs.FS, c *Config, m *Memory) *discovery {
+	d := &discovery{tree: tree, memory: m, config: c, envs: map[string]Environment{},
 		named: map[[2]string]bool{}, at: map[[2]string]int{}, known: map[string]error{}}
 	for _, e := range c.Environments {
 		d.envs[e.Name] = e
@@ -265,28 +270,23 @@ func (a App) missing(c *Config) []Pair {
 // a kustomization or without the file that should carry the version, or a
 // discovered one that sets nothing that could move, is not.
 func (d *discovery) read(p *Pair, a App) bool {
-	var data []byte
-	if p.Kustomization, data, p.Err = kustomizationIn(d.tree, p.Path); p.Err != nil {
+	if p.Kustomization, p.Err = kustomizationIn(d.tree, p.Path); p.Err != nil {
 		p.File = cmp.Or(p.File, p.Kustomization)
 		return true
 	}
-	switch {
-	case p.File == "" && p.Kustomization == "":
+	p.File = cmp.Or(p.File, p.Kustomization)
+	if p.File == "" {
 		return false
-	case p.File == "":
-		p.File = p.Kustomization
-	case p.File != p.Kustomization:
-		var err error
-		data, err = fs.ReadFile(d.tree, p.File)
-		if errors.Is(err, fs.ErrNotExist) {
-			return false
-		}
-		if err != nil {
-			p.Err = fmt.Errorf("%s:1: read: %w", p.File, err)
-			return true
-		}
 	}
-	if !p.names(a, data) {
+	has, wrong, err := d.memory.versions(d.tree, p.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if err != nil {
+		p.Err = fmt.Errorf("%s:1: read: %w", p.File, err)
+		return true
+	}
+	if !p.names(a, has, wrong) {
 		return false
 	}
 	if p.Err == nil && wrongName(p.App) != "" {
@@ -299,10 +299,9 @@ func (d *discovery) read(p *Pair, a App) bool {
 }
 
 // names fills in what moves, and reports whether anything can.
-func (p *Pair) names(a App, data []byte) bool {
-	has, err := versionsIn(p.File, data)
-	if err != nil {
-		p.Err, p.Images, p.Charts = err, a.Images, a.Charts
+func (p *Pair) names(a App, has versions, wrong error) bool {
+	if wrong != nil {
+		p.Err, p.Images, p.Charts = wrong, a.Images, a.Charts
 		return true
 	}
 	declared := len(a.Images)+len(a.Charts) > 0
@@ -353,21 +352,29 @@ func (d *discovery) chart(p Pair, a App) error {
 	return nil
 }
 
-// kustomizationIn is a directory's kustomization file and its content; "" when it
-// has none.
-func kustomizationIn(tree fs.FS, dir string) (file string, data []byte, err error) {
+// kustomizationIn is a directory's kustomization file; "" when it has none.
+func kustomizationIn(tree fs.FS, dir string) (file string, err error) {
 	for _, name := range kustomizations {
 		candidate := path.Join(dir, name)
-		content, err := fs.ReadFile(tree, candidate)
-		switch {
+		switch err := stands(tree, candidate); {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
-			return candidate, nil, fmt.Errorf("%s:1: read: %w", candidate, err)
+			return candidate, fmt.Errorf("%s:1: read: %w", candidate, err)
 		case file != "":
-			return file, nil, fault.Errorf(fault.Invalid, "%s:1: %s has both %s and %s; Kustomize accepts one", file, dir, path.Base(file), name)
+			return file, fault.Errorf(fault.Invalid, "%s:1: %s has both %s and %s; Kustomize accepts one", file, dir, path.Base(file), name)
 		default:
-			file, data = candidate, content
+			file = candidate
 		}
 	}
-	return file, data, nil
+	return file, nil
+}
+
+// stands is nil when there is something at a path.
+func stands(tree fs.FS, name string) error {
+	if named, ok := tree.(identified); ok {
+		_, _, err := named.ID(name)
+		return err
+	}
+	_, err := fs.Stat(tree, name)
+	return err
 }
