@@ -25,6 +25,7 @@ const (
 var controlPlane clustertest.Shared
 
 func TestMain(m *testing.M) {
+	render.RunIfChild()
 	code := m.Run()
 	controlPlane.Stop()
 	os.Exit(code)
@@ -33,11 +34,13 @@ func TestMain(m *testing.M) {
 // rendered are the objects of an overlay of this checkout.
 func rendered(t *testing.T, dir string) []cluster.Object {
 	t.Helper()
-	manifests, err := render.Build(t.Context(), os.DirFS(root), dir)
+	pool := render.NewPool(render.Options{Workers: 1})
+	defer pool.Close()
+	output, err := pool.Build(t.Context(), os.DirFS(root), render.Source{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := cluster.Decode(manifests)
+	objects, err := cluster.Decode(output.Manifests)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,22 +14,39 @@ type Ref struct {
 	Digest string // "sha256:" and 64 hex digits
 }
 
-// The grammar of tags and digests is the OCI distribution specification's
-// (https://github.com/opencontainers/distribution-spec, "Pulling manifests").
 var (
-	tagGrammar    = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
-	digestGrammar = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	nameGrammar   = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	nameGrammar = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 	// A signature, attestation or referrers index is stored under a tag that
 	// names the digest it belongs to: "sha256-<hex>", with or without ".sig".
 	attachedTag = regexp.MustCompile(`^sha(256|384|512)-[0-9a-f]{64,128}(\.[A-Za-z0-9._-]+)?$`)
 )
 
-// ValidTag reports whether s can be a tag.
-func ValidTag(s string) bool { return tagGrammar.MatchString(s) }
+// ValidTag reports whether s can be a tag: up to 128 letters, digits, "_", and, but
+// for the first, "." and "-". The grammar of tags and digests is the OCI distribution
+// specification's (https://github.com/opencontainers/distribution-spec, "Pulling
+// manifests"). Both are read without a regular expression, because they are asked
+// for every image of every overlay.
+func ValidTag(s string) bool {
+	for i := range len(s) {
+		b := s[i]
+		letter := b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
+		if !letter && (b < '0' || b > '9') && b != '_' && (i == 0 || b != '.' && b != '-') {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 128
+}
 
-// ValidDigest reports whether s is a sha256 digest.
-func ValidDigest(s string) bool { return digestGrammar.MatchString(s) }
+// ValidDigest reports whether s is a sha256 digest, in lower case.
+func ValidDigest(s string) bool {
+	hex, ok := strings.CutPrefix(s, "sha256:")
+	for i := range len(hex) {
+		if b := hex[i]; (b < '0' || b > '9') && (b < 'a' || b > 'f') {
+			return false
+		}
+	}
+	return ok && len(hex) == 64
+}
 
 // AttachedTag reports whether a tag belongs to a signature, an attestation or a
 // referrers index rather than to an image that somebody could run.

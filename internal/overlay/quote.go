@@ -23,6 +23,10 @@ var otherType = []*regexp.Regexp{
 // ReadsAsString reports whether every YAML parser reads a plain scalar as a
 // string.
 func ReadsAsString(plain string) bool {
+	return usualTag(plain) || parsedAsString(plain)
+}
+
+func parsedAsString(plain string) bool {
 	for _, other := range otherType {
 		if other.MatchString(plain) {
 			return false
@@ -33,6 +37,29 @@ func ReadsAsString(plain string) bool {
 		return false
 	}
 	return n.Content[0].Kind == yaml.ScalarNode && n.Content[0].Tag == "!!str" && n.Content[0].Value == plain
+}
+
+// usualTag reports, without a parser, that a plain scalar is a string for certain:
+// a version such as 1.7.0, or a name of six or more characters, which is longer
+// than any word that means something else.
+func usualTag(plain string) bool {
+	dots, digits, name := 0, true, len(plain) > 5
+	for i := range len(plain) {
+		b := plain[i]
+		switch {
+		case b >= '0' && b <= '9':
+			name = name && i > 0
+		case b == '.' && i > 0 && i < len(plain)-1:
+			dots++
+		case i == 0 && (b == 'e' || b == 'E'): // e12345 might be taken for a number
+			return false
+		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b == '-' && i > 0, b == '_' && i > 0:
+			digits = false
+		default:
+			return false
+		}
+	}
+	return digits && dots > 1 || name
 }
 
 // quoted writes a value in the style that stands in the file, with quotes where

@@ -2,12 +2,15 @@ package render
 
 import (
 	"bytes"
+	"fmt"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
 const (
 	maxFile     = 2 << 20
+	maxInput    = 32 << 20
+	maxOutput   = 64 << 20
 	maxExpanded = 20_000 // nodes that aliases may add to one file
 	maxNested   = 3      // YAML in strings in YAML: a patch in a generator in a kustomization
 )
@@ -16,14 +19,11 @@ func tooLarge(file string) error {
 	return refuse(file, "the file is larger than %d MiB; split it", maxFile>>20)
 }
 
-// bounded refuses a file that is too large, or whose aliases multiply it: a few
-// lines can stand for gigabytes ("billion laughs"), and krusty expands them.
-func bounded(file string, data []byte) error {
-	if len(data) > maxFile {
-		return tooLarge(file)
-	}
-	if added := expansion(data, maxNested); added > maxExpanded {
-		return refuse(file, "its aliases (*name) stand for more than %d values; write them out", maxExpanded)
+// tooManyAliases refuses content whose aliases multiply it: a few lines can stand
+// for gigabytes ("billion laughs"), and krusty expands them.
+func tooManyAliases(data []byte) error {
+	if expansion(data, maxNested) > maxExpanded {
+		return fmt.Errorf("its aliases (*name) stand for more than %d values; write them out", maxExpanded)
 	}
 	return nil
 }

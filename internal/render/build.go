@@ -1,88 +1,102 @@
 package render
 
 import (
-	"context"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 
+	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/provenance"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
 
 	"github.com/tagboat/tagboat/internal/fault"
 )
 
-// krustyTurn is held during a build. It is a global because what it guards is:
-// krusty's schema belongs to the process.
-var krustyTurn = make(chan struct{}, 1)
+// krustySchema is held during a build; it holds true when the last build has
+// changed the schema. It is a global because what it guards is: krusty's schema
+// belongs to the process. A build without openapi: would take the last one's, and
+// one with it would add to what is there.
+var krustySchema = func() chan bool { c := make(chan bool, 1); c <- false; return c }()
 
-// Build renders the overlay in dir, a slash-separated directory of tree, to YAML
-// documents in Kustomize's order. The tree must stay readable until the build
-// ends, which may be after ctx did.
-//
-// Invalid, with file and reason, when the overlay is wrong or leads out of the
-// tree; NotFound when there is no kustomization; Transient when ctx ends first;
-// an error of the tree keeps its kind.
-func Build(ctx context.Context, tree fs.FS, dir string) (_ []byte, err error) {
-	defer fault.Wrap(&err, "render %s", dir)
-	if !fs.ValidPath(dir) {
-		return nil, fault.Errorf(fault.Invalid, "%q is not a directory of the repository; write it with slashes and without ..", dir)
-	}
-	select {
-	case krustyTurn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, tooLate(ctx)
-	}
-	type result struct {
-		manifests []byte
-		err       error
-	}
-	done := make(chan result, 1)
-	go func() {
-		defer func() { <-krustyTurn }()
-		manifests, err := build(readOnly{tree: tree, failure: new(error)}, dir)
-		done <- result{manifests, err}
-	}()
-	select {
-	case r := <-done:
-		return r.manifests, r.err
-	case <-ctx.Done():
-		return nil, tooLate(ctx)
-	}
-}
-
-func tooLate(ctx context.Context) error {
-	return fault.E(fault.Transient, "rendering took too long and will be tried again; if it happens again, the overlay is too large", context.Cause(ctx))
-}
-
-// build checks what the overlay refers to and then lets krusty work.
-func build(files readOnly, dir string) (manifests []byte, err error) {
+// build renders the source as the view shows it. It never returns an empty result
+// without an error.
+func build(files *view, src Source) (manifests []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fault.Errorf(fault.Invalid, "%s: Kustomize crashed on this overlay; try `kustomize build %s` and report what it says", dir, dir)
+			manifests, err = nil, fault.Errorf(fault.Invalid, "%s: Kustomize crashed on this overlay; try `kustomize build %s` and report what it says", src.Dir, src.Dir)
 		}
-		if *files.failure != nil { // what krusty hid
-			manifests, err = nil, *files.failure
+		if files.broken() { // krusty hides it, or says it in a worse way
+			manifests, err = nil, files.failure
 		}
 	}()
-	if err := newScan(files).overlay(dir); err != nil {
+	if src.Helm != nil {
+		return files.helm(src)
+	}
+	s := newScan(files)
+	if err := s.top(src.Dir); err != nil {
 		return nil, err
 	}
-	openapi.ResetOpenAPI()
+	changed := <-krustySchema
+	defer func() { krustySchema <- changed }()
+	if changed || s.schema { // a reset costs 50 ms, so only where it is needed
+		openapi.ResetOpenAPI()
+	}
+	changed = s.schema
+	return kustomize(files, src.Dir)
+}
+
+func kustomize(files *view, dir string) ([]byte, error) {
 	options := krusty.MakeDefaultOptions()
+	options.Reorder = krusty.ReorderOptionUnspecified // as the command line: sortOptions, else the legacy order
 	options.LoadRestrictions = types.LoadRestrictionsRootOnly
 	options.PluginConfig = types.DisabledPluginConfig()
 	resources, err := krusty.MakeKustomizer(options).Run(files, "/"+dir)
 	if err != nil {
 		return nil, refuse(dir, "Kustomize cannot build it: %s", plain(err))
 	}
-	if manifests, err = resources.AsYaml(); err != nil {
+	if err := labelled(resources); err != nil {
+		return nil, refuse(dir, "Kustomize cannot label it: %s", plain(err))
+	}
+	manifests, err := resources.AsYaml()
+	if err != nil {
 		return nil, refuse(dir, "Kustomize cannot print it: %s", plain(err))
 	}
 	if len(strings.TrimSpace(string(manifests))) == 0 {
-		return nil, refuse(dir, "it renders to nothing; an overlay must have at least one object, or everything would be deleted")
+		return nil, empty(dir)
+	}
+	return bounded(dir, manifests)
+}
+
+// release is the version of Kustomize's command line that prints what we render.
+// It is what krusty would be as a main program; as a library it does not know.
+const release = "kustomize-v5.8.2"
+
+// labelled corrects the version that buildMetadata: [managedByLabel] asks for.
+func labelled(resources resmap.ResMap) error {
+	unknown := "kustomize-" + provenance.GetProvenance().Semver()
+	for _, r := range resources.Resources() {
+		labels := r.GetLabels()
+		if labels[konfig.ManagedbyLabelKey] != unknown {
+			continue
+		}
+		labels[konfig.ManagedbyLabelKey] = release
+		if err := r.SetLabels(labels); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func empty(dir string) error {
+	return refuse(dir, "it renders to nothing; an overlay must have at least one object, or everything would be deleted")
+}
+
+func bounded(dir string, manifests []byte) ([]byte, error) {
+	if len(manifests) > maxOutput {
+		return nil, refuse(dir, "it renders to more than %d MiB; split it", maxOutput>>20)
 	}
 	return manifests, nil
 }

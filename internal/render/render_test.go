@@ -72,7 +72,7 @@ spec:
 const prod = "apps/payments/overlays/prod"
 
 func TestAnOverlayRendersAsKustomizeDoes(t *testing.T) {
-	got, err := render.Build(t.Context(), tree(app), prod)
+	got, err := build(t.Context(), tree(app), prod)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,9 @@ func TestAnOverlayRendersAsKustomizeDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, "/"+prod)
+	options := krusty.MakeDefaultOptions()
+	options.Reorder = krusty.ReorderOptionUnspecified // what the command line passes
+	resources, err := krusty.MakeKustomizer(options).Run(memory, "/"+prod)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +125,7 @@ func TestOneOverlaysSchemaDoesNotReachTheNext(t *testing.T) {
 		"poison/s.json": `{"definitions":{"x":{"properties":{"a":{"type":"string"}},"x-kubernetes-group-version-kind":[{"group":"acme.io","kind":"X","version":"v1"}]}}}`,
 	})
 	for _, dir := range []string{"poison", "victim", "poison", "victim"} {
-		got, err := render.Build(t.Context(), files, dir)
+		got, err := build(t.Context(), files, dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +144,7 @@ func TestNoReferenceLeavesTheRepository(t *testing.T) {
 	defer server.Close()
 	url := server.URL + "/x.yaml"
 	const cm = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
-	const remote = "is a remote reference, which Tagboat never fetches; copy it into the repository"
+	const remote = "is a remote reference, which is not fetched; copy it into the repository"
 	tests := []struct{ name, kustomization, want string }{
 		{"resource", "resources: [" + url + "]\n", remote},
 		{"resource in capitals", "resources: [" + strings.Replace(url, "http", "HTTP", 1) + "]\n", remote},
@@ -179,13 +181,13 @@ func TestNoReferenceLeavesTheRepository(t *testing.T) {
 		{"absolute", "resources: [/etc/passwd]\n", "leads out of the repository"},
 		{"file beside", "resources: [../other/cm.yaml]\n", "is a file outside of its kustomization's directory"},
 		{"missing", "resources: [nope.yaml]\n", `app/kustomization.yaml: resources: "nope.yaml" is not a file of this repository`},
-		{"chart", "helmCharts: [{name: x, repo: '" + server.URL + "'}]\n", "helmCharts: fetches and runs a chart while rendering"},
-		{"old chart", "helmChartInflationGenerator: [{chartName: x, chartRepoUrl: '" + server.URL + "'}]\n", "helmCharts: fetches and runs a chart"},
+		{"chart", "helmCharts: [{name: x, repo: '" + server.URL + "'}]\n", "helmCharts: x: the chart of " + server.URL + " is not fetched; commit it at app/charts/x"},
+		{"old chart", "helmChartInflationGenerator: [{chartName: x, chartRepoUrl: '" + server.URL + "'}]\n", "helmCharts: x: the chart of " + server.URL + " is not fetched"},
 		{"chart as a plugin", "generators: [chart.yaml]\n", "it fetches and runs a Helm chart while rendering"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := render.Build(t.Context(), tree(map[string]string{
+			_, err := build(t.Context(), tree(map[string]string{
 				"app/kustomization.yaml": tt.kustomization, "app/cm.yaml": cm, "other/cm.yaml": cm,
 				"app/sub/kustomization.yaml":              "resources: ['" + url + "']\n",
 				"app/plugin.yaml":                         "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: x}\npath: " + url + "\n",
@@ -224,7 +226,7 @@ func TestWhatIsWrongIsSaidWithTheFile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := render.Build(t.Context(), tree(map[string]string{
+			_, err := build(t.Context(), tree(map[string]string{
 				"app/kustomization.yaml": tt.kustomization, "app/empty.yaml": "# nothing\n", "app/broken.yaml": "kind: [\n", "app/bomb.yaml": bomb,
 				"app/large.yaml": strings.Repeat("# x\n", 1<<20), "app/cm.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
 			}), "app")
@@ -240,20 +242,20 @@ func TestWhatIsWrongIsSaidWithTheFile(t *testing.T) {
 
 func TestAMissingOverlayIsNotFound(t *testing.T) {
 	for _, dir := range []string{"nope", "apps/components"} {
-		_, err := render.Build(t.Context(), tree(app), dir)
+		_, err := build(t.Context(), tree(app), dir)
 		if !fault.Is(err, fault.NotFound) || !strings.Contains(fault.HintOf(err), dir+" has no kustomization.yaml") {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
 	root := tree(map[string]string{"kustomization.yaml": "resources: [d.yaml]\n", "d.yaml": deployment})
-	if got, err := render.Build(t.Context(), root, "."); err != nil || !strings.Contains(string(got), "kind: Deployment") {
+	if got, err := build(t.Context(), root, "."); err != nil || !strings.Contains(string(got), "kind: Deployment") {
 		t.Errorf("an overlay at the root: %v", err)
 	}
-	if _, err := render.Build(t.Context(), tree(app), "../x"); !fault.Is(err, fault.Invalid) {
+	if _, err := build(t.Context(), tree(app), "../x"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("outside: %v", err)
 	}
 	twice := tree(map[string]string{"a/kustomization.yaml": "resources: []\n", "a/Kustomization": "resources: []\n"})
-	if _, err := render.Build(t.Context(), twice, "a"); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "has both") {
+	if _, err := build(t.Context(), twice, "a"); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "has both") {
 		t.Errorf("two kustomizations: %v", err)
 	}
 }
@@ -263,7 +265,7 @@ func TestAMissingOverlayIsNotFound(t *testing.T) {
 func TestAFailedReadIsNotAnAbsence(t *testing.T) {
 	down := fault.Errorf(fault.Transient, "the repository cannot be read just now")
 	for _, file := range []string{prod + "/kustomization.yaml", "apps/payments/base/service.yaml", prod + "/files/app.ini"} {
-		_, err := render.Build(t.Context(), failing{tree(app), file, down}, prod)
+		_, err := build(t.Context(), failing{tree(app), file, down}, prod)
 		if !errors.Is(err, down) || !fault.Is(err, fault.Transient) {
 			t.Errorf("%s: %v %v", file, fault.KindOf(err), err)
 		}
@@ -273,15 +275,21 @@ func TestAFailedReadIsNotAnAbsence(t *testing.T) {
 func TestABuildEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	slow := stalling{tree(app), make(chan struct{}), make(chan struct{})}
+	single := render.NewPool(render.Options{Workers: 1})
+	defer single.Close()
+	build := func(ctx context.Context, tree fs.FS, dir string) ([]byte, error) {
+		output, err := single.Build(ctx, tree, render.Source{Dir: dir})
+		return output.Manifests, err
+	}
 	done := make(chan error)
 	go func() {
-		_, err := render.Build(ctx, slow, prod)
+		_, err := build(ctx, slow, prod)
 		done <- err
 	}()
 	<-slow.reached
 	second, cancelSecond := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancelSecond()
-	if _, err := render.Build(second, tree(app), prod); !fault.Is(err, fault.Transient) {
+	if _, err := build(second, tree(app), prod); !fault.Is(err, fault.Transient) {
 		t.Errorf("a build that waits for its turn: %v", err)
 	}
 	cancel()
@@ -289,7 +297,7 @@ func TestABuildEndsWithItsContext(t *testing.T) {
 		t.Errorf("the build that stalls: %v", err)
 	}
 	close(slow.release)
-	if _, err := render.Build(t.Context(), tree(app), prod); err != nil {
+	if _, err := build(t.Context(), tree(app), prod); err != nil {
 		t.Errorf("the next build: %v", err)
 	}
 }
@@ -307,7 +315,7 @@ func TestImagesOfEveryWorkload(t *testing.T) {
 func BenchmarkBuild(b *testing.B) {
 	files := tree(app)
 	for b.Loop() {
-		if _, err := render.Build(b.Context(), files, prod); err != nil {
+		if _, err := build(b.Context(), files, prod); err != nil {
 			b.Fatal(err)
 		}
 	}

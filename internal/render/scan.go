@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/konfig"
@@ -16,42 +17,75 @@ import (
 )
 
 // scan reads every kustomization that a build would reach, before it does, and
-// refuses references that lead out of the repository.
+// refuses references that lead out of the repository. It asks for the files in
+// large gulps, so that krusty finds them at hand.
 type scan struct {
-	files readOnly
-	seen  map[string]bool // directories
+	files  *view
+	seen   map[string]*visit // by directory
+	schema bool              // a kustomization changes krusty's schema (openapi:)
+	served bool              // krusty is served something else than a file says
 }
 
-func newScan(files readOnly) *scan { return &scan{files: files, seen: map[string]bool{}} }
+// visit is what is known of a directory that was scanned.
+type visit struct {
+	namespace string // that charts in it inherit
+	charts    bool   // it has some, or leads to some
+}
 
-// overlay scans the kustomization of a directory and what it refers to.
-func (s *scan) overlay(dir string) error {
-	if s.seen[dir] {
+func newScan(files *view) *scan { return &scan{files: files, seen: map[string]*visit{}} }
+
+// top scans the kustomization that is built.
+func (s *scan) top(dir string) error {
+	if err := s.overlay(dir, ""); err != nil || !s.served {
+		return err
+	}
+	file, k, err := s.kustomization(s.files.real(dir))
+	if err == nil && len(k.BuildMetadata) > 0 && !slices.Equal(k.BuildMetadata, []string{types.ManagedByLabelOption}) {
+		return refuse(file, "buildMetadata: annotations about origins would name other files where charts or remote bases are used; remove them")
+	}
+	return err
+}
+
+// overlay scans the kustomization of a directory and what it refers to. Charts in
+// it inherit the namespace.
+func (s *scan) overlay(dir, namespace string) error {
+	s.files.prefetch(wantContent, dir)
+	dir = s.files.real(dir)
+	if before := s.seen[dir]; before != nil {
+		if before.charts && before.namespace != namespace {
+			return refuse(dir, "helmCharts: the same chart is wanted in namespace %q and in %q; write namespace: in its entry", before.namespace, namespace)
+		}
 		return nil
 	}
-	s.seen[dir] = true
+	here := &visit{namespace: namespace}
+	s.seen[dir] = here
 	file, k, err := s.kustomization(dir)
 	if err != nil {
 		return err
 	}
-	if k.HelmGlobals != nil || len(k.HelmCharts) > 0 || len(k.HelmChartInflationGenerator) > 0 {
-		return refuse(file, "helmCharts: fetches and runs a chart while rendering, which Tagboat does not do; commit the rendered chart (`helm template`) as a resource")
-	}
-	r := references{scan: s, dir: dir, file: file}
-	for _, check := range []func(*types.Kustomization) error{r.resources, r.patches, r.generated, r.plugins} {
+	s.schema = s.schema || len(k.OpenAPI) > 0
+	r := &references{scan: s, dir: dir, file: file, namespace: namespace, here: here, own: *k}
+	s.files.prefetch(wantContent, r.paths(k)...)
+	for _, check := range []func(*types.Kustomization) error{r.resources, r.patches, r.generated, r.plugins, r.charts} {
 		if err := check(k); err != nil {
 			return err
 		}
 	}
-	return nil
+	here.charts = here.charts || len(k.HelmCharts) > 0
+	if !r.changed {
+		return nil
+	}
+	s.served = true
+	return s.files.serve(file, &r.own)
 }
 
-// kustomization reads a directory's kustomization as krusty does.
+// kustomization reads a directory's kustomization as krusty does. It must not be
+// changed.
 func (s *scan) kustomization(dir string) (string, *types.Kustomization, error) {
-	var file string
+	var file, id string
 	var data []byte
 	for _, name := range konfig.RecognizedKustomizationFileNames() {
-		content, err := s.files.ReadFile(path.Join(dir, name))
+		found, content, err := s.files.content(path.Join(dir, name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
@@ -59,11 +93,14 @@ func (s *scan) kustomization(dir string) (string, *types.Kustomization, error) {
 		case file != "":
 			return "", nil, refuse(dir, "it has both %s and %s; Kustomize accepts one", path.Base(file), name)
 		default:
-			file, data = path.Join(dir, name), content
+			file, id, data = path.Join(dir, name), found, content
 		}
 	}
 	if file == "" {
 		return "", nil, fault.Errorf(fault.NotFound, "%s has no kustomization.yaml; add one, or correct the path", dir)
+	}
+	if k, ok := s.files.kept.parsed[id]; ok {
+		return file, k, nil
 	}
 	if _, err := documents(data); err != nil {
 		return "", nil, refuse(file, "not valid YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
@@ -73,6 +110,7 @@ func (s *scan) kustomization(dir string) (string, *types.Kustomization, error) {
 		return "", nil, refuse(file, "not a kustomization: %s", fieldProblem(err))
 	}
 	k.FixKustomization()
+	s.files.kept.parsed[id] = k
 	return file, k, nil
 }
 
@@ -97,29 +135,23 @@ func fieldProblem(err error) string {
 type references struct {
 	*scan
 	dir, file string
+	namespace string // inherited from the kustomization that leads here
+	here      *visit
+	own       types.Kustomization // what krusty is served, if it is
+	changed   bool                // another than the file says
 }
 
-// remote reports whether krusty would fetch or clone a reference. It is a little
-// wider than krusty, which normalises before it decides
-// (https://github.com/kubernetes-sigs/kustomize/blob/master/examples/remoteBuild.md).
-func remote(ref string) bool {
-	ref = strings.ToLower(strings.TrimSpace(ref))
-	return strings.Contains(ref, "://") || remoteStart.MatchString(ref)
-}
-
-var remoteStart = regexp.MustCompile(`^(https?:|git::|(git::)?github\.com[/:]|[a-z][a-z0-9-]*@)`)
-
-func (r references) refuse(field, ref, reason string) error {
+func (r *references) refuse(field, ref, reason string) error {
 	return refuse(r.file, "%s: %q %s", field, ref, reason)
 }
 
 // inside is a reference as a path of the tree.
-func (r references) inside(field, ref string) (string, error) {
+func (r *references) inside(field, ref string) (string, error) {
 	if remote(ref) {
-		return "", r.refuse(field, ref, "is a remote reference, which Tagboat never fetches; copy it into the repository")
+		return "", r.refuse(field, ref, notFetched)
 	}
 	target := path.Join(r.dir, ref)
-	if path.IsAbs(ref) || target == ".." || strings.HasPrefix(target, "../") {
+	if path.IsAbs(ref) || target == ".." || strings.HasPrefix(target, "../") || root(target) != root(r.dir) {
 		return "", r.refuse(field, ref, "leads out of the repository; write a relative path inside it")
 	}
 	return target, nil
@@ -127,7 +159,7 @@ func (r references) inside(field, ref string) (string, error) {
 
 // plainFile checks a reference to a file, which must be at or below the
 // kustomization.
-func (r references) plainFile(field, ref string) (string, error) {
+func (r *references) plainFile(field, ref string) (string, error) {
 	target, err := r.inside(field, ref)
 	if err != nil {
 		return "", err
@@ -141,32 +173,91 @@ func (r references) plainFile(field, ref string) (string, error) {
 	return target, nil
 }
 
-func (r references) resources(k *types.Kustomization) error {
-	for _, ref := range append(append([]string{}, k.Resources...), k.Components...) {
-		target, err := r.inside("resources", ref)
-		if err != nil {
-			return err
+// paths are the paths of the tree that a kustomization probably refers to.
+func (r *references) paths(k *types.Kustomization) []string {
+	refs := slices.Concat(k.Resources, k.Components, k.Crds, k.Configurations, k.Generators, k.Transformers, k.Validators, []string{k.OpenAPI["path"]})
+	//lint:ignore SA1019 people's overlays still have the old fields, and Kustomize reads them
+	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {
+		refs = append(refs, p.Path)
+	}
+	//lint:ignore SA1019 as above
+	for _, p := range k.PatchesStrategicMerge {
+		refs = append(refs, string(p))
+	}
+	for _, p := range k.Replacements {
+		refs = append(refs, p.Path)
+	}
+	for _, g := range k.ConfigMapGenerator {
+		refs = append(refs, sources(g.KvPairSources)...)
+	}
+	for _, g := range k.SecretGenerator {
+		refs = append(refs, sources(g.KvPairSources)...)
+	}
+	paths := refs[:0]
+	for _, ref := range refs {
+		if ref != "" && !strings.Contains(ref, "\n") && !remote(ref) {
+			paths = append(paths, path.Join(r.dir, ref))
 		}
-		if r.files.IsDir(target) {
-			err = r.overlay(target)
-		} else {
-			_, err = r.plainFile("resources", ref)
-		}
-		if err != nil {
-			return err
+	}
+	return paths
+}
+
+func (r *references) resources(k *types.Kustomization) error {
+	for field, refs := range map[string]*[]string{"resources": &r.own.Resources, "components": &r.own.Components} {
+		for i, ref := range *refs {
+			served, err := r.resource(field, ref)
+			if err != nil {
+				return err
+			}
+			if served != ref { // the list is shared with the next build that reads this file
+				*refs = slices.Clone(*refs)
+				(*refs)[i] = served
+				r.changed = true
+			}
 		}
 	}
 	return nil
 }
 
-func (r references) patches(k *types.Kustomization) error {
+// resource checks one reference to a file or directory, and what that refers to.
+// It is the reference that krusty is to follow.
+func (r *references) resource(field, ref string) (string, error) {
+	served := ref
+	if remote(ref) && r.files.fetches {
+		target, err := r.fetch(field, ref)
+		if err != nil {
+			return "", err
+		}
+		return relative(r.dir, target), r.base(target)
+	}
+	target, err := r.inside(field, ref)
+	if err != nil {
+		return "", err
+	}
+	if r.files.IsDir(target) {
+		return served, r.base(target)
+	}
+	_, err = r.plainFile(field, ref)
+	return served, err
+}
+
+// base scans a directory that the kustomization refers to.
+func (r *references) base(dir string) error {
+	err := r.overlay(dir, cmp.Or(r.own.Namespace, r.namespace))
+	if below := r.seen[r.files.real(dir)]; below != nil && below.charts {
+		r.here.charts = true
+	}
+	return err
+}
+
+func (r *references) patches(k *types.Kustomization) error {
 	for field, refs := range map[string][]string{"crds": k.Crds, "configurations": k.Configurations, "openapi": {k.OpenAPI["path"]}} {
 		if err := r.plainFiles(field, refs); err != nil {
 			return err
 		}
 	}
 	//lint:ignore SA1019 people's overlays still have the old fields, and Kustomize reads them
-	for _, p := range append(append([]types.Patch{}, k.Patches...), k.PatchesJson6902...) {
+	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {
 		if err := r.plainFiles("patches", []string{p.Path}); err != nil {
 			return err
 		}
@@ -188,7 +279,7 @@ func (r references) patches(k *types.Kustomization) error {
 	return nil
 }
 
-func (r references) plainFiles(field string, refs []string) error {
+func (r *references) plainFiles(field string, refs []string) error {
 	for _, ref := range refs {
 		if ref == "" {
 			continue
@@ -200,21 +291,22 @@ func (r references) plainFiles(field string, refs []string) error {
 	return nil
 }
 
-func (r references) generated(k *types.Kustomization) error {
+func (r *references) generated(k *types.Kustomization) error {
 	for _, g := range k.ConfigMapGenerator {
-		if err := r.sources("configMapGenerator", g.KvPairSources); err != nil {
+		if err := r.plainFiles("configMapGenerator", sources(g.KvPairSources)); err != nil {
 			return err
 		}
 	}
 	for _, g := range k.SecretGenerator {
-		if err := r.sources("secretGenerator", g.KvPairSources); err != nil {
+		if err := r.plainFiles("secretGenerator", sources(g.KvPairSources)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r references) sources(field string, s types.KvPairSources) error {
+// sources are the files that a generator reads.
+func sources(s types.KvPairSources) []string {
 	refs := append([]string{s.EnvSource}, s.EnvSources...)
 	for _, f := range s.FileSources {
 		if _, value, named := strings.Cut(f, "="); named {
@@ -222,12 +314,12 @@ func (r references) sources(field string, s types.KvPairSources) error {
 		}
 		refs = append(refs, f)
 	}
-	return r.plainFiles(field, refs)
+	return refs
 }
 
 // plugins checks the configurations of built-in plugins (others are disabled),
 // which have references of their own.
-func (r references) plugins(k *types.Kustomization) error {
+func (r *references) plugins(k *types.Kustomization) error {
 	for field, refs := range map[string][]string{"generators": k.Generators, "transformers": k.Transformers, "validators": k.Validators} {
 		for _, ref := range refs {
 			if inline(ref) {
@@ -263,7 +355,7 @@ func inline(s string) bool {
 var pathKeys = map[string]bool{"path": true, "paths": true, "files": true, "env": true, "envs": true, "targetfilepath": true,
 	"patches": true, "patchesstrategicmerge": true, "resources": true, "bases": true, "components": true}
 
-func (r references) plugin(field, file string, data []byte) error {
+func (r *references) plugin(field, file string, data []byte) error {
 	docs, err := documents(data)
 	if err != nil {
 		return refuse(file, "%s: not valid YAML: %s", field, strings.TrimPrefix(err.Error(), "yaml: "))
@@ -275,7 +367,7 @@ func (r references) plugin(field, file string, data []byte) error {
 				refused = refuse(file, "%s: it fetches and runs a Helm chart while rendering, which Tagboat does not do; commit the rendered chart", field)
 			}
 			if ref := remoteIn(value); pathKeys[strings.ToLower(key)] && ref != "" {
-				refused = refuse(file, "%s: %q is a remote reference, which Tagboat never fetches; copy it into the repository", field, ref)
+				refused = refuse(file, "%s: %q %s", field, ref, notFetched)
 			}
 		})
 	}

@@ -1,0 +1,352 @@
+package render
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"sigs.k8s.io/kustomize/api/konfig"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// identified is a tree that knows an id of what stands at a path, links followed:
+// the same id, the same bytes. It spares reading and sending what a child has.
+type identified interface {
+	ID(name string) (id string, dir bool, err error)
+}
+
+// answering answers one build's questions from the tree and from what its remote
+// references lead to.
+type answering struct {
+	ctx     context.Context // of the build: its fetches end with it
+	tree    fs.FS
+	fetch   Fetcher
+	mounts  map[string]fs.FS  // remote references, by directory
+	kept    *kept             // what the child has
+	links   map[string]string // of the paths looked at so far; "" where there is no link
+	errs    []error           // why answers are refused
+	total   int               // bytes of the files read
+	reading *atomic.Bool      // whether a question is being answered just now
+}
+
+func newAnswering(ctx context.Context, tree fs.FS, fetch Fetcher, k *kept, reading *atomic.Bool) *answering {
+	return &answering{reading: reading, ctx: ctx, tree: tree, fetch: fetch, mounts: map[string]fs.FS{}, kept: k, links: map[string]string{}}
+}
+
+// kept mirrors which contents a child has.
+type kept struct {
+	ids   map[string]struct{}
+	bytes int
+}
+
+// maxKept is the size at which a child is told to forget its contents.
+const maxKept = 16 << 20
+
+func newKept() *kept { return &kept{ids: map[string]struct{}{}} }
+
+// add reports whether the child has the content already.
+func (k *kept) add(id string, size int) bool {
+	if _, ok := k.ids[id]; ok {
+		return true
+	}
+	k.ids[id] = struct{}{}
+	k.bytes += size
+	return false
+}
+
+// all answers questions, and what will be asked next as far as that is clear.
+func (a *answering) all(questions []question) []answer {
+	a.reading.Store(true)
+	defer a.reading.Store(false)
+	answers := make([]answer, 0, len(questions)*2)
+	for _, q := range questions {
+		if q.want == wantRemote {
+			answers = append(answers, a.remote(q))
+			continue
+		}
+		found := a.one(q.path, q.want)
+		answers = append(answers, found)
+		if found.state != directory {
+			continue
+		}
+		below := q.path
+		if found.real != "" {
+			below = found.real
+		}
+		switch q.want {
+		case wantContent:
+			for _, name := range konfig.RecognizedKustomizationFileNames() {
+				answers = append(answers, a.one(path.Join(below, name), wantContent))
+			}
+		case wantBelow:
+			answers = append(answers, a.below(below)...)
+		}
+	}
+	return answers
+}
+
+func (a *answering) refuse(p string, err error) answer {
+	a.errs = append(a.errs, err)
+	return answer{path: p, state: refused, problem: len(a.errs) - 1}
+}
+
+// locate is the tree that a path belongs to, where that is mounted, and the path
+// in it.
+func (a *answering) locate(p string) (tree fs.FS, mount, inside string) {
+	for mount, files := range a.mounts {
+		if p == mount {
+			return files, mount, "."
+		}
+		if inside, ok := strings.CutPrefix(p, mount+"/"); ok {
+			return files, mount, inside
+		}
+	}
+	return a.tree, "", p
+}
+
+// one answers about one path.
+func (a *answering) one(p string, w want) answer {
+	tree, prefix, inside := a.locate(p)
+	if !fs.ValidPath(inside) {
+		return answer{path: p}
+	}
+	real, links, err := a.follow(tree, prefix, inside)
+	if err != nil {
+		return a.failed(p, links, err)
+	}
+	found := answer{path: p, links: links}
+	if real != inside {
+		found.real = path.Join(prefix, real)
+	}
+	if err := a.look(tree, real, w, &found); err != nil {
+		return a.failed(p, links, err)
+	}
+	return found
+}
+
+// failed tells an absence from what keeps a file from being read (I6).
+func (a *answering) failed(p string, links []string, err error) answer {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return answer{path: p, links: links}
+	}
+	if fault.KindOf(err) == fault.Broken {
+		err = fault.E(fault.Broken, p+" cannot be read.", err)
+	}
+	found := a.refuse(p, err)
+	found.links = links
+	return found
+}
+
+func (a *answering) look(tree fs.FS, name string, w want, found *answer) error {
+	if t, ok := tree.(identified); ok {
+		id, dir, err := t.ID(name)
+		switch {
+		case err != nil:
+			return err
+		case dir:
+			found.state = directory
+		default:
+			found.state = file
+			if w != wantStat {
+				return a.identifiedContent(tree, name, "i"+id, found)
+			}
+		}
+		return nil
+	}
+	info, err := fs.Stat(tree, name)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		found.state = directory
+		return nil
+	case !info.Mode().IsRegular():
+		return refuse(name, "it is neither a file nor a directory")
+	}
+	found.state = file
+	if w == wantStat {
+		return nil
+	}
+	data, err := readAtMost(tree, name, info.Size())
+	if err != nil {
+		return err
+	}
+	if err := a.count(name, data); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	id := "h" + string(sum[:])
+	found.content = &content{id: id, data: data, sent: !a.kept.add(id, len(data))}
+	return nil
+}
+
+// count refuses the file with which a build has read too much.
+func (a *answering) count(name string, data []byte) error {
+	if a.total += len(data); a.total > maxInput {
+		return refuse(name, "with it the build reads more than %d MiB; split it", maxInput>>20)
+	}
+	return nil
+}
+
+func (a *answering) identifiedContent(tree fs.FS, name, id string, found *answer) error {
+	found.content = &content{id: id}
+	if _, ok := a.kept.ids[id]; ok {
+		return nil
+	}
+	data, err := readAtMost(tree, name, 0)
+	if err == nil {
+		err = a.count(name, data)
+	}
+	if err != nil {
+		found.content = nil
+		return err
+	}
+	found.content.data, found.content.sent = data, !a.kept.add(id, len(data))
+	return nil
+}
+
+// readAtMost reads a file that is not too large, whatever its size is said to be.
+func readAtMost(tree fs.FS, name string, size int64) ([]byte, error) {
+	if size > maxFile {
+		return nil, tooLarge(name)
+	}
+	if t, ok := tree.(identified); ok { // a git tree bounds and holds the blob itself
+		data, err := fs.ReadFile(t.(fs.FS), name)
+		if err == nil && len(data) > maxFile {
+			return nil, tooLarge(name)
+		}
+		return data, err
+	}
+	f, err := tree.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		return nil, tooLarge(name)
+	}
+	return data, err
+}
+
+const (
+	maxBelow = 4096 // files and directories of one chart
+	maxLinks = 40   // symbolic links followed for one path, as Linux does
+)
+
+// below answers about everything below a directory.
+func (a *answering) below(dir string) []answer {
+	var answers []answer
+	pending := []string{dir}
+	for len(pending) > 0 {
+		here := pending[0]
+		pending = pending[1:]
+		listed := a.listing(here)
+		answers = append(answers, listed)
+		for _, name := range listed.names {
+			p := path.Join(here, strings.TrimSuffix(name, "/"))
+			if strings.HasSuffix(name, "/") {
+				pending = append(pending, p)
+			} else {
+				answers = append(answers, a.one(p, wantContent))
+			}
+		}
+		if len(answers)+len(pending) > maxBelow {
+			return append(answers, a.refuse(dir, refuse(dir, "there are more than %d files below it; a chart should not have so many", maxBelow)))
+		}
+	}
+	return answers
+}
+
+func (a *answering) listing(dir string) answer {
+	tree, _, inside := a.locate(dir)
+	entries, err := fs.ReadDir(tree, inside)
+	if err != nil {
+		return a.failed(dir, nil, err)
+	}
+	found := answer{path: dir, state: directory, names: make([]string, 0, len(entries))}
+	for _, e := range entries {
+		name := e.Name()
+		switch {
+		case e.IsDir():
+			name += "/"
+		case e.Type()&fs.ModeSymlink != 0:
+			if a.one(path.Join(dir, name), wantStat).state == directory {
+				return a.refuse(dir, refuse(path.Join(dir, name), "it is a symbolic link to a directory, which a chart may not have"))
+			}
+		}
+		found.names = append(found.names, name)
+	}
+	return found
+}
+
+// follow resolves the links of a path inside the tree. Every link on the way is
+// named, with the prefix.
+func (a *answering) follow(tree fs.FS, prefix, name string) (real string, links []string, err error) {
+	reader, ok := tree.(fs.ReadLinkFS)
+	if !ok || name == "." {
+		return name, nil, nil
+	}
+	done, pending := ".", strings.Split(name, "/")
+	for len(pending) > 0 {
+		part := pending[0]
+		pending = pending[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..": // only ever from a link's target
+			if done == "." {
+				return "", links, leavesTree(path.Join(prefix, name))
+			}
+			done = path.Dir(done)
+			continue
+		}
+		next := path.Join(done, part)
+		target, err := a.readLink(reader, prefix, next)
+		switch {
+		case err != nil:
+			return "", links, err
+		case target == "":
+			done = next
+			continue
+		}
+		if links = append(links, path.Join(prefix, next)); len(links) > maxLinks {
+			return "", links, refuse(path.Join(prefix, name), "its symbolic links lead in a circle")
+		}
+		if path.IsAbs(target) {
+			return "", links, leavesTree(path.Join(prefix, name))
+		}
+		pending = append(strings.Split(target, "/"), pending...)
+	}
+	return done, links, nil
+}
+
+func leavesTree(name string) error {
+	return refuse(name, "it is a symbolic link that leads out of the repository")
+}
+
+// readLink is where a link points; "" for what is none, or is absent: the look at
+// it will say so.
+func (a *answering) readLink(tree fs.ReadLinkFS, prefix, name string) (string, error) {
+	key := path.Join(prefix, name)
+	if target, ok := a.links[key]; ok {
+		return target, nil
+	}
+	target, err := tree.ReadLink(name)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrInvalid), errors.Is(err, syscall.EINVAL), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		target = ""
+	default:
+		return "", err
+	}
+	a.links[key] = target
+	return target, nil
+}

@@ -1,0 +1,35 @@
+package render
+
+import (
+	"io/fs"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// Source is what is rendered: a kustomization, or a chart with values.
+type Source struct {
+	// Dir is the kustomization's directory in the tree, with slashes; with Helm, the
+	// directory that errors name.
+	Dir  string
+	Helm *Helm
+}
+
+// Helm is a chart that is rendered without a kustomization.
+type Helm struct {
+	Chart              string // directory of the tree, or oci://host/repository@sha256:...
+	Release, Namespace string
+	Values             []string // files of the tree; later ones win
+}
+
+func (s Source) check() error {
+	if !fs.ValidPath(s.Dir) {
+		return fault.Errorf(fault.Invalid, "%q is not a directory of the repository; write it with slashes and without ..", s.Dir)
+	}
+	return nil
+}
+
+// Output is a finished build.
+type Output struct {
+	Manifests []byte // YAML documents in Kustomize's order
+	Reads     []Read // everything the build asked of the tree, absences included; sorted, each once
+}

@@ -1,0 +1,342 @@
+package render
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/konfig"
+	"sigs.k8s.io/kustomize/api/types"
+
+	"github.com/tagboat/tagboat/internal/image"
+	"github.com/tagboat/tagboat/internal/overlay"
+)
+
+// A bump changes nothing but the tags and digests in the overlay's own images:.
+// So an overlay is rendered with marks in their place, and what it renders to is
+// kept with holes where the marks came out; other pins are then put in without
+// Kustomize.
+//
+// Why that is the same: Kustomize's image transformer treats tag and digest as
+// opaque text that it appends to the name, it is the last of a kustomization's
+// transformers but for those that are refused here (replacements, vars, and what
+// plugins and configurations could do with an image), and nothing that depends on
+// a content (the hashes of generated names) holds a container's image. A mark is
+// a tag or digest of the same form as the real one, so it is matched, and printed
+// without quotes, wherever the real one is. Marks are random: nothing in a
+// repository can hold one.
+
+// template is a rendering with holes, and the kustomization that fills them.
+type template struct {
+	file  string
+	slots []slot
+	frame [][]byte // the kustomization around its pins: one piece more than slots
+	text  [][]byte // the rendering around its holes: one piece more than holes
+	holes []int    // the slot of each hole
+	built []byte   // the kustomization that was marked
+}
+
+// slot is one scalar of the kustomization.
+type slot struct {
+	mark   string
+	digest bool // else a tag
+	quoted bool // the quotes stand in the frame
+}
+
+func (t *template) size() int {
+	if t == nil {
+		return 0
+	}
+	n := len(t.built)
+	for _, piece := range t.text {
+		n += len(piece) + 24
+	}
+	return n
+}
+
+// newTemplate marks the pins of a source's own kustomization. It answers with nil
+// where there is nothing to mark, or substituting would not be certain.
+func newTemplate(tree fs.FS, src Source) (*template, fs.FS) {
+	if src.Helm != nil {
+		return nil, nil
+	}
+	file, data := ownKustomization(tree, src.Dir)
+	if file == "" || !opaqueImages(data) {
+		return nil, nil
+	}
+	entries, err := overlay.Entries(file, data)
+	if err != nil {
+		return nil, nil
+	}
+	t := &template{file: file, built: data}
+	marked := data
+	seed := rand.Text()
+	for _, e := range entries {
+		ref := e.Ref()
+		if !marksLikePin(ref) {
+			return nil, nil
+		}
+		if ref.Tag == "" && ref.Digest == "" {
+			continue
+		}
+		if marked, err = t.mark(marked, ref, seed); err != nil {
+			return nil, nil
+		}
+	}
+	if len(t.slots) == 0 || !t.cutFrame(marked) || t.values(data) == nil {
+		return nil, nil
+	}
+	return t, withFile{tree, file, marked}
+}
+
+// ownKustomization reads the kustomization of a directory; "" when there is not
+// exactly one.
+func ownKustomization(tree fs.FS, dir string) (file string, data []byte) {
+	for _, name := range konfig.RecognizedKustomizationFileNames() {
+		content, err := fs.ReadFile(tree, path.Join(dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil || file != "" || len(content) > maxFile:
+			return "", nil
+		default:
+			file, data = path.Join(dir, name), content
+		}
+	}
+	return file, data
+}
+
+// opaqueImages reports whether nothing in a kustomization looks at images after
+// the image transformer has set them.
+func opaqueImages(data []byte) bool {
+	if !bytes.Contains(data, []byte("images")) {
+		return false
+	}
+	k := &types.Kustomization{}
+	if k.Unmarshal(data) != nil {
+		return false
+	}
+	k.FixKustomization()
+	//lint:ignore SA1019 people's overlays still have them, and Kustomize reads them
+	vars := k.Vars
+	return len(vars)+len(k.Replacements)+len(k.Generators)+len(k.Transformers)+len(k.Validators)+
+		len(k.Configurations)+len(k.Crds)+len(k.OpenAPI)+len(k.BuildMetadata) == 0
+}
+
+// marksLikePin reports whether a reference is printed as plain text whatever its
+// tag is: its name has a letter, so that no parser reads "10:30" as a number.
+func marksLikePin(ref image.Ref) bool {
+	return strings.ContainsFunc(ref.Name, func(r rune) bool { return r >= 'a' && r <= 'z' }) &&
+		(ref.Tag == "" || image.ValidTag(ref.Tag)) && (ref.Digest == "" || image.ValidDigest(ref.Digest))
+}
+
+// mark puts marks in the place of the pins of one image.
+func (t *template) mark(data []byte, ref image.Ref, seed string) ([]byte, error) {
+	marks := image.Ref{Name: ref.Name}
+	pin := overlay.PinTagDigest
+	if ref.Tag != "" {
+		marks.Tag = fmt.Sprintf("t-%s-%d-t", seed, len(t.slots))
+		t.slots = append(t.slots, slot{mark: marks.Tag})
+	}
+	if ref.Digest != "" {
+		var sum [32]byte
+		rand.Read(sum[:])
+		marks.Digest = "sha256:" + hex.EncodeToString(sum[:])
+		t.slots = append(t.slots, slot{mark: marks.Digest, digest: true})
+	} else {
+		pin = overlay.PinTag
+	}
+	if ref.Tag == "" {
+		pin = overlay.PinDigest
+	}
+	edit, err := overlay.SetImage(t.file, data, marks, overlay.WithPin(pin))
+	return edit.After, err
+}
+
+// cutFrame takes the marked kustomization apart. Slots are put in the order in
+// which they stand there.
+func (t *template) cutFrame(marked []byte) bool {
+	pieces, order := cut(marked, t.slots)
+	if len(order) != len(t.slots) {
+		return false
+	}
+	slots := make([]slot, len(order))
+	for i, s := range order {
+		slots[i] = t.slots[s]
+		slots[i].quoted = endsInQuote(pieces[i])
+	}
+	t.slots, t.frame = slots, pieces
+	return true
+}
+
+// cut divides data at the marks of slots; order tells which mark stands between
+// two pieces.
+func cut(data []byte, slots []slot) (pieces [][]byte, order []int) {
+	type found struct{ at, slot int }
+	var marks []found
+	for i, s := range slots {
+		for at := 0; ; {
+			next := bytes.Index(data[at:], []byte(s.mark))
+			if next < 0 {
+				break
+			}
+			marks = append(marks, found{at + next, i})
+			at += next + len(s.mark)
+		}
+	}
+	slices.SortFunc(marks, func(a, b found) int { return a.at - b.at })
+	start := 0
+	for _, m := range marks {
+		pieces, order = append(pieces, data[start:m.at]), append(order, m.slot)
+		start = m.at + len(slots[m.slot].mark)
+	}
+	return append(pieces, data[start:]), order
+}
+
+// cut takes a rendering with marks and returns it with the pins of the
+// kustomization that was marked.
+func (t *template) cut(marked []byte) []byte {
+	t.text, t.holes = cut(marked, t.slots)
+	return t.fill(t.built)
+}
+
+// fill is the rendering with the pins of another kustomization, or nil when that
+// differs in more than its pins.
+func (t *template) fill(kustomization []byte) []byte {
+	values := t.values(kustomization)
+	if values == nil {
+		return nil
+	}
+	size := 0
+	for i, piece := range t.text {
+		if size += len(piece); i < len(t.holes) {
+			size += len(values[t.holes[i]])
+		}
+	}
+	out := make([]byte, 0, size)
+	for i, piece := range t.text {
+		if out = append(out, piece...); i < len(t.holes) {
+			out = append(out, values[t.holes[i]]...)
+		}
+	}
+	return out
+}
+
+// values are the pins of a kustomization in the order of the slots, or nil when
+// it differs from the frame in anything else, or a pin would be read otherwise
+// than as the text that stands there.
+func (t *template) values(kustomization []byte) [][]byte {
+	rest := kustomization
+	values := make([][]byte, 0, len(t.slots))
+	for i, s := range t.slots {
+		var ok bool
+		if rest, ok = bytes.CutPrefix(rest, t.frame[i]); !ok {
+			return nil
+		}
+		value := rest[:pinLength(rest)]
+		quote := byte(0)
+		if !s.quoted && len(value) == 0 && len(rest) > 0 && (rest[0] == '"' || rest[0] == '\'') {
+			quote = rest[0]
+			value = rest[1 : 1+pinLength(rest[1:])]
+			if len(rest) < len(value)+2 || rest[len(value)+1] != quote {
+				return nil
+			}
+			rest = rest[len(value)+2:]
+		} else {
+			rest = rest[len(value):]
+		}
+		if !s.valid(string(value), s.quoted || quote != 0) {
+			return nil
+		}
+		values = append(values, value)
+	}
+	if !bytes.Equal(rest, t.frame[len(t.slots)]) {
+		return nil
+	}
+	return values
+}
+
+// valid reports whether a pin is one, and is read as the text that it is.
+func (s slot) valid(value string, quoted bool) bool {
+	if s.digest {
+		return image.ValidDigest(value)
+	}
+	return image.ValidTag(value) && (quoted || overlay.ReadsAsString(value))
+}
+
+// pinLength is how far the characters of tags and digests reach.
+func pinLength(data []byte) int {
+	for i, b := range data {
+		letter := b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
+		if !letter && (b < '0' || b > '9') && b != '.' && b != '_' && b != ':' && b != '-' {
+			return i
+		}
+	}
+	return len(data)
+}
+
+func endsInQuote(piece []byte) bool {
+	return bytes.HasSuffix(piece, []byte(`"`)) || bytes.HasSuffix(piece, []byte(`'`))
+}
+
+// withFile is a tree in which one file has another content.
+type withFile struct {
+	fs.FS
+	file string
+	data []byte
+}
+
+// Open opens a file or directory.
+func (w withFile) Open(name string) (fs.File, error) {
+	f, err := w.FS.Open(name)
+	if err != nil || name != w.file {
+		return f, err
+	}
+	return otherContent{f, bytes.NewReader(w.data), w}, nil
+}
+
+// ReadFile reads a whole file.
+func (w withFile) ReadFile(name string) ([]byte, error) {
+	if name == w.file {
+		return w.data, nil
+	}
+	return fs.ReadFile(w.FS, name)
+}
+
+// ReadDir lists a directory.
+func (w withFile) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(w.FS, name) }
+
+// Stat tells a file from a directory, and its size.
+func (w withFile) Stat(name string) (fs.FileInfo, error) {
+	info, err := fs.Stat(w.FS, name)
+	if err != nil || name != w.file {
+		return info, err
+	}
+	return otherSize{info, int64(len(w.data))}, nil
+}
+
+// otherContent is the one file.
+type otherContent struct {
+	fs.File
+	content *bytes.Reader
+	tree    withFile
+}
+
+// Read reads the other content.
+func (f otherContent) Read(p []byte) (int, error) { return f.content.Read(p) }
+
+// Stat has the other content's size.
+func (f otherContent) Stat() (fs.FileInfo, error) { return f.tree.Stat(f.tree.file) }
+
+type otherSize struct {
+	fs.FileInfo
+	size int64
+}
+
+// Size is the other content's, in bytes.
+func (i otherSize) Size() int64 { return i.size }
