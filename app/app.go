@@ -26,6 +26,7 @@ import (
 	"github.com/tagboat/tagboat/internal/intake"
 	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
 	"github.com/tagboat/tagboat/internal/web"
 	"github.com/tagboat/tagboat/internal/worker"
@@ -35,6 +36,8 @@ const (
 	sweepEvery  = time.Minute
 	rescueEvery = 5 * time.Second
 	stopWithin  = 20 * time.Second
+
+	renderingsKept = 256 << 20 // bytes; 3,000 small overlays are 30 MB
 )
 
 // App is a Tagboat server.
@@ -42,6 +45,7 @@ type App struct {
 	config  Config
 	log     *slog.Logger
 	store   *store.Store
+	render  *renderer
 	queue   *river.Client[pgx.Tx]
 	server  *http.Server
 	socket  net.Listener
@@ -83,8 +87,12 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.store, err = store.Open(ctx, c.Database, store.Options{MaxConns: 40}); err != nil {
 		return nil, noDatabase(err)
 	}
+	images := registry.New(registry.Config{Endpoints: endpoints})
+	if a.render, err = openRenderer(c.Remotes, images); err != nil {
+		return nil, err
+	}
 	work := worker.New(worker.Config{
-		Store: a.store, GitHub: app, Registry: registry.New(registry.Config{Endpoints: endpoints}), Clusters: clusters,
+		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters,
 		EnvRepos: c.EnvRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
 		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Now: time.Now, Log: log,
 	})
@@ -238,6 +246,11 @@ func (a *App) Close() {
 	}
 	if a.store != nil {
 		a.store.Close()
+	}
+	if a.render != nil {
+		if err := a.render.Close(); err != nil {
+			a.log.Warn("rendering was not cleaned up", "error", err)
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ type Config struct {
 	EnvRepos  []string `name:"env-repo" env:"TAGBOAT_ENV_REPOS" help:"GitOps repository to look after; can be given several times." placeholder:"OWNER/NAME"`
 
 	Registries []string          `name:"registry" env:"TAGBOAT_REGISTRIES" help:"Registry that images come from, and where it is reached if elsewhere: HOST or HOST=URL, such as registry.example.com=http://127.0.0.1:5000." placeholder:"HOST[=URL]"`
+	Remotes    []string          `name:"remote" env:"TAGBOAT_REMOTES" help:"Where remote bases and charts may be fetched from when an overlay pins them: a prefix such as https://github.com/acme/ or oci://registry.example.com/charts. Nothing by default." placeholder:"URL"`
 	Clusters   map[string]string `name:"cluster" env:"TAGBOAT_CLUSTERS" mapsep:"," help:"Cluster by its name in tagboat.yaml, and its kubeconfig and context; “in-cluster” is the one that Tagboat runs in." placeholder:"NAME=KUBECONFIG[#CONTEXT]"`
 
 	HealthTimeout time.Duration `default:"10m" env:"TAGBOAT_HEALTH_TIMEOUT" help:"How long a rollout may take before it counts as failed."`

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/envrepo"
@@ -18,8 +21,10 @@ import (
 
 // Summary is what Validate looked at.
 type Summary struct {
-	Environments, Overlays, Templates int
-	Warnings                          []string // what works, but hardly as meant
+	Environments int      `json:"environments"`
+	Overlays     int      `json:"overlays"`
+	Templates    int      `json:"templates"`
+	Warnings     []string `json:"warnings,omitempty"` // what works, but hardly as meant
 }
 
 // String counts what was looked at, for a person.
@@ -36,10 +41,28 @@ func counted(n int, noun string) string {
 
 // Validate does to a checkout of an env repo what a server would do to it, and
 // returns everything that would go wrong: it reads tagboat.yaml, plans an edit of
-// every image, renders every overlay for every cluster, and fills in every pull
-// request template. Overlays of an environment that lives on another branch are
-// looked at as far as this checkout has them.
-func Validate(ctx context.Context, tree fs.FS) (Summary, []error) {
+// every image and chart, renders every overlay for every cluster, and fills in every
+// pull request template. Overlays of an environment that lives on another branch are
+// looked at as far as this checkout has them. Remotes are as in Render.
+func Validate(ctx context.Context, dir string, allowed []string) (Summary, []error) {
+	root, err := openCheckout(dir)
+	if err != nil {
+		return Summary{}, []error{err}
+	}
+	defer root.Close()
+	r, err := newRenderer(allowed)
+	if err != nil {
+		return Summary{}, []error{err}
+	}
+	summary, problems := validate(ctx, root.FS(), r.pool)
+	if err := r.Close(); err != nil {
+		problems = append(problems, err)
+	}
+	return summary, problems
+}
+
+// validate is Validate for any tree.
+func validate(ctx context.Context, tree fs.FS, pool *render.Pool) (Summary, []error) {
 	config, pairs, err := envrepo.Load(tree)
 	if err != nil {
 		return Summary{}, []error{err}
@@ -52,6 +75,7 @@ func Validate(ctx context.Context, tree fs.FS) (Summary, []error) {
 	for _, p := range pairs {
 		v.pair(p)
 	}
+	v.renders(pool)
 	for _, e := range config.Environments {
 		v.template(e)
 	}
@@ -65,7 +89,14 @@ type validation struct {
 	config   *envrepo.Config
 	summary  Summary
 	problems []error
-	rendered []string // directories
+
+	workloads []workload // what clusters get, each once
+}
+
+// workload is something to render, and the file or directory that says what.
+type workload struct {
+	source render.Source
+	at     string
 }
 
 func (v *validation) report(err error) {
@@ -82,40 +113,81 @@ func (v *validation) finds(a envrepo.App) {
 	only := *v.config
 	only.Apps = []envrepo.App{a}
 	found, err := envrepo.Discover(v.tree, &only)
-	if err == nil && len(found) == 0 {
-		v.summary.Warnings = append(v.summary.Warnings,
-			fmt.Sprintf("the pattern %s matches no kustomization with images: of an environment in %s", a.Discover, envrepo.File))
+	if err != nil || len(found) > 0 {
+		return
 	}
+	what := "kustomization with images:"
+	if isYAML(a.Discover) {
+		what = "file that carries a version"
+	}
+	v.summary.Warnings = append(v.summary.Warnings,
+		fmt.Sprintf("the pattern %s matches no %s of an environment in %s", a.Discover, what, envrepo.File))
 }
 
-// sample is a version that no overlay has yet.
+// sampleTag is a version that no overlay has yet, sampleDigest a digest.
+const sampleTag = "0.0.0-validate"
+
+var sampleDigest = "sha256:" + strings.Repeat("0", 64)
+
 func sample(name string) image.Ref {
-	return image.Ref{Name: name, Tag: "0.0.0-validate", Digest: "sha256:" + strings.Repeat("0", 64)}
+	return image.Ref{Name: name, Tag: sampleTag, Digest: sampleDigest}
 }
 
-// pair plans an edit of each image and renders what each cluster would get.
+// pair plans an edit of each image and chart, and notes what each cluster would
+// get.
 func (v *validation) pair(p envrepo.Pair) {
 	if p.Err != nil {
-		v.report(p.Err)
+		v.report(located(v.tree, p.Path, p.Err))
 		return
 	}
 	env, _ := v.config.Environment(p.Env)
-	data, err := fs.ReadFile(v.tree, p.File)
+	data, err := readFile(v.tree, p.File)
 	if err != nil {
 		v.report(err)
 		return
 	}
+	options := overlay.BumpOptions{Pin: overlay.Pin(env.Pin), Refs: env.Refs}
+	var changes []overlay.Change
 	for _, name := range p.Images {
-		_, err := overlay.SetImage(p.File, data, sample(name), overlay.WithPin(overlay.Pin(env.Pin)))
-		v.report(err)
+		changes = append(changes, overlay.Change{Kind: overlay.KindImage, Name: name, Version: sampleTag, Digest: sampleDigest})
+	}
+	for _, name := range p.Charts {
+		changes = append(changes, overlay.Change{Kind: overlay.KindChart, Name: name, Version: sampleTag, Digest: sampleDigest})
+	}
+	for _, c := range changes {
+		_, err := overlay.Bump(map[string][]byte{p.File: data}, []overlay.Change{c}, options)
+		v.report(located(v.tree, p.File, err))
+	}
+	if p.Helm != nil && len(env.Clusters) > 0 { // they all get the same
+		v.workloads = append(v.workloads, workload{sourceOf(p, p.Path), p.File})
+		return
 	}
 	for _, cluster := range env.Clusters {
 		dir := v.config.OverlayFor(p, cluster)
-		if !slices.Contains(v.rendered, dir) {
-			v.rendered = append(v.rendered, dir)
-			_, err := render.Build(v.ctx, v.tree, dir)
-			v.report(err)
+		if !slices.ContainsFunc(v.workloads, func(w workload) bool { return w.at == dir }) {
+			v.workloads = append(v.workloads, workload{render.Source{Dir: dir}, dir})
 		}
+	}
+}
+
+// renders renders everything, and reports what does not, in order.
+func (v *validation) renders(pool *render.Pool) {
+	errs := make([]error, len(v.workloads))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, w := range v.workloads {
+		g.Go(func() error {
+			_, errs[i] = pool.Build(v.ctx, v.tree, w.source)
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are in errs
+	if err := v.ctx.Err(); err != nil {
+		v.report(fault.E(fault.Transient, "Interrupted before every overlay was rendered.", err))
+		return
+	}
+	for i, err := range errs {
+		v.report(located(v.tree, v.workloads[i].at, err))
 	}
 }
 

@@ -39,7 +39,7 @@ clusters:
 }
 
 func TestValidateFindsNothingWrong(t *testing.T) {
-	got, problems := Validate(t.Context(), checkout())
+	got, problems := validate(t.Context(), checkout(), pool)
 	if len(problems) > 0 || len(got.Warnings) > 0 {
 		t.Errorf("problems %v, warnings %v", problems, got.Warnings)
 	}
@@ -69,7 +69,7 @@ func TestValidateFindsWhatAServerWouldTripOver(t *testing.T) {
 	} {
 		tree := checkout()
 		tree[c.file] = &fstest.MapFile{Data: []byte(c.content)}
-		_, problems := Validate(t.Context(), tree)
+		_, problems := validate(t.Context(), tree, pool)
 		if len(problems) != len(c.want) {
 			t.Errorf("%s: %d problems, want %d: %v", story, len(problems), len(c.want), problems)
 			continue
@@ -86,7 +86,7 @@ func TestValidateWarnsOfAPatternThatFindsNothing(t *testing.T) {
 	tree := checkout()
 	tree["tagboat.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(string(tree["tagboat.yaml"].Data), "environments:",
 		"apps:\n  - discover: apps/{app}/overlays/{env}\n  - discover: service/{app}/{env}\nenvironments:", 1))}
-	got, problems := Validate(t.Context(), tree)
+	got, problems := validate(t.Context(), tree, pool)
 	if len(problems) > 0 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "service/{app}/{env}") {
 		t.Errorf("problems %v, warnings %q", problems, got.Warnings)
 	}
@@ -100,7 +100,7 @@ func TestTheDemosTemplateIsValid(t *testing.T) {
 	}
 	tree := checkout()
 	tree[".tagboat/pull_request_template.prod.md"] = &fstest.MapFile{Data: data}
-	if _, problems := Validate(t.Context(), tree); len(problems) > 0 {
+	if _, problems := validate(t.Context(), tree, pool); len(problems) > 0 {
 		t.Error(problems)
 	}
 }

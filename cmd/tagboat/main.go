@@ -34,12 +34,18 @@ var version = ""
 type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Serve webhooks, move promotions, bring clusters to Git."`
 	Demo     demoCommand     `cmd:"" help:"Play Tagboat on this machine: a GitHub, a registry, clusters and a story. Needs a checkout of Tagboat."`
+	Init     initCommand     `cmd:"" help:"Propose a tagboat.yaml for a checkout."`
 	Validate validateCommand `cmd:"" help:"Check a checkout: tagboat.yaml, every overlay, every pull request template."`
+	Bump     bumpCommand     `cmd:"" help:"Move an image, a chart or a remote base in a checkout to another version."`
 	Render   renderCommand   `cmd:"" help:"Render an overlay of a checkout, as a sync would."`
+	Diff     diffCommand     `cmd:"" help:"Show how what a checkout renders to differs between two revisions."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	render.RunIfChild()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is main as a function: it answers with the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -60,7 +66,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Vars{"data_dir": filepath.Join(nested.CacheDir(), "data")})
 	if err != nil {
 		fmt.Fprintln(stderr, "tagboat:", err)
-		return 1
+		return failed
 	}
 	parsed, err := parser.Parse(args)
 	if exit >= 0 { // --help was answered
@@ -71,15 +77,28 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return usageError
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	if err := parsed.Run(streams{stdout, stderr}); err != nil {
+	err = parsed.Run(streams{stdout, stderr})
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if err != nil {
 		fmt.Fprintln(stderr, "tagboat:", words(err))
-		return 1
+		return failed
 	}
 	return 0
 }
 
-// usageError is the exit code for a command line that cannot be understood.
-const usageError = 2
+// Exit codes other than 0.
+const (
+	failed     = 1 // what was asked for could not be done
+	usageError = 2 // the command line cannot be understood
+	otherwise  = 3 // it went well, but not as a script may hope; the command's help says when
+)
+
+// exitCode ends a command that has said all there is to say.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // streams are where a command writes.
 type streams struct{ out, err io.Writer }
@@ -91,10 +110,27 @@ func words(err error) string {
 	switch {
 	case hint == "":
 		return cause
-	case strings.Contains(cause, hint):
+	case strings.Contains(cause, hint), strings.Contains(hint, github.Redact(root(err).Error())):
 		return hint
 	}
 	return hint + "\n  " + strings.Join(strings.Fields(cause), " ")
+}
+
+// root is where an error began, the first of several.
+func root(err error) error {
+	for {
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			if e.Unwrap() == nil {
+				return err
+			}
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			err = e.Unwrap()[0] // errors.Join makes none of nothing
+		default:
+			return err
+		}
+	}
 }
 
 type serveCommand struct {
@@ -141,42 +177,6 @@ func (c demoCommand) Run(ctx context.Context, s streams) error {
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return nil // ^C ends the demo
 	}
-	return err
-}
-
-type validateCommand struct {
-	Dir string `default:"." help:"Root of the checkout." type:"existingdir"`
-}
-
-// Run prints every problem, with its file and line where it has them.
-func (c validateCommand) Run(ctx context.Context, s streams) error {
-	summary, problems := app.Validate(ctx, os.DirFS(c.Dir))
-	for _, w := range summary.Warnings {
-		fmt.Fprintln(s.err, "warning:", w)
-	}
-	if len(problems) == 0 {
-		fmt.Fprintf(s.out, "tagboat.yaml is valid: %s.\n", summary)
-		return nil
-	}
-	text := "the checkout is not valid:"
-	for _, p := range problems {
-		text += "\n" + words(p)
-	}
-	return fault.Errorf(fault.Invalid, "%s", text)
-}
-
-type renderCommand struct {
-	Dir  string `default:"." help:"Root of the checkout." type:"existingdir"`
-	Path string `required:"" help:"Directory of the overlay, below the root."`
-}
-
-// Run prints the rendered manifests.
-func (c renderCommand) Run(ctx context.Context, s streams) error {
-	manifests, err := render.Build(ctx, os.DirFS(c.Dir), c.Path)
-	if err != nil {
-		return err
-	}
-	_, err = s.out.Write(manifests)
 	return err
 }
 

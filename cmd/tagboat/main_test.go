@@ -6,17 +6,22 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/render"
 )
 
 func TestMain(m *testing.M) {
+	render.RunIfChild()
 	testscript.Main(m, map[string]func(){"tagboat": main})
 }
 
@@ -29,12 +34,42 @@ func TestCommandLine(t *testing.T) {
 	}
 	block := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Dir:  "../../testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home-of-somebody"))
+			gitAs(env, "Erin", "erin@example.com")
 			return os.WriteFile(filepath.Join(env.WorkDir, "key.pem"), block, 0o600)
 		},
 	})
+}
+
+// gitAs lets scripts commit, whatever the machine's own git is configured to.
+func gitAs(env *testscript.Env, name, email string) {
+	env.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	for _, who := range []string{"AUTHOR", "COMMITTER"} {
+		env.Setenv("GIT_"+who+"_NAME", name)
+		env.Setenv("GIT_"+who+"_EMAIL", email)
+		env.Setenv("GIT_"+who+"_DATE", "2025-03-01T12:00:00Z")
+	}
+}
+
+// exits lets a script ask for an exit code: "exits 3 tagboat bump ...".
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARGUMENT]...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
 }
 
 func TestAnErrorSaysFirstWhatToDo(t *testing.T) {
@@ -48,6 +83,7 @@ func TestAnErrorSaysFirstWhatToDo(t *testing.T) {
 		{fault.E(fault.Invalid, "Add one.", nil), "Add one."},
 		{fault.E(fault.Invalid, "Add one.", errors.New("refused")), "Add one.\n  refused"},
 		{fault.E(fault.Transient, "Is it running?", errors.New(url)), "Is it running?\n  dial postgres://[secret]@db.example.com/x: refused"},
+		{errors.Join(fault.E(fault.Invalid, "Add one: refused.", fmt.Errorf("dial: %w", errors.New("refused")))), "Add one: refused."},
 		{errors.New(url), "dial postgres://[secret]@db.example.com/x:\n\trefused"},
 	} {
 		if got := words(c.err); got != c.want {

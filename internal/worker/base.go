@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,11 +45,12 @@ const recentEnough = 5 * time.Second
 
 // bases reads env repos. Heads are kept for a moment, commits for longer.
 type bases struct {
-	w       *Worker
-	mu      sync.Mutex
-	mirrors map[int64]*gitmirror.Mirror
-	heads   map[branchKey]head
-	commits map[commitKey]*base
+	w          *Worker
+	mu         sync.Mutex
+	mirrors    map[int64]*gitmirror.Mirror
+	discovered map[int64]*envrepo.Memory
+	heads      map[branchKey]head
+	commits    map[commitKey]*base
 }
 
 type branchKey struct {
@@ -67,7 +69,7 @@ type head struct {
 }
 
 func newBases(w *Worker) *bases {
-	return &bases{w: w, mirrors: map[int64]*gitmirror.Mirror{}, heads: map[branchKey]head{}, commits: map[commitKey]*base{}}
+	return &bases{w: w, mirrors: map[int64]*gitmirror.Mirror{}, discovered: map[int64]*envrepo.Memory{}, heads: map[branchKey]head{}, commits: map[commitKey]*base{}}
 }
 
 // fresh reads a branch of an env repo as it is now; branch "" is the default.
@@ -118,14 +120,15 @@ func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) 
 		return nil, err
 	}
 	got := &base{commit: commit, tree: tree}
-	if got.config, got.pairs, err = envrepo.Load(tree); err != nil {
+	memory := b.memory(repo)
+	if got.config, got.pairs, err = memory.Load(tree); err != nil {
 		return nil, fault.E(fault.Invalid, explain(err), err)
 	}
 	if commit != config {
 		if got.tree, err = mirror.At(ctx, commit); err != nil {
 			return nil, err
 		}
-		if got.pairs, err = envrepo.Discover(got.tree, got.config); err != nil {
+		if got.pairs, err = memory.Discover(got.tree, got.config); err != nil {
 			return nil, err
 		}
 	}
@@ -139,15 +142,58 @@ func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) 
 	return got, nil
 }
 
+// surveyed is the tree that an environment had when its env repo was surveyed
+// last, under the configuration that still holds; nil where that is not known.
+func (b *bases) surveyed(ctx context.Context, repo store.Repo, env string) *gitmirror.Tree {
+	commits := strings.Fields(repo.Surveyed)
+	at := slices.IndexFunc(commits, func(c string) bool { return strings.HasPrefix(c, env+"@") })
+	if at < 0 {
+		return nil
+	}
+	mirror, err := b.mirror(repo)
+	if err != nil {
+		return nil
+	}
+	was, err := mirror.At(ctx, commits[0])
+	if err != nil {
+		return nil
+	}
+	root, err := b.recent(ctx, repo, "")
+	if err != nil || !sameFile(was, root.tree, envrepo.File) {
+		return nil
+	}
+	tree, err := mirror.At(ctx, strings.TrimPrefix(commits[at], env+"@"))
+	if err != nil {
+		return nil
+	}
+	return tree
+}
+
+func sameFile(a, b *gitmirror.Tree, name string) bool {
+	was, _, errA := a.ID(name)
+	is, _, errB := b.ID(name)
+	return errA == nil && errB == nil && was == is
+}
+
 // oneImageEach refuses overlays of which it is not clear what a promotion moves: a
 // pair has one pull request, and so one image.
 func oneImageEach(pairs []envrepo.Pair) {
 	for i, p := range pairs {
-		if p.Err == nil && len(p.Images) > 1 {
+		if moves := p.Moves(); p.Err == nil && len(moves) > 1 {
 			pairs[i].Err = fault.Errorf(fault.Invalid, "%s sets several images (%s). Say in tagboat.yaml which one Tagboat moves: apps: [{name: %s, path: …, images: [%s]}].",
-				p.File, strings.Join(p.Images, ", "), p.App, p.Images[0])
+				p.File, strings.Join(moves, ", "), p.App, moves[0])
 		}
 	}
+}
+
+// memory is what discovery has read of an env repo.
+func (b *bases) memory(repo store.Repo) *envrepo.Memory {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.discovered[repo.ID] == nil {
+		b.discovered[repo.ID] = &envrepo.Memory{}
+	}
+	return b.discovered[repo.ID]
 }
 
 func (b *bases) head(ctx context.Context, repo store.Repo, branch string, age time.Duration) (string, error) {

@@ -57,7 +57,7 @@ func (w *Worker) catchUp(ctx context.Context, uses []use) error {
 		if u.pair.Err != nil || u.env.Follow == nil {
 			continue
 		}
-		for _, name := range u.pair.Images {
+		for _, name := range u.pair.Moves() {
 			if err := w.catchUpImage(ctx, u, name); err != nil {
 				return err
 			}

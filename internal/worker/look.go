@@ -144,7 +144,7 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 func (l *look) plan(ctx context.Context) error {
 	data, err := l.base.tree.ReadFile(l.pair.File)
 	if err == nil {
-		l.edit, err = overlay.SetImage(l.pair.File, data, l.ref(), overlay.WithPin(overlay.Pin(l.env.Pin)))
+		l.edit, err = planEdit(l.pair, l.env, data, l.ref())
 	}
 	if err != nil {
 		return lasting(err, &l.facts.Plan.Err)
@@ -155,6 +155,22 @@ func (l *look) plan(ctx context.Context) error {
 		l.facts.Plan = promotion.Plan{Err: explain(tooOld(l.artifact.Tag, l.edit.Old.Tag, l.row.Env))}
 	}
 	return err
+}
+
+// planEdit is the edit that makes a pair run a version, with the remote bases that
+// follow it where the environment says so.
+func planEdit(pair envrepo.Pair, env envrepo.Environment, data []byte, ref image.Ref) (overlay.Edit, error) {
+	pin := overlay.Pin(env.Pin)
+	edit, err := overlay.SetImage(pair.File, data, ref, overlay.WithPin(pin))
+	if err != nil || !env.Refs || !edit.Changed() {
+		return edit, err
+	}
+	edits, err := overlay.Bump(map[string][]byte{pair.File: data}, []overlay.Change{{Name: ref.Name, Version: ref.Tag, Digest: ref.Digest}},
+		overlay.BumpOptions{Pin: pin, Refs: true})
+	if err == nil {
+		edit.After = edits[0].After
+	}
+	return edit, err
 }
 
 // lasting puts an error that only a person can mend into words for the gates,

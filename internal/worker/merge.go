@@ -159,7 +159,11 @@ func (w *Worker) guard(ctx context.Context, l *look) error {
 	if err != nil {
 		return err
 	}
-	return overlay.OnlyDeclared(l.pair.File, was, is, l.artifact.Image)
+	var followed []overlay.Option
+	if l.env.Refs {
+		followed = append(followed, overlay.WithFollowed(nil))
+	}
+	return overlay.OnlyDeclared(l.pair.File, was, is, l.artifact.Image, followed...)
 }
 
 // afterRefusal: GitHub did not merge, or its answer was lost. Read first.

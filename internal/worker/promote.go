@@ -158,7 +158,7 @@ func (w *Worker) understood(ctx context.Context, r request, uses []use, apps []s
 		return nil
 	}
 	for _, u := range uses {
-		for _, name := range u.pair.Images {
+		for _, name := range u.pair.Moves() {
 			if _, err := w.Store.ArtifactByTag(ctx, name, r.tag); !fault.Is(err, fault.NotFound) {
 				return err
 			}
@@ -260,16 +260,17 @@ func (w *Worker) runs(ctx context.Context, name, tag, digest string) (store.Arti
 
 // imageOf is the image of an overlay that is meant.
 func imageOf(r request, u use) (string, error) {
-	if r.meant != nil && slices.Contains(u.pair.Images, r.meant.Image) {
+	if r.meant != nil && slices.Contains(u.pair.Moves(), r.meant.Image) {
 		return r.meant.Image, nil
 	}
-	if len(u.pair.Images) == 1 {
-		return u.pair.Images[0], nil
+	moves := u.pair.Moves()
+	if len(moves) == 1 {
+		return moves[0], nil
 	}
-	if len(u.pair.Images) == 0 {
+	if len(moves) == 0 {
 		return "", fault.Errorf(fault.Invalid, "%s sets no image, so there is nothing to promote. Add an images: entry to it.", u.pair.File)
 	}
-	return "", fault.Errorf(fault.Invalid, "%s sets several images (%s). Comment on a pull request of the one that you mean.", u.pair.File, strings.Join(u.pair.Images, ", "))
+	return "", fault.Errorf(fault.Invalid, "%s sets several images (%s). Comment on a pull request of the one that you mean.", u.pair.File, strings.Join(moves, ", "))
 }
 
 // known is the verified artifact of a tag. A tag that was pushed before Tagboat

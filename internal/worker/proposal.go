@@ -17,7 +17,7 @@ type use struct {
 	env  envrepo.Environment
 }
 
-// uses finds who runs an image. It is Invalid when nobody is found, but not
+// uses finds who runs an image, or is rendered from a chart. It is Invalid when nobody is found, but not
 // everything could be read.
 func (w *Worker) uses(ctx context.Context, name string) ([]use, error) {
 	repos, err := w.repos(ctx)
@@ -28,10 +28,10 @@ func (w *Worker) uses(ctx context.Context, name string) ([]use, error) {
 	var unread error
 	for _, repo := range repos {
 		found, err := w.usesIn(ctx, repo, func(p envrepo.Pair) bool {
-			if p.Err != nil && len(p.Images) == 0 {
+			if p.Err != nil && len(p.Moves()) == 0 {
 				unread = p.Err
 			}
-			return slices.Contains(p.Images, name)
+			return slices.Contains(p.Moves(), name)
 		})
 		if err != nil {
 			return nil, err

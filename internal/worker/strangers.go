@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -101,29 +102,31 @@ func (w *Worker) movedVersions(ctx context.Context, repo store.Repo, pull github
 	return moved, nil
 }
 
-// versionsIn are the versions that an overlay pins, by image. One that cannot be
-// read pins none that a cluster would get: it does not render either.
-func versionsIn(tree fs.FS, file string) map[string]image.Ref {
-	versions := map[string]image.Ref{}
+// versionsIn are the versions that a file pins, of images and of charts. One that
+// cannot be read pins none that a cluster would get: it does not render either.
+func versionsIn(tree fs.FS, file string) []image.Ref {
 	data, err := fs.ReadFile(tree, file)
 	if err != nil {
-		return versions
+		return nil
 	}
-	entries, err := overlay.Entries(file, data)
+	sites, err := overlay.Sites(file, data)
 	if err != nil {
-		return versions
+		return nil
 	}
-	for _, e := range entries {
-		versions[e.Image()] = e.Ref()
+	var versions []image.Ref
+	for _, s := range sites {
+		if s.Kind != overlay.KindRevision {
+			versions = append(versions, image.Ref{Name: s.Name, Tag: s.Version, Digest: s.Digest})
+		}
 	}
 	return versions
 }
 
-func (w *Worker) unknownVersions(ctx context.Context, repo store.Repo, app, env string, before, after map[string]image.Ref) ([]image.Ref, error) {
+func (w *Worker) unknownVersions(ctx context.Context, repo store.Repo, app, env string, before, after []image.Ref) ([]image.Ref, error) {
 	var unknown []image.Ref
 	var errs []error
-	for name, ref := range after {
-		if ref == before[name] || ref.Tag == "" && ref.Digest == "" {
+	for _, ref := range after {
+		if slices.Contains(before, ref) || slices.Contains(unknown, ref) || ref.Tag == "" && ref.Digest == "" {
 			continue
 		}
 		had, err := w.Store.WasThere(ctx, repo.ID, app, env, ref.Tag, ref.Digest)

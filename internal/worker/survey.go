@@ -10,6 +10,7 @@ import (
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -38,8 +39,52 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 			return err
 		}
 	}
+	targets := targetsOf(repo, uses)
+	if err := w.spare(ctx, repo, uses, targets); err != nil {
+		return err
+	}
 	// Last, because it writes down that these heads were surveyed.
-	return w.Store.KeepTargets(ctx, repo.ID, heads, targetsOf(repo, uses), syncJob)
+	return w.Store.KeepTargets(ctx, repo.ID, repo.Surveyed, heads, targets, syncJob)
+}
+
+// spare marks the targets that render as they did when the env repo was surveyed
+// last, so that a commit wakes only those that it can change. Where that is not
+// known for certain, none is spared.
+func (w *Worker) spare(ctx context.Context, repo store.Repo, uses []use, targets []store.NewTarget) error {
+	type comparison struct {
+		now     *base
+		targets []int
+		sources []render.Source
+	}
+	compared := map[string]*comparison{} // by environment
+	of := map[[2]string]use{}
+	for _, u := range uses {
+		of[[2]string{u.pair.App, u.env.Name}] = u
+	}
+	for i, t := range targets {
+		u := of[[2]string{t.App, t.Env}]
+		c := compared[t.Env]
+		if c == nil {
+			c = &comparison{now: u.base}
+			compared[t.Env] = c
+		}
+		c.targets = append(c.targets, i)
+		c.sources = append(c.sources, sourceFor(u.base.config, u.pair, t.Cluster))
+	}
+	for env, c := range compared {
+		before := w.bases.surveyed(ctx, repo, env)
+		if before == nil {
+			continue
+		}
+		affected, err := w.Render.Affected(renderScope(repo), before, c.now.tree, c.sources)
+		if err != nil {
+			return err
+		}
+		for n, i := range c.targets {
+			targets[i].Same = !affected[n]
+		}
+	}
+	return nil
 }
 
 // surveyed tells the commits that a survey has seen: of the configuration, and of

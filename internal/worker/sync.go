@@ -108,7 +108,7 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	if err != nil {
 		return s, err
 	}
-	manifests, err := render.Build(ctx, b.tree, b.config.OverlayFor(pair, t.Cluster))
+	manifests, err := w.Render.Build(ctx, renderScope(repo), b.tree, sourceFor(b.config, pair, t.Cluster))
 	if err != nil {
 		return s, err
 	}
@@ -129,17 +129,19 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 // cluster with a path of its own that pins something else, would be reported as
 // running what does not run.
 func (w *Worker) pin(ctx context.Context, b *base, pair envrepo.Pair, manifests []byte, r *store.Reached) error {
-	ref, ok := firstPin(b, pair.File, pair.Images)
+	ref, ok := firstPin(b, pair.File, pair.Moves())
 	if !ok {
 		return nil
 	}
-	rendered, err := render.Images(manifests)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(rendered, ref.String()) {
-		return fault.Errorf(fault.Invalid, "%s pins %s, but no container of what is rendered runs it; it runs %s. Mend the images: entry, or the overlay.",
-			pair.File, ref, strings.Join(rendered, ", "))
+	if len(pair.Charts) == 0 { // a chart's version stands in nothing that it renders to
+		rendered, err := render.Images(manifests)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(rendered, func(image string) bool { return runs(image, ref) }) {
+			return fault.Errorf(fault.Invalid, "%s pins %s, but no container of what is rendered runs it; it runs %s. Mend the images: entry, or the overlay.",
+				pair.File, ref, strings.Join(rendered, ", "))
+		}
 	}
 	r.Image, r.Tag, r.Digest = ref.Name, ref.Tag, ref.Digest
 	if r.Digest != "" || r.Tag == "" {
@@ -155,13 +157,27 @@ func (w *Worker) pin(ctx context.Context, b *base, pair envrepo.Pair, manifests 
 	return err
 }
 
-func firstPin(b *base, file string, images []string) (image.Ref, bool) {
+func firstPin(b *base, file string, moves []string) (image.Ref, bool) {
 	data, err := b.tree.ReadFile(file)
-	if err != nil || len(images) == 0 {
+	if err != nil || len(moves) == 0 {
 		return image.Ref{}, false
 	}
-	pin, err := overlay.Current(file, data, images[0])
+	pin, err := overlay.Current(file, data, moves[0])
 	return pin, err == nil
+}
+
+// runs reports whether a container's image is what is pinned: the same name, and
+// the same digest; a chart may print the digest without the tag. Where no digest
+// is pinned, the tag decides.
+func runs(container string, pin image.Ref) bool {
+	is, err := image.Parse(container)
+	if err != nil || is.Name != pin.Name {
+		return false
+	}
+	if is.Digest != "" && pin.Digest != "" {
+		return is.Digest == pin.Digest
+	}
+	return is.Tag == pin.Tag && is.Digest == pin.Digest
 }
 
 // apply shows what is going on, and does it.

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/riverqueue/river"
 
@@ -59,6 +60,9 @@ func (w *Worker) enter(ctx context.Context, v store.Verified, found registry.Art
 		return w.refuse(ctx, v, fmt.Sprintf("The tag was announced as %s, but the registry has %s for it. The tag was moved; push the content that you want under a new tag.",
 			image.ShortDigest(v.Digest), image.ShortDigest(found.Image.Digest)))
 	}
+	if wrong := misplaced(found, uses); wrong != "" {
+		return w.refuse(ctx, v, wrong)
+	}
 	v = described(v, found)
 	artifact, err := w.Store.Ledger(ctx, v)
 	if err != nil {
@@ -74,6 +78,19 @@ func (w *Worker) enter(ctx context.Context, v store.Verified, found registry.Art
 		}
 	}
 	return nil
+}
+
+// misplaced says where an image is expected to be a chart, or the other way round.
+func misplaced(found registry.Artifact, uses []use) string {
+	for _, u := range uses {
+		switch chart := slices.Contains(u.pair.Charts, found.Image.Name); {
+		case found.Chart && !chart:
+			return fmt.Sprintf("It is a Helm chart, but %s sets it as an image. Name it under charts: of app %s in tagboat.yaml, or push an image.", u.pair.File, u.pair.App)
+		case chart && !found.Chart:
+			return fmt.Sprintf("It is an image, but app %s names it under charts: in tagboat.yaml. Name it under images:, or push a chart.", u.pair.App)
+		}
+	}
+	return ""
 }
 
 // described adds what the registry says. Where CI did not tell what the image was

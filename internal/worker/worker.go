@@ -14,6 +14,7 @@ import (
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -25,6 +26,7 @@ type Config struct {
 	Store    *store.Store
 	GitHub   *github.App
 	Registry *registry.Client
+	Render   *render.Cache
 	Clusters map[string]*cluster.Cluster // by the names that tagboat.yaml uses
 	EnvRepos []string                    // "owner/name"
 	Hosts    func(string) string         // a registry's host as its notifications tell it -> as image names write it
