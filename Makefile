@@ -8,8 +8,8 @@ export CGO_ENABLED ?= 0
 
 # The packages without containers of the world: seconds, not minutes.
 UNIT := ./internal/fault ./internal/image ./internal/promotion ./internal/approval ./internal/command \
-	./internal/checklist ./internal/envrepo ./internal/overlay ./internal/render ./internal/job \
-	./internal/arch ./internal/store/... ./internal/intake ./internal/web ./internal/github ./app ./cmd/tagboat
+	./internal/child ./internal/checklist ./internal/envrepo ./internal/overlay ./internal/manifest \
+	./internal/render ./internal/render/chart ./internal/gitmirror ./internal/job ./internal/arch ./internal/store/... ./internal/intake ./internal/web ./internal/github ./app ./cmd/tagboat
 
 .PHONY: help
 help: ## List the targets.
@@ -44,20 +44,33 @@ unit:
 	$(GO) test $(UNIT)
 
 .PHONY: parts
-parts: build ## Build the control plane and the registry into the cache (once, 5 to 15 minutes).
+parts: build ## Build the control plane, the registry, kustomize and helm into the cache (once, 5 to 20 minutes).
 	@bin/tagboat demo --build-only
 
 .PHONY: test
-test: format vet lint parts ## Everything: unit, PostgreSQL, GitHub, registry, control plane, the stories.
+test: format vet lint parts fuzz ## Everything: unit, PostgreSQL, GitHub, registry, control plane, the stories.
 	$(GO) test -timeout 45m ./...
+
+# Without a short minimisation Go spends the time on shrinking what it found, not on
+# looking further.
+FUZZ := -fuzztime 10s -fuzzminimizetime 1x -run '^$$$$'
+
+.PHONY: fuzz
+fuzz: ## Search for inputs that break the splice, tagboat.yaml's reader and the rendered diff, 10 s each.
+	$(GO) test ./internal/overlay -fuzz FuzzBump $(FUZZ)
+	$(GO) test ./internal/envrepo -fuzz FuzzParse $(FUZZ)
+	$(GO) test ./internal/manifest -fuzz FuzzCompare $(FUZZ)
 
 .PHONY: race
 race: ## The tests of what runs concurrently, under the race detector (needs a C compiler).
-	CGO_ENABLED=1 $(GO) test -race ./internal/store/... ./internal/intake ./internal/github ./internal/githubsim ./internal/gitmirror ./internal/registry ./internal/web ./internal/render
+	CGO_ENABLED=1 $(GO) test -race ./internal/store/... ./internal/intake ./internal/github ./internal/githubsim ./internal/gitmirror ./internal/registry ./internal/web ./internal/render ./internal/child ./internal/envrepo
 
 .PHONY: bench
-bench: parts ## What a promotion costs: latency, events per second, REST calls.
+bench: parts ## What a promotion costs, and rendering, editing and comparing beside the tools named.
 	$(GO) test ./internal/intake ./app/demo -run '^$$$$' -bench . -benchtime 1x -timeout 30m
+	$(GO) test ./internal/render/rendertest -run '^$$$$' -bench 'RenderAll' -benchtime 1x -timeout 30m
+	$(GO) test ./internal/render/rendertest ./internal/overlay ./internal/envrepo ./internal/manifest ./internal/gitmirror \
+		-run '^$$$$' -bench 'AfterBump|Affected|Plan|Discover|Compare|ID|NextCommit' -timeout 30m
 
 .PHONY: generate
 generate: ## Generate the typed SQL (needs a C compiler the first time).

@@ -169,7 +169,7 @@ func addPairs(all map[string]*diffOverlay, tree fs.FS, config *envrepo.Config, s
 		return all[name]
 	}
 	for _, p := range pairs {
-		if p.Helm != nil { // many may have their values in one directory
+		if fromFile(p) {
 			source := sourceOf(p, p.Path)
 			*side(add(p.File, p, "")) = &source
 			continue

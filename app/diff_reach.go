@@ -54,7 +54,7 @@ func reachOf(tree fs.FS, changed []string) *reach {
 
 // may reports whether a change can affect an overlay that both trees have.
 func (r *reach) may(o diffOverlay) bool {
-	if r == nil || !o.sameSource() || o.before.Helm != nil {
+	if r == nil || !o.sameSource() || o.before.Helm != nil || o.before.Manifest != "" {
 		return true
 	}
 	return r.follow(o.before.Dir, map[string]bool{})

@@ -131,7 +131,7 @@ func sourceAt(tree fs.FS, name string) (render.Source, error) {
 	if file != "" {
 		return render.Source{Dir: name}, nil
 	}
-	pairs, err := chartPairs(tree, name)
+	pairs, err := pairsAt(tree, name)
 	switch {
 	case err != nil:
 		return render.Source{}, err
@@ -148,15 +148,19 @@ func sourceAt(tree fs.FS, name string) (render.Source, error) {
 		"%s has no kustomization.yaml, and is no app of %s that is rendered from a chart; correct --path, which is relative to --dir", name, envrepo.File)
 }
 
-// chartPairs are the pairs that are rendered from a chart and are named by their
-// directory or by the file that carries their version.
-func chartPairs(tree fs.FS, name string) (found []envrepo.Pair, err error) {
+// fromFile reports whether a pair is rendered from its file: the values of a chart,
+// or the objects themselves. Many may have theirs in one directory.
+func fromFile(p envrepo.Pair) bool { return p.Helm != nil || p.Kustomization == "" }
+
+// pairsAt are the pairs that are rendered from a file and are named by their
+// directory or by the file.
+func pairsAt(tree fs.FS, name string) (found []envrepo.Pair, err error) {
 	if _, err := fs.Stat(tree, envrepo.File); absent(err) {
 		return nil, nil
 	}
 	_, pairs, err := envrepo.Load(tree)
 	for _, p := range pairs {
-		if p.Helm != nil && (p.Path == name || p.File == name) {
+		if fromFile(p) && (p.Path == name || p.File == name) {
 			found = append(found, p)
 		}
 	}
@@ -165,11 +169,13 @@ func chartPairs(tree fs.FS, name string) (found []envrepo.Pair, err error) {
 
 // sourceOf is what is rendered for a pair, in the overlay of one of its clusters.
 func sourceOf(p envrepo.Pair, dir string) render.Source {
-	s := render.Source{Dir: dir}
-	if h := p.Helm; h != nil {
-		s.Helm = &render.Helm{Chart: h.Chart, Release: h.Release, Namespace: h.Namespace, Values: h.Values}
+	switch h := p.Helm; {
+	case h != nil:
+		return render.Source{Dir: dir, Helm: &render.Helm{Chart: h.Chart, Release: h.Release, Namespace: h.Namespace, Values: h.Values}}
+	case p.Kustomization == "" && dir == p.Path:
+		return render.Source{Dir: path.Dir(p.File), Manifest: p.File}
 	}
-	return s
+	return render.Source{Dir: dir}
 }
 
 // JSONList is rendered manifests as a Kubernetes List in JSON, which kubectl and jq

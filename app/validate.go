@@ -158,7 +158,7 @@ func (v *validation) pair(p envrepo.Pair) {
 		_, err := overlay.Bump(map[string][]byte{p.File: data}, []overlay.Change{c}, options)
 		v.report(located(v.tree, p.File, err))
 	}
-	if p.Helm != nil && len(env.Clusters) > 0 { // they all get the same
+	if fromFile(p) && len(env.Clusters) > 0 { // they all get the same
 		v.workloads = append(v.workloads, workload{sourceOf(p, p.Path), p.File})
 		return
 	}

@@ -53,6 +53,7 @@ func (w *World) process(address string) *Process {
 		"TAGBOAT_CI_WEBHOOK_SECRET="+w.secrets.ci,
 		"TAGBOAT_ENV_REPOS="+envRepo,
 		"TAGBOAT_REGISTRIES="+imageHost+"=http://"+w.Registry.Host(),
+		"TAGBOAT_REMOTES=oci://"+imageHost+"/charts",
 		"TAGBOAT_CLUSTERS="+strings.Join(clusters, ","),
 		"TAGBOAT_HEALTH_TIMEOUT=2m",
 	)

@@ -164,7 +164,7 @@ keys, quotes and comments make no difference; values of Secrets, and what looks 
 are those of tagboat.yaml; without one, all kustomizations that no other one refers to. Without revisions, it is about
 what you changed since the last commit.
 
-Exit codes, as of diff: 0 no difference, 3 there are differences, 1 error (also when a single overlay could not be
+Exit codes: 0 no difference, 3 there are differences, 1 error (also when a single overlay could not be
 compared; the others are shown), 2 usage.
 
 Examples:

@@ -36,7 +36,12 @@ func build(files *view, src Source) (manifests []byte, err error) {
 		return files.helm(src)
 	}
 	s := newScan(files)
-	if err := s.top(src.Dir); err != nil {
+	if src.Manifest != "" {
+		err = files.serve(path.Join(src.Dir, konfig.DefaultKustomizationFileName()), &types.Kustomization{Resources: []string{path.Base(src.Manifest)}})
+	} else {
+		err = s.top(src.Dir)
+	}
+	if err != nil {
 		return nil, err
 	}
 	changed := <-krustySchema

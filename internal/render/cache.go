@@ -50,11 +50,11 @@ type Stats struct {
 
 // sourceKey names a source; scope tells apart sources of the same directory.
 type sourceKey struct {
-	scope, dir, chart, release, namespace, values string
+	scope, dir, manifest, chart, release, namespace, values string
 }
 
 func keyOf(scope string, s Source) sourceKey {
-	k := sourceKey{scope: scope, dir: s.Dir}
+	k := sourceKey{scope: scope, dir: s.Dir, manifest: s.Manifest}
 	if h := s.Helm; h != nil {
 		k.chart, k.release, k.namespace, k.values = h.Chart, h.Release, h.Namespace, strings.Join(h.Values, "\x00")
 	}

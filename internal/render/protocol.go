@@ -199,6 +199,7 @@ func encodeBuild(o order) []byte {
 	e.flag(o.forget)
 	e.flag(o.fetches)
 	e.str(o.source.Dir)
+	e.str(o.source.Manifest)
 	e.flag(o.source.Helm != nil)
 	if h := o.source.Helm; h != nil {
 		e.str(h.Chart)
@@ -212,7 +213,7 @@ func encodeBuild(o order) []byte {
 
 func decodeBuild(payload []byte) (order, error) {
 	d := &decoder{rest: payload}
-	o := order{forget: d.flag(), fetches: d.flag(), source: Source{Dir: d.str()}}
+	o := order{forget: d.flag(), fetches: d.flag(), source: Source{Dir: d.str(), Manifest: d.str()}}
 	if d.flag() {
 		o.source.Helm = &Helm{Chart: d.str(), Release: d.str(), Namespace: d.str(), Values: d.strs()}
 	}

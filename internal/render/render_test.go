@@ -357,3 +357,30 @@ func (s stalling) Open(name string) (fs.File, error) {
 	}
 	return s.FS.Open(name)
 }
+
+// An Argo CD Application, or plain objects without a kustomization, are rendered as
+// Kustomize prints them.
+func TestAFileOfObjectsIsRenderedAsItStands(t *testing.T) {
+	const file = "argocd/prod/payments.yaml"
+	files := tree(map[string]string{
+		file:                      "kind: Application\napiVersion: argoproj.io/v1alpha1\nmetadata: {name: payments}\nspec:\n  source: {chart: payments, targetRevision: 1.2.3} # moved by Tagboat\n",
+		"argocd/prod/orders.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: orders}\n",
+		"argocd/prod/empty.yaml":  "# nothing\n",
+	})
+	out, err := pool.Build(t.Context(), files, render.Source{Dir: "argocd/prod", Manifest: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: payments\nspec:\n  source:\n    chart: payments\n    targetRevision: 1.2.3\n"
+	if diff := cmp.Diff(want, string(out.Manifests)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff([]render.Read{{Path: file, Kind: render.Content}}, out.Reads[len(out.Reads)-1:]); diff != "" {
+		t.Errorf("what was read (-want +got):\n%s", diff)
+	}
+	for _, wrong := range []string{"argocd/prod/empty.yaml", "argocd/prod/none.yaml", "argocd/other.yaml", "../x.yaml"} {
+		if _, err := pool.Build(t.Context(), files, render.Source{Dir: "argocd/prod", Manifest: wrong}); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v; want invalid", wrong, err)
+		}
+	}
+}

@@ -2,16 +2,20 @@ package render
 
 import (
 	"io/fs"
+	"path"
 
 	"github.com/tagboat/tagboat/internal/fault"
 )
 
-// Source is what is rendered: a kustomization, or a chart with values.
+// Source is what is rendered: a kustomization, a chart with values, or a file.
 type Source struct {
 	// Dir is the kustomization's directory in the tree, with slashes; with Helm, the
 	// directory that errors name.
 	Dir  string
 	Helm *Helm
+	// Manifest is a file of objects directly in Dir that is rendered as it stands,
+	// where there is no kustomization: an Argo CD Application, plain objects.
+	Manifest string
 }
 
 // Helm is a chart that is rendered without a kustomization.
@@ -24,6 +28,9 @@ type Helm struct {
 func (s Source) check() error {
 	if !fs.ValidPath(s.Dir) {
 		return fault.Errorf(fault.Invalid, "%q is not a directory of the repository; write it with slashes and without ..", s.Dir)
+	}
+	if s.Manifest != "" && (!fs.ValidPath(s.Manifest) || path.Dir(s.Manifest) != s.Dir || s.Helm != nil) {
+		return fault.Errorf(fault.Invalid, "%q is not a file of the directory %s", s.Manifest, s.Dir)
 	}
 	return nil
 }

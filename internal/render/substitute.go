@@ -63,7 +63,7 @@ func (t *template) size() int {
 // newTemplate marks the pins of a source's own kustomization. It answers with nil
 // where there is nothing to mark, or substituting would not be certain.
 func newTemplate(tree fs.FS, src Source) (*template, fs.FS) {
-	if src.Helm != nil {
+	if src.Helm != nil || src.Manifest != "" {
 		return nil, nil
 	}
 	file, data := ownKustomization(tree, src.Dir)

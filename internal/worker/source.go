@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"path"
 
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/render"
@@ -13,7 +14,11 @@ func sourceFor(c *envrepo.Config, p envrepo.Pair, cluster string) render.Source 
 	if h := p.Helm; h != nil {
 		return render.Source{Dir: p.Path, Helm: &render.Helm{Chart: h.Chart, Release: h.Release, Namespace: h.Namespace, Values: h.Values}}
 	}
-	return render.Source{Dir: c.OverlayFor(p, cluster)}
+	dir := c.OverlayFor(p, cluster)
+	if p.Kustomization == "" && dir == p.Path { // plain objects, or an Argo CD Application
+		return render.Source{Dir: path.Dir(p.File), Manifest: p.File}
+	}
+	return render.Source{Dir: dir}
 }
 
 // renderScope tells one env repo's renderings from another's.
