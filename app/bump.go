@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -113,11 +114,34 @@ func planBump(tree fs.FS, o BumpOptions) (edits []overlay.Edit, warnings []strin
 		if err != nil {
 			return nil, nil, err
 		}
+		for _, e := range planned {
+			unpinned, err := b.unpinned(e)
+			if err != nil {
+				return nil, nil, err
+			}
+			s.warnings = append(s.warnings, unpinned...)
+		}
 		edits = append(edits, planned...)
 	}
 	edits = slices.DeleteFunc(edits, func(e overlay.Edit) bool { return !e.Changed() })
 	slices.SortFunc(edits, func(a, b overlay.Edit) int { return cmp.Compare(a.Path, b.Path) })
 	return edits, s.warnings, nil
+}
+
+// unpinned warns of images that come with a digest and move by their tag alone,
+// because the file has no certain place for a digest and nobody asked for one.
+func (b *batch) unpinned(e overlay.Edit) (warnings []string, err error) {
+	if b.options.Pin != "" {
+		return nil, nil
+	}
+	f, err := bumpFile(e)
+	for _, m := range f.Moves {
+		given := slices.ContainsFunc(b.changes, func(c overlay.Change) bool { return c.Digest != "" && c.Version == m.New.Version })
+		if given && m.Kind == overlay.KindImage && m.New.Digest == "" {
+			warnings = append(warnings, fmt.Sprintf("%s:%d: only the tag of %s moves, because there is no place for the digest; where the chart reads one, add the key digest: beside the tag, else say --pin tag", e.Path, m.Line, m.Name))
+		}
+	}
+	return warnings, err
 }
 
 // bumpFile says what an edit moves.

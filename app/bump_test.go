@@ -205,3 +205,24 @@ func TestALinkThatLeadsOutOfTheCheckoutIsNotWritten(t *testing.T) {
 		t.Errorf("the file outside is now %s", got)
 	}
 }
+
+func TestATagThatMovesWithoutItsDigestIsNoSecret(t *testing.T) {
+	values := "image:\n  repository: registry.example.com/web\n  tag: 1.0.0\n"
+	change := newTag("registry.example.com/web", "2.0.0")
+	change.Digest = newDigest
+	for story, c := range map[string]struct {
+		file, content string
+		pin           overlay.Pin
+		want          string // the warning; "" for none
+	}{
+		"values without a digest":          {"values.yaml", values, "", "values.yaml:3: only the tag of registry.example.com/web moves"},
+		"as asked for":                     {"values.yaml", values, overlay.PinTag, ""},
+		"values with a digest":             {"values.yaml", values + "  digest: sha256:" + strings.Repeat("1", 64) + "\n", "", ""},
+		"a kustomization takes the digest": {"kustomization.yaml", imagesOf("registry.example.com/web", "newTag: 1.0.0"), "", ""},
+	} {
+		_, warnings, err := planBump(tree(map[string]string{c.file: c.content}), BumpOptions{Changes: []overlay.Change{change}, Pin: c.pin})
+		if got := strings.Join(warnings, "\n"); err != nil || !strings.Contains(got, c.want) || (c.want == "") != (got == "") {
+			t.Errorf("%s: warnings %q, %v", story, got, err)
+		}
+	}
+}

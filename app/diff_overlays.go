@@ -29,14 +29,7 @@ func (o diffOverlay) diff() manifest.OverlayDiff {
 
 // sameSource reports whether the change leaves alone how the overlay is rendered.
 func (o diffOverlay) sameSource() bool {
-	a, b := o.before, o.after
-	if a == nil || b == nil || a.Dir != b.Dir || (a.Helm == nil) != (b.Helm == nil) {
-		return false
-	}
-	if a.Helm == nil {
-		return true
-	}
-	return a.Helm.Chart == b.Helm.Chart && a.Helm.Release == b.Helm.Release && a.Helm.Namespace == b.Helm.Namespace && slices.Equal(a.Helm.Values, b.Helm.Values)
+	return o.before != nil && o.after != nil && sameSource(*o.before, *o.after)
 }
 
 // overlaysOf lists the overlays of both sides of a change, by path: the pairs of
@@ -162,27 +155,25 @@ func addPairs(all map[string]*diffOverlay, tree fs.FS, config *envrepo.Config, s
 	if err != nil {
 		return err
 	}
-	add := func(name string, p envrepo.Pair, cluster string) *diffOverlay {
-		if all[name] == nil {
-			all[name] = &diffOverlay{path: name, app: p.App, env: p.Env, cluster: cluster}
-		}
-		return all[name]
-	}
 	for _, p := range pairs {
-		if fromFile(p) {
-			source := sourceOf(p, p.Path)
-			*side(add(p.File, p, "")) = &source
+		if fault.Is(p.Err, fault.NotFound) { // an app that tagboat.yaml names and that this side has not
 			continue
 		}
-		env, _ := config.Environment(p.Env)
-		if len(env.Clusters) == 0 {
-			add(p.Path, p, "")
-		}
+		env, _ := config.Environment(p.Env) // every pair is of one, which has clusters
+		own := placeOf(sourceOf(config, p, ""), p)
 		for _, cluster := range env.Clusters {
-			if dir := config.OverlayFor(p, cluster); dir != p.Path {
-				add(dir, p, cluster)
-			} else {
-				add(dir, p, "")
+			source := sourceOf(config, p, cluster)
+			name := placeOf(source, p)
+			o := all[name]
+			if o == nil {
+				o = &diffOverlay{path: name, app: p.App, env: p.Env}
+				if name != own {
+					o.cluster = cluster
+				}
+				all[name] = o
+			}
+			if name == p.File { // kustomizations are looked for in both trees
+				*side(o) = &source
 			}
 		}
 	}

@@ -196,3 +196,30 @@ func TestAnswersThatAreTheSame(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsRenderedForAnOverlayCanChangeInEveryField(t *testing.T) {
+	source := func() *render.Source {
+		return &render.Source{Dir: "web", Manifest: "web/prod.yaml", Helm: &render.Helm{Chart: "chart", Release: "web", Namespace: "shop", Values: []string{"prod.yaml"}}}
+	}
+	if o := (diffOverlay{before: source(), after: source()}); !o.sameSource() {
+		t.Error("the same differs")
+	}
+	if o := (diffOverlay{before: source()}); o.sameSource() {
+		t.Error("what went is the same")
+	}
+	for field, change := range map[string]func(*render.Source){
+		"Dir":       func(s *render.Source) { s.Dir = "shop" },
+		"Manifest":  func(s *render.Source) { s.Manifest = "web/dev.yaml" },
+		"Helm":      func(s *render.Source) { s.Helm = nil },
+		"Chart":     func(s *render.Source) { s.Helm.Chart = "other" },
+		"Release":   func(s *render.Source) { s.Helm.Release = "other" },
+		"Namespace": func(s *render.Source) { s.Helm.Namespace = "other" },
+		"Values":    func(s *render.Source) { s.Helm.Values = nil },
+	} {
+		after := source()
+		change(after)
+		if o := (diffOverlay{before: source(), after: after}); o.sameSource() {
+			t.Errorf("another %s is the same", field)
+		}
+	}
+}

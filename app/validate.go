@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -67,11 +68,13 @@ func validate(ctx context.Context, tree fs.FS, pool *render.Pool) (Summary, []er
 	if err != nil {
 		return Summary{}, []error{err}
 	}
+	envrepo.RefuseSeveral(pairs)
 	v := validation{ctx: ctx, tree: tree, config: config}
 	v.summary = Summary{Environments: len(config.Environments), Overlays: len(pairs)}
 	for _, a := range config.Apps {
 		v.finds(a)
 	}
+	v.populated(pairs)
 	for _, p := range pairs {
 		v.pair(p)
 	}
@@ -95,8 +98,9 @@ type validation struct {
 
 // workload is something to render, and the file or directory that says what.
 type workload struct {
-	source render.Source
-	at     string
+	source  render.Source
+	at      string
+	cluster string // the first that gets it
 }
 
 func (v *validation) report(err error) {
@@ -122,6 +126,17 @@ func (v *validation) finds(a envrepo.App) {
 	}
 	v.summary.Warnings = append(v.summary.Warnings,
 		fmt.Sprintf("the pattern %s matches no %s of an environment in %s", a.Discover, what, envrepo.File))
+}
+
+// populated warns of environments that nothing is in. Those that live on a branch
+// of their own may have everything there.
+func (v *validation) populated(pairs []envrepo.Pair) {
+	for _, e := range v.config.Environments {
+		if e.Branch == "" && !slices.ContainsFunc(pairs, func(p envrepo.Pair) bool { return p.Env == e.Name }) {
+			v.summary.Warnings = append(v.summary.Warnings,
+				fmt.Sprintf("no app is in the environment %s: nothing that %s looks for carries a version for it", e.Name, envrepo.File))
+		}
+	}
 }
 
 // sampleTag is a version that no overlay has yet, sampleDigest a digest.
@@ -158,14 +173,10 @@ func (v *validation) pair(p envrepo.Pair) {
 		_, err := overlay.Bump(map[string][]byte{p.File: data}, []overlay.Change{c}, options)
 		v.report(located(v.tree, p.File, err))
 	}
-	if fromFile(p) && len(env.Clusters) > 0 { // they all get the same
-		v.workloads = append(v.workloads, workload{sourceOf(p, p.Path), p.File})
-		return
-	}
 	for _, cluster := range env.Clusters {
-		dir := v.config.OverlayFor(p, cluster)
-		if !slices.ContainsFunc(v.workloads, func(w workload) bool { return w.at == dir }) {
-			v.workloads = append(v.workloads, workload{render.Source{Dir: dir}, dir})
+		source := sourceOf(v.config, p, cluster)
+		if !slices.ContainsFunc(v.workloads, func(w workload) bool { return sameSource(w.source, source) }) {
+			v.workloads = append(v.workloads, workload{source, placeOf(source, p), cluster})
 		}
 	}
 }
@@ -187,8 +198,31 @@ func (v *validation) renders(pool *render.Pool) {
 		return
 	}
 	for i, err := range errs {
-		v.report(located(v.tree, v.workloads[i].at, err))
+		w := v.workloads[i]
+		if line := v.promised(w); line > 0 && err != nil {
+			err = fault.Errorf(fault.KindOf(err), "%s:%d: %s", envrepo.File, line, oneLine(err))
+		}
+		v.report(located(v.tree, w.at, err))
 	}
+}
+
+// promised is the line of tagboat.yaml that promises a cluster a kustomization
+// that is not there; 0 where there is one, or nothing promises it.
+func (v *validation) promised(w workload) int {
+	file, err := kustomizationIn(v.tree, w.source.Dir)
+	if file != "" || err != nil || w.at != w.source.Dir {
+		return 0
+	}
+	data, err := readFile(v.tree, envrepo.File)
+	if err != nil {
+		return 0
+	}
+	for _, c := range v.config.Clusters {
+		if c.Name == w.cluster && c.Path != "" {
+			return quotedLine(data, strconv.Quote(c.Path))
+		}
+	}
+	return 0
 }
 
 // template fills in the pull request template of an environment, if it has one.

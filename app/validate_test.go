@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tagboat/tagboat/internal/fault"
 )
 
@@ -59,6 +61,8 @@ func TestValidateFindsWhatAServerWouldTripOver(t *testing.T) {
 			[]string{"apps/shop/overlays/prod/us"}},
 		"an image cannot be edited": {"apps/shop/overlays/dev/kustomization.yaml", overlayText + "    tagSuffix: -debug\n",
 			[]string{"kustomization.yaml:6: image registry.example.com/shop has a tagSuffix"}},
+		"nobody could say which of two images moves": {"apps/shop/overlays/dev/kustomization.yaml", overlayText + "  - name: proxy\n    newName: registry.example.com/proxy\n    newTag: 2.0.0\n",
+			[]string{"apps/shop/overlays/dev/kustomization.yaml:1: shop in dev sets several images"}},
 		"an overlay cannot be read": {"apps/shop/overlays/dev/kustomization.yaml", "images: 7\n", []string{"images: must be a list"}},
 		"a template asks for what is not there": {".tagboat/pull_request_template.prod.md", "{{.Nope}}",
 			[]string{".tagboat/pull_request_template.prod.md: the pull request template cannot be used"}},
@@ -89,6 +93,55 @@ func TestValidateWarnsOfAPatternThatFindsNothing(t *testing.T) {
 	got, problems := validate(t.Context(), tree, pool)
 	if len(problems) > 0 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "service/{app}/{env}") {
 		t.Errorf("problems %v, warnings %q", problems, got.Warnings)
+	}
+}
+
+func TestValidateWarnsOfAnEnvironmentThatNothingIsIn(t *testing.T) {
+	tree := checkout()
+	tree["tagboat.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(string(tree["tagboat.yaml"].Data), "clusters:\n  - {name: us",
+		"  - {name: qa, clusters: [eu]}\n  - {name: lab, clusters: [eu], branch: lab}\nclusters:\n  - {name: us", 1))}
+	got, problems := validate(t.Context(), tree, pool)
+	if len(problems) > 0 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "environment qa") {
+		t.Errorf("problems %v, warnings %q", problems, got.Warnings)
+	}
+}
+
+// A cluster's own path is a kustomization, whatever the others get.
+func TestAClusterWithAPathOfItsOwnIsLookedAtThere(t *testing.T) {
+	files := map[string]string{
+		"tagboat.yaml": `apiVersion: tagboat.dev/v1
+apps:
+  - discover: plain/{app}/{env}.yaml
+environments:
+  - {name: prod, clusters: [eu, us]}
+clusters:
+  - {name: us, path: "us/{app}"}
+`,
+		"plain/shop/prod.yaml":       strings.Replace(podText, "image: shop", "image: registry.example.com/shop:1.0.0", 1),
+		"us/shop/kustomization.yaml": "namePrefix: us-\nresources: [pod.yaml]\n",
+		"us/shop/pod.yaml":           podText,
+	}
+	before := tree(files)
+	if _, problems := validate(t.Context(), before, pool); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+
+	files["us/shop/kustomization.yaml"] = "namePrefix: america-\nresources: [pod.yaml]\n"
+	diffs, err := diffTrees(t.Context(), pool, before, tree(files), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"plain/shop/prod.yaml": "same", "us/shop": "differs"}, outcome(diffs)); diff != "" {
+		t.Error(diff)
+	}
+	if us := diffs[len(diffs)-1]; us.Cluster != "us" || us.App != "shop" || us.Env != "prod" {
+		t.Errorf("%+v", us)
+	}
+
+	delete(files, "us/shop/kustomization.yaml")
+	_, problems := validate(t.Context(), tree(files), pool)
+	if len(problems) != 1 || !strings.Contains(problems[0].Error(), "tagboat.yaml:7: us/shop has no kustomization.yaml") {
+		t.Errorf("without it: %v", problems)
 	}
 }
 

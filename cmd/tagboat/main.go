@@ -103,6 +103,20 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 // streams are where a command writes.
 type streams struct{ out, err io.Writer }
 
+// printJSON prints a value for a machine.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func warn(w io.Writer, warnings []string) {
+	for _, text := range warnings {
+		fmt.Fprintln(w, "warning:", text)
+	}
+}
+
 // words is an error for a person: what to do first, then, on a line of its own,
 // the cause where that says more.
 func words(err error) string {

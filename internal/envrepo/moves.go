@@ -159,7 +159,7 @@ func (p *proposal) rendered(e *entry) {
 	case built == len(e.members):
 		return
 	case values < len(e.members):
-		p.note("plain", "no kustomization lists the manifests that %s finds; Tagboat moves their versions, and can render and apply them once a kustomization.yaml beside them does", pattern)
+		p.note("plain", "no kustomization lists the manifests that %s finds; each file is rendered as it stands, that file alone, and other files beside it are not applied. Add a kustomization.yaml that lists them if they belong together", pattern)
 		return
 	}
 	chart, certain := p.chartFor(e.members, path.Dir(pattern))

@@ -31,9 +31,11 @@ type version struct {
 // versions are the names that a file carries a version for. What exactly they
 // pin, and whether the file can be edited, is for whoever edits it.
 type versions struct {
-	images []version
-	charts []version
-	refs   []version // remote bases with a revision
+	images  []version
+	beside  []version // images of patches and chart values, beside what a kustomization declares
+	guessed []string  // last parts of the names of images that are pinned, and named by their chart only
+	charts  []version
+	refs    []version // remote bases with a revision
 }
 
 func (v versions) imageNames() []string {
@@ -46,8 +48,10 @@ func (v versions) imageNames() []string {
 	return names
 }
 
+// image reports whether the file pins an image that somebody named.
 func (v versions) image(name string) bool {
-	return slices.ContainsFunc(v.images, func(i version) bool { return i.name == name })
+	called := func(i version) bool { return i.name == name }
+	return slices.ContainsFunc(v.images, called) || slices.ContainsFunc(v.beside, called) || slices.Contains(v.guessed, path.Base(name))
 }
 
 // chart reports whether the file has a chart, named with its repository or
@@ -63,7 +67,7 @@ func versionsIn(file string, data []byte) (versions, error) {
 	if len(data) > maxFile {
 		return versions{}, fault.Errorf(fault.Invalid, "%s:1: the file is larger than %d MiB; split it", file, maxFile>>20)
 	}
-	w := &walk{file: file}
+	w := &walk{file: file, overridden: map[string]bool{}}
 	r := &reader{file: file}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	for first := true; ; first = false {
@@ -93,6 +97,7 @@ func versionsIn(file string, data []byte) (versions, error) {
 			w.dependencies(root)
 		default:
 			w.node(root, "", 0)
+			w.argoSources(root)
 		}
 	}
 	if w.nodes > maxNodes {
@@ -110,9 +115,10 @@ func templateLine(data []byte) int {
 
 // walk looks for versions in one file.
 type walk struct {
-	file  string
-	nodes int
-	found versions
+	file       string
+	nodes      int
+	found      versions
+	overridden map[string]bool // what images: of a kustomization replaces, by name
 }
 
 // child is the value of a key, aliases followed; nil when the mapping has none.
@@ -160,7 +166,7 @@ func follow(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// kustomization reads images:, helmCharts: and remote bases
+// kustomization reads images:, helmCharts:, inline patches and remote bases
 // (https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/).
 func (w *walk) kustomization(r *reader, root *yaml.Node) {
 	images := w.child(root, "images")
@@ -171,13 +177,18 @@ func (w *walk) kustomization(r *reader, root *yaml.Node) {
 		if n.Kind != yaml.MappingNode {
 			r.report(n.Line, "images: must be a list of {name, newName, newTag, digest}")
 		}
+		tag := cmp.Or(w.text(n, "newTag"), w.text(n, "digest"))
 		if name := cmp.Or(w.text(n, "newName"), w.text(n, "name")); name != "" {
-			w.found.images = append(w.found.images, version{name, cmp.Or(w.text(n, "newTag"), w.text(n, "digest"))})
+			w.found.images = append(w.found.images, version{name, tag})
+		}
+		if tag != "" {
+			w.overridden[w.text(n, "name")] = true
 		}
 	})
 	w.list(root, "helmCharts", func(n *yaml.Node) {
 		w.addChart(w.text(n, "repo"), w.text(n, "name"), w.text(n, "version"))
 	})
+	w.patches(root)
 	for _, key := range []string{"resources", "bases", "components"} {
 		w.list(root, key, func(n *yaml.Node) {
 			if base, ref := remote(n.Value); ref != "" {
@@ -249,13 +260,8 @@ func (w *walk) node(n *yaml.Node, key string, depth int) {
 func (w *walk) block(n *yaml.Node, key string) {
 	w.imageString(w.text(n, "image"))
 	tag := cmp.Or(w.text(n, "tag"), w.text(n, "digest"))
-	if name := w.text(n, "repository"); name != "" && tag != "" {
-		if registry := w.text(n, "registry"); registry != "" {
-			name = registry + "/" + name
-		}
-		if ref, err := image.Parse(name); err == nil && ref.Name == name {
-			w.found.images = append(w.found.images, version{name, tag})
-		}
+	if repository := w.text(n, "repository"); repository != "" && tag != "" {
+		w.pinned(w.text(n, "registry"), repository, tag)
 	}
 	if url, oci := strings.CutPrefix(w.text(n, "url"), "oci://"); oci && key == "spec" {
 		ref := w.child(n, "ref")
@@ -287,5 +293,16 @@ func (w *walk) imageString(s string) {
 	ref, err := image.Parse(s)
 	if err == nil && cmp.Or(ref.Tag, ref.Digest) != "" {
 		w.found.images = append(w.found.images, version{ref.Name, cmp.Or(ref.Tag, ref.Digest)})
+	}
+}
+
+// pinned adds an image whose name stands in two keys and whose version in a third.
+func (w *walk) pinned(registry, repository, tag string) {
+	name := repository
+	if registry != "" {
+		name = registry + "/" + name
+	}
+	if ref, err := image.Parse(name); err == nil && ref.Name == name {
+		w.found.images = append(w.found.images, version{name, tag})
 	}
 }

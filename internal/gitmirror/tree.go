@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -81,6 +82,34 @@ func (t *Tree) ID(name string) (id string, dir bool, err error) {
 		return emptyTree, true, nil
 	}
 	return e.id, e.isDir(), nil
+}
+
+// Entry is what git has at a path, no symbolic link followed: its id, and whether it
+// is a directory (fs.ModeDir), a link (fs.ModeSymlink) or a file (0). Below a link
+// there is nothing. Absence is fs.ErrNotExist itself, as with ID.
+func (t *Tree) Entry(name string) (id string, kind fs.FileMode, err error) {
+	if !fs.ValidPath(name) {
+		return "", 0, &fs.PathError{Op: "entry", Path: name, Err: fs.ErrInvalid}
+	}
+	here := t.top()
+	for rest, more := name, name != "."; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, "/")
+		next, err := t.child(here, part)
+		if err != nil {
+			return "", 0, err
+		}
+		here = next
+	}
+	switch {
+	case here.mode == filemode.Submodule:
+		return emptyTree, fs.ModeDir, nil
+	case here.isDir():
+		return here.id, fs.ModeDir, nil
+	case here.mode == filemode.Symlink:
+		return here.id, fs.ModeSymlink, nil
+	}
+	return here.id, 0, nil
 }
 
 // Mode is the git mode of a path, as GitHub's API writes it: "100644", "100755",

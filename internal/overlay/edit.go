@@ -26,14 +26,33 @@ type Edit struct {
 // Changed reports whether there is anything to write.
 func (e Edit) Changed() bool { return !bytes.Equal(e.Before, e.After) }
 
-// Hash names the managed part of the edit: the path and the scalars as they
-// stand after it. The same edit on another base has the same hash.
+// Hash names the managed part of the edit: the path, and every version that moves as
+// it stands after it, those that follow another one included. The same edit on
+// another base has the same hash.
 func (e Edit) Hash() string {
 	h := sha256.New()
-	for _, s := range []string{e.Path, e.New.Name, e.New.Tag, e.New.Digest} {
+	for _, s := range append([]string{e.Path, e.New.Name, e.New.Tag, e.New.Digest}, e.moved()...) {
 		fmt.Fprintf(h, "%d:%s\n", len(s), s)
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// moved tells the versions after the edit that are others than before it.
+func (e Edit) moved() (all []string) {
+	if !e.Changed() {
+		return nil
+	}
+	before, errBefore := Sites(e.Path, e.Before)
+	after, errAfter := Sites(e.Path, e.After)
+	if errBefore != nil || errAfter != nil || len(before) != len(after) {
+		return []string{string(e.After)} // nothing but these very bytes
+	}
+	for i, is := range after {
+		if was := before[i]; is.Version != was.Version || is.Digest != was.Digest {
+			all = append(all, is.Where, is.Name, is.Version, is.Digest)
+		}
+	}
+	return all
 }
 
 // Option adjusts SetImage and OnlyDeclared.

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -10,8 +11,6 @@ import (
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
-
-	"github.com/tagboat/tagboat/internal/fault"
 )
 
 // Tree is a tree whose content has names, as git's has: where the id of a path is
@@ -21,6 +20,9 @@ type Tree interface {
 	// ID names what stands at a path, symbolic links followed. Absence is
 	// fs.ErrNotExist.
 	ID(name string) (id string, dir bool, err error)
+	// Entry names what stands at a path itself, no link followed, and says whether it
+	// is a directory, a link or a file. Below a link there is nothing.
+	Entry(name string) (id string, kind fs.FileMode, err error)
 }
 
 // Cache keeps renderings until what they were made from changes. Its key is the
@@ -90,9 +92,8 @@ func (c *Cache) Stats() Stats {
 // can. Callers must not change the result.
 func (c *Cache) Build(ctx context.Context, scope string, tree Tree, src Source) ([]byte, error) {
 	key := keyOf(scope, src)
-	manifests, err := c.find(tree, key)
-	if manifests != nil || err != nil {
-		return manifests, err
+	if manifests, err := c.find(tree, key); manifests != nil && err == nil {
+		return manifests, nil
 	}
 	r, err := c.render(ctx, tree, src)
 	if err != nil {
@@ -105,18 +106,14 @@ func (c *Cache) Build(ctx context.Context, scope string, tree Tree, src Source) 
 // Affected tells of each source whether it may render differently in tree to than
 // in tree from: whether it asks a question of which the answers differ. Of one that
 // was not rendered in from nothing is known, so it may.
-func (c *Cache) Affected(scope string, from, to Tree, sources []Source) (affected []bool, err error) {
-	defer fault.Wrap(&err, "see which overlays a commit changes")
+func (c *Cache) Affected(scope string, from, to Tree, sources []Source) (affected []bool) {
 	before, after := remembered(from), remembered(to)
 	affected = make([]bool, len(sources))
 	for i, s := range sources {
 		same, err := c.same(keyOf(scope, s), before, after)
-		if err != nil {
-			return nil, err
-		}
-		affected[i] = !same
+		affected[i] = !same || err != nil // what cannot be read is not known
 	}
-	return affected, nil
+	return affected
 }
 
 func (c *Cache) same(key sourceKey, before, after *answers) (bool, error) {
@@ -176,6 +173,13 @@ func (c *Cache) keep(key sourceKey, r *rendering, add func(*Stats)) {
 	defer c.mu.Unlock()
 	add(&c.stats)
 	all, _ := c.kept.Peek(key)
+	all = slices.DeleteFunc(slices.Clone(all), func(old *rendering) bool { // of a build beside this one
+		same := old.equal(r)
+		if same {
+			c.size -= old.size
+		}
+		return same
+	})
 	all = append([]*rendering{r}, all...)
 	for _, old := range all[min(len(all), keptPerSource):] {
 		c.size -= old.size
@@ -187,24 +191,23 @@ func (c *Cache) keep(key sourceKey, r *rendering, add func(*Stats)) {
 	}
 }
 
-// render has a child render the source, as a template if that is possible.
+// render has a child render the source. Where a template may be possible, it is
+// rendered once more, with marks in the place of its pins; the template is kept only
+// if filling it gives the very same bytes.
 func (c *Cache) render(ctx context.Context, tree Tree, src Source) (*rendering, error) {
-	if t, marked := newTemplate(tree, src); t != nil {
-		out, err := c.pool.Build(ctx, marked, src)
-		if err == nil {
-			manifests := t.cut(out.Manifests)
-			return newRendering(tree, out.Reads, manifests, t)
-		}
-		if fault.KindOf(err).Retryable() {
-			return nil, err
-		}
-		// The message may quote our marks: have it said about the file as it is.
-	}
 	out, err := c.pool.Build(ctx, tree, src)
 	if err != nil {
 		return nil, err
 	}
-	return newRendering(tree, out.Reads, out.Manifests, nil)
+	t, marked := newTemplate(tree, src)
+	if t == nil || !plainlyRead(tree, t.file, out.Reads) {
+		return newRendering(tree, out.Reads, out.Manifests, nil)
+	}
+	again, err := c.pool.Build(ctx, marked, src)
+	if err != nil || !bytes.Equal(t.cut(again.Manifests), out.Manifests) || !slices.Equal(again.Reads, out.Reads) {
+		t = nil
+	}
+	return newRendering(tree, out.Reads, out.Manifests, t)
 }
 
 // rendering is what a source rendered to, and all that it was made from.
@@ -247,7 +250,7 @@ func newRendering(tree Tree, reads []Read, manifests []byte, t *template) (*rend
 		if err != nil {
 			return nil, err
 		}
-		if q.Kind == Stat && was.dir && inhabited[q.Path] {
+		if q.Kind == Stat && was.kind.IsDir() && inhabited[q.Path] {
 			continue // what was found in it tells as much
 		}
 		p, err := r.place(asked, path.Dir(q.Path))
@@ -272,6 +275,13 @@ func (r *rendering) place(asked *answers, dir string) (*place, error) {
 	}
 	r.places = append(r.places, place{dir: dir, at: at})
 	return &r.places[len(r.places)-1], nil
+}
+
+// equal reports whether the same answers made both.
+func (r *rendering) equal(o *rendering) bool {
+	return slices.EqualFunc(r.places, o.places, func(a, b place) bool {
+		return a.dir == b.dir && a.at == b.at && slices.Equal(a.reads, b.reads)
+	})
 }
 
 // holds reports whether all answers are the same now.
@@ -319,10 +329,12 @@ func (r *rendering) against(now *answers) (places []place, changed []string, err
 	return places, changed, nil
 }
 
-// standing is what stands at a path, as far as a read asks.
+// standing is what stands at a path, as far as a read asks. The paths of reads have
+// no links on the way; where one comes in, there is nothing any more.
 type standing struct {
-	id           string
-	dir, present bool
+	id      string
+	kind    fs.FileMode
+	present bool
 }
 
 // answers asks a tree; with a memory, once about every path.
@@ -335,10 +347,6 @@ func remembered(tree Tree) *answers { return &answers{tree: tree, known: map[str
 
 // to answers a read.
 func (a *answers) to(r Read) (standing, error) {
-	if r.Kind == Link {
-		target, err := fs.ReadLink(a.tree, r.Path)
-		return standing{id: target, present: err == nil}, otherThanAbsence(err)
-	}
 	got, err := a.at(r.Path)
 	if r.Kind == Stat {
 		got.id = ""
@@ -351,20 +359,13 @@ func (a *answers) at(name string) (standing, error) {
 	if known, ok := a.known[name]; ok {
 		return known, nil
 	}
-	id, dir, err := a.tree.ID(name)
-	got := standing{id: id, dir: dir, present: err == nil}
-	if err := otherThanAbsence(err); err != nil {
+	id, kind, err := a.tree.Entry(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return standing{}, err
 	}
+	got := standing{id: id, kind: kind, present: err == nil}
 	if a.known != nil {
 		a.known[name] = got
 	}
 	return got, nil
-}
-
-func otherThanAbsence(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-		return nil
-	}
-	return err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	gcPercent = 1600      // a child's live heap is small: memory for speed
+	gcPercent   = 800      // a child's live heap is small: memory for speed
 	maxStack    = 64 << 20 // a stack that overflows cannot be recovered from; let it be soon
 	memoryLook  = 20 * time.Millisecond
 	memoryShare = 0.75 // of the limit, from where on the collector works hard

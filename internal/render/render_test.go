@@ -217,7 +217,7 @@ func TestWhatIsWrongIsSaidWithTheFile(t *testing.T) {
 		{"a list", "- a\n", "app/kustomization.yaml: not a kustomization: the file has the wrong type (array)"},
 		{"nothing to render", "resources: [empty.yaml]\n", "app: it renders to nothing; an overlay must have at least one object"},
 		{"broken resource", "resources: [broken.yaml]\n", "app: Kustomize cannot build it: "},
-		{"cycle", "resources: [../app]\n", "app: Kustomize cannot build it: "},
+		{"cycle", "resources: [../app]\n", `app/kustomization.yaml: resources: "../app" leads back`},
 		{"large file", "resources: [large.yaml]\n", "app/large.yaml: the file is larger than 2 MiB"},
 		{"alias bomb in the kustomization", bomb, "app/kustomization.yaml: its aliases (*name) stand for more than 20000 values"},
 		{"alias bomb in a resource", "resources: [bomb.yaml]\n", "app/bomb.yaml: its aliases (*name)"},

@@ -30,6 +30,13 @@ type scan struct {
 type visit struct {
 	namespace string // that charts in it inherit
 	charts    bool   // it has some, or leads to some
+	open      bool   // its references are being followed
+}
+
+// listed is a field of a kustomization with what it refers to.
+type listed struct {
+	field string
+	refs  []string
 }
 
 func newScan(files *view) *scan { return &scan{files: files, seen: map[string]*visit{}} }
@@ -57,7 +64,8 @@ func (s *scan) overlay(dir, namespace string) error {
 		}
 		return nil
 	}
-	here := &visit{namespace: namespace}
+	here := &visit{namespace: namespace, open: true}
+	defer func() { here.open = false }()
 	s.seen[dir] = here
 	file, k, err := s.kustomization(dir)
 	if err != nil {
@@ -203,15 +211,18 @@ func (r *references) paths(k *types.Kustomization) []string {
 }
 
 func (r *references) resources(k *types.Kustomization) error {
-	for field, refs := range map[string]*[]string{"resources": &r.own.Resources, "components": &r.own.Components} {
-		for i, ref := range *refs {
-			served, err := r.resource(field, ref)
+	for _, list := range []struct {
+		field string
+		refs  *[]string
+	}{{"resources", &r.own.Resources}, {"components", &r.own.Components}} {
+		for i, ref := range *list.refs {
+			served, err := r.resource(list.field, ref)
 			if err != nil {
 				return err
 			}
 			if served != ref { // the list is shared with the next build that reads this file
-				*refs = slices.Clone(*refs)
-				(*refs)[i] = served
+				*list.refs = slices.Clone(*list.refs)
+				(*list.refs)[i] = served
 				r.changed = true
 			}
 		}
@@ -235,6 +246,9 @@ func (r *references) resource(field, ref string) (string, error) {
 		return "", err
 	}
 	if r.files.IsDir(target) {
+		if before := r.seen[r.files.real(target)]; before != nil && before.open {
+			return "", r.refuse(field, ref, "leads back to where it came from, so it would never end; take one of the references out")
+		}
 		return served, r.base(target)
 	}
 	_, err = r.plainFile(field, ref)
@@ -251,8 +265,8 @@ func (r *references) base(dir string) error {
 }
 
 func (r *references) patches(k *types.Kustomization) error {
-	for field, refs := range map[string][]string{"crds": k.Crds, "configurations": k.Configurations, "openapi": {k.OpenAPI["path"]}} {
-		if err := r.plainFiles(field, refs); err != nil {
+	for _, list := range []listed{{"crds", k.Crds}, {"configurations", k.Configurations}, {"openapi", []string{k.OpenAPI["path"]}}} {
+		if err := r.plainFiles(list.field, list.refs); err != nil {
 			return err
 		}
 	}
@@ -320,8 +334,9 @@ func sources(s types.KvPairSources) []string {
 // plugins checks the configurations of built-in plugins (others are disabled),
 // which have references of their own.
 func (r *references) plugins(k *types.Kustomization) error {
-	for field, refs := range map[string][]string{"generators": k.Generators, "transformers": k.Transformers, "validators": k.Validators} {
-		for _, ref := range refs {
+	for _, list := range []listed{{"generators", k.Generators}, {"transformers", k.Transformers}, {"validators", k.Validators}} {
+		field := list.field
+		for _, ref := range list.refs {
 			if inline(ref) {
 				if err := r.plugin(field, r.file, []byte(ref)); err != nil {
 					return err

@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func (t *template) size() int {
 
 // newTemplate marks the pins of a source's own kustomization. It answers with nil
 // where there is nothing to mark, or substituting would not be certain.
-func newTemplate(tree fs.FS, src Source) (*template, fs.FS) {
+func newTemplate(tree Tree, src Source) (*template, fs.FS) {
 	if src.Helm != nil || src.Manifest != "" {
 		return nil, nil
 	}
@@ -89,10 +90,70 @@ func newTemplate(tree fs.FS, src Source) (*template, fs.FS) {
 			return nil, nil
 		}
 	}
-	if len(t.slots) == 0 || !t.cutFrame(marked) || t.values(data) == nil {
+	if len(t.slots) == 0 || !distinct(entries) || !t.cutFrame(marked) || t.values(data) == nil {
 		return nil, nil
 	}
 	return t, withFile{tree, file, marked}
+}
+
+// distinct reports whether each entry can only ever match the images that it names:
+// Kustomize takes a name for a regular expression, and hands what one entry made of
+// an image to the next.
+func distinct(entries []overlay.Entry) bool {
+	for i, e := range entries {
+		for _, name := range []string{e.Name, e.Image()} {
+			ref, err := image.Parse(name)
+			if err != nil || ref.Tag != "" || ref.Digest != "" {
+				return false
+			}
+		}
+		for j, other := range entries {
+			// "." matches any character: compare what is left without it.
+			if i != j && (sameButDots(e.Name, other.Name) || sameButDots(e.Name, other.Image()) || sameButDots(e.Image(), other.Image())) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func sameButDots(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if a[i] != b[i] && a[i] != '.' && b[i] != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// plainlyRead reports whether no other kustomization of a build could see what an
+// image became: variables take it anywhere, configurations say what an image is.
+// The marked file itself must be of use as a kustomization only.
+func plainlyRead(tree Tree, file string, reads []Read) bool {
+	for _, r := range reads {
+		if r.Kind != Content || !slices.Contains(konfig.RecognizedKustomizationFileNames(), path.Base(r.Path)) {
+			continue
+		}
+		data, err := fs.ReadFile(tree, r.Path)
+		if err != nil {
+			return false
+		}
+		k := &types.Kustomization{}
+		if k.Unmarshal(data) != nil {
+			return false
+		}
+		k.FixKustomization()
+		//lint:ignore SA1019 people's overlays still have them, and Kustomize reads them
+		vars := k.Vars
+		if len(vars)+len(k.Configurations)+len(k.Crds)+len(k.OpenAPI)+len(k.Transformers)+len(k.Generators)+len(k.Validators) > 0 ||
+			bytes.Contains(data, []byte(path.Base(file))) {
+			return false
+		}
+	}
+	return true
 }
 
 // ownKustomization reads the kustomization of a directory; "" when there is not
@@ -162,7 +223,7 @@ func (t *template) mark(data []byte, ref image.Ref, seed string) ([]byte, error)
 // which they stand there.
 func (t *template) cutFrame(marked []byte) bool {
 	pieces, order := cut(marked, t.slots)
-	if len(order) != len(t.slots) {
+	if sorted := slices.Sorted(slices.Values(order)); len(order) != len(t.slots) || len(slices.Compact(sorted)) != len(t.slots) {
 		return false
 	}
 	slots := make([]slot, len(order))
@@ -286,14 +347,36 @@ func endsInQuote(piece []byte) bool {
 
 // withFile is a tree in which one file has another content.
 type withFile struct {
-	fs.FS
+	Tree
 	file string
 	data []byte
 }
 
+// ID is another one for the file. It names no directories that differ: a build asks
+// for the ids of files only.
+func (w withFile) ID(name string) (string, bool, error) {
+	id, dir, err := w.Tree.ID(name)
+	if err == nil && name == w.file {
+		id = fmt.Sprintf("%s %x", id, sha256.Sum256(w.data))
+	}
+	return id, dir, err
+}
+
+// ReadLink and Lstat let a build see the links of the tree.
+func (w withFile) ReadLink(name string) (string, error) { return fs.ReadLink(w.Tree, name) }
+
+// Lstat is Stat without following a link.
+func (w withFile) Lstat(name string) (fs.FileInfo, error) {
+	info, err := fs.Lstat(w.Tree, name)
+	if err != nil || name != w.file {
+		return info, err
+	}
+	return otherSize{info, int64(len(w.data))}, nil
+}
+
 // Open opens a file or directory.
 func (w withFile) Open(name string) (fs.File, error) {
-	f, err := w.FS.Open(name)
+	f, err := w.Tree.Open(name)
 	if err != nil || name != w.file {
 		return f, err
 	}
@@ -305,15 +388,15 @@ func (w withFile) ReadFile(name string) ([]byte, error) {
 	if name == w.file {
 		return w.data, nil
 	}
-	return fs.ReadFile(w.FS, name)
+	return fs.ReadFile(w.Tree, name)
 }
 
 // ReadDir lists a directory.
-func (w withFile) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(w.FS, name) }
+func (w withFile) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(w.Tree, name) }
 
 // Stat tells a file from a directory, and its size.
 func (w withFile) Stat(name string) (fs.FileInfo, error) {
-	info, err := fs.Stat(w.FS, name)
+	info, err := fs.Stat(w.Tree, name)
 	if err != nil || name != w.file {
 		return info, err
 	}

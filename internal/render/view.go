@@ -161,7 +161,7 @@ func (v *view) answer(p string, w want, kind ReadKind) answer {
 	if a.real != "" {
 		read = a.real
 	}
-	if !strings.HasPrefix(read, mountRoot+"/") { // a remote is pinned by what names it
+	if !v.mounted(read) { // a remote is pinned by what names it
 		v.reads[Read{read, kind}] = struct{}{}
 	}
 	return a
@@ -268,6 +268,16 @@ func (v *view) serve(file string, k *types.Kustomization) error {
 	data, err := json.Marshal(k) // JSON is YAML
 	v.written[file] = data
 	return err
+}
+
+// mounted reports whether a path is one of a remote that this build has mounted.
+func (v *view) mounted(p string) bool {
+	for mount := range v.mounts {
+		if p == mount || strings.HasPrefix(p, mount+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // legible has the paths of an error's text mean something to people.

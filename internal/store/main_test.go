@@ -143,7 +143,7 @@ func (w *world) merge(p store.Promotion, by store.Actor, merged string) {
 // target makes one overlay in one cluster known.
 func (w *world) target(env, cluster string) store.Target {
 	w.Helper()
-	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "", rand.Text(), []store.NewTarget{{App: "payments", Env: env, Cluster: cluster, Branch: "main"}}, syncing))
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, rand.Text(), []store.NewTarget{{App: "payments", Env: env, Cluster: cluster, Branch: "main"}}, syncing))
 	targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", env)
 	w.must(err)
 	if len(targets) != 1 {

@@ -26,15 +26,15 @@ const (
 // NewTarget is an overlay and a cluster that tagboat.yaml brings together.
 type NewTarget struct {
 	App, Env, Cluster, Branch string
-	Position                  int  // of the environment in tagboat.yaml
-	Same                      bool // renders as it did at the heads that were surveyed before
+	Position                  int    // of the environment in tagboat.yaml
+	SameAs                    string // the commit at which it renders as it does now; "" when none is known
 }
 
 // KeepTargets makes the targets of an env repo those that its tagboat.yaml names
 // at heads, a text that tells its branches' commits. Those that are not healthy
-// are wanted looked at, and, when heads is not what was kept before, those that do
-// not render the same as they did at before.
-func (s *Store) KeepTargets(ctx context.Context, repo int64, before, heads string, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
+// are wanted looked at, and, when heads is not what was kept before, those that are
+// not at a commit at which they render the same.
+func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
 	defer wrap(&err, "keep %d targets of env repo %d", len(named), repo)
 	// Whoever changes several targets does so in one order, so that nobody waits in
 	// a circle.
@@ -56,7 +56,7 @@ func (s *Store) KeepTargets(ctx context.Context, repo int64, before, heads strin
 				return err
 			}
 			keep = append(keep, t.ID)
-			same := heads == known.Surveyed || n.Same && before == known.Surveyed
+			same := heads == known.Surveyed || n.SameAs != "" && n.SameAs == t.CommitSHA
 			if !same || t.State != TargetHealthy {
 				targets = append(targets, t)
 			}

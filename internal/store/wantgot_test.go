@@ -134,7 +134,7 @@ func TestNoWantedSyncIsLost(t *testing.T) {
 	for i := range wantedRows {
 		named = append(named, store.NewTarget{App: "payments", Env: "prod", Cluster: "cluster" + string(rune('a'+i)), Branch: "main"})
 	}
-	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "", crand.Text(), named, syncing))
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, crand.Text(), named, syncing))
 	targets, err := w.store.Targets(w.ctx)
 	w.must(err)
 	var ids []int64
@@ -169,7 +169,7 @@ func TestNoWantedSyncIsLost(t *testing.T) {
 		}))
 	})
 	// A survey wants all of them at once.
-	survey := func(int64) error { return w.store.KeepTargets(w.ctx, w.repo.ID, "", crand.Text(), named, syncing) }
+	survey := func(int64) error { return w.store.KeepTargets(w.ctx, w.repo.ID, crand.Text(), named, syncing) }
 	w.raise(4, ids[:3], survey, func() {
 		for _, id := range ids {
 			target, err := w.store.Target(w.ctx, id)

@@ -151,7 +151,7 @@ func TestBoardOfNothing(t *testing.T) {
 func TestBoardKeepsReposApart(t *testing.T) {
 	w := newWorld(t)
 	w.story()
-	w.must(w.store.KeepTargets(w.ctx, w.repo("other"), "", rand.Text(), []store.NewTarget{
+	w.must(w.store.KeepTargets(w.ctx, w.repo("other"), rand.Text(), []store.NewTarget{
 		{App: "payments", Env: "live", Cluster: "live", Branch: "main"}, {App: "payments", Env: "dev", Cluster: "dev", Branch: "main", Position: 1},
 	}, syncing))
 	var got struct {

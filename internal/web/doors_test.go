@@ -22,7 +22,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	const link = "javascript:alert(1)"
 	repo := w.repo("env")
 	w.must(w.store.SetConfigError(w.ctx, repo, evil))
-	w.must(w.store.KeepTargets(w.ctx, repo, "", rand.Text(), []store.NewTarget{{App: "payments", Env: "prod", Cluster: evil, Branch: "main"}}, syncing))
+	w.must(w.store.KeepTargets(w.ctx, repo, rand.Text(), []store.NewTarget{{App: "payments", Env: "prod", Cluster: evil, Branch: "main"}}, syncing))
 	a, err := w.store.Ledger(w.ctx, store.Verified{
 		Image: image, Tag: evil, Digest: digest("a"), Platforms: []string{evil}, SourceRepo: evil, SourceCommit: evil, RunURL: link,
 	})

@@ -181,7 +181,7 @@ var alice = store.Actor{ID: 11, Login: "alice"}
 func (w *world) story() store.Promotion {
 	w.t.Helper()
 	repo := w.repo("env")
-	w.must(w.store.KeepTargets(w.ctx, repo, "", rand.Text(), []store.NewTarget{
+	w.must(w.store.KeepTargets(w.ctx, repo, rand.Text(), []store.NewTarget{
 		{App: "payments", Env: "dev", Cluster: "dev", Branch: "main"},
 		{App: "payments", Env: "prod", Cluster: "prod-eu", Branch: "main"},
 		{App: "payments", Env: "prod", Cluster: "prod-us", Branch: "main"},

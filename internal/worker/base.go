@@ -132,7 +132,7 @@ func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) 
 			return nil, err
 		}
 	}
-	oneImageEach(got.pairs)
+	envrepo.RefuseSeveral(got.pairs)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.commits) > 64 {
@@ -173,17 +173,6 @@ func sameFile(a, b *gitmirror.Tree, name string) bool {
 	was, _, errA := a.ID(name)
 	is, _, errB := b.ID(name)
 	return errA == nil && errB == nil && was == is
-}
-
-// oneImageEach refuses overlays of which it is not clear what a promotion moves: a
-// pair has one pull request, and so one image.
-func oneImageEach(pairs []envrepo.Pair) {
-	for i, p := range pairs {
-		if moves := p.Moves(); p.Err == nil && len(moves) > 1 {
-			pairs[i].Err = fault.Errorf(fault.Invalid, "%s sets several images (%s). Say in tagboat.yaml which one Tagboat moves: apps: [{name: %s, path: …, images: [%s]}].",
-				p.File, strings.Join(moves, ", "), p.App, moves[0])
-		}
-	}
 }
 
 // memory is what discovery has read of an env repo.

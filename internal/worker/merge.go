@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
-	"github.com/tagboat/tagboat/internal/overlay"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -159,11 +159,22 @@ func (w *Worker) guard(ctx context.Context, l *look) error {
 	if err != nil {
 		return err
 	}
-	var followed []overlay.Option
-	if l.env.Refs {
-		followed = append(followed, overlay.WithFollowed(nil))
+	modeBefore, err := before.Mode(l.pair.File)
+	if err != nil {
+		return err
 	}
-	return overlay.OnlyDeclared(l.pair.File, was, is, l.artifact.Image, followed...)
+	modeAfter, err := after.Mode(l.pair.File)
+	if err != nil {
+		return err
+	}
+	planned, err := planEdit(l.pair, l.env, was, l.ref())
+	if err != nil {
+		return err
+	}
+	if modeBefore != modeAfter || !bytes.Equal(planned.After, is) {
+		return fault.Errorf(fault.Denied, "The head commit is not the edit of %s that Tagboat plans; Tagboat does not merge it. Close the pull request and ask for the promotion again.", l.pair.File)
+	}
+	return nil
 }
 
 // afterRefusal: GitHub did not merge, or its answer was lost. Read first.

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"fmt"
-	"path"
 
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/render"
@@ -11,14 +10,12 @@ import (
 
 // sourceFor is what is rendered for a pair in one of its clusters.
 func sourceFor(c *envrepo.Config, p envrepo.Pair, cluster string) render.Source {
-	if h := p.Helm; h != nil {
-		return render.Source{Dir: p.Path, Helm: &render.Helm{Chart: h.Chart, Release: h.Release, Namespace: h.Namespace, Values: h.Values}}
+	s := c.Source(p, cluster)
+	source := render.Source{Dir: s.Dir, Manifest: s.Manifest}
+	if h := s.Helm; h != nil {
+		source.Helm = &render.Helm{Chart: h.Chart, Release: h.Release, Namespace: h.Namespace, Values: h.Values}
 	}
-	dir := c.OverlayFor(p, cluster)
-	if p.Kustomization == "" && dir == p.Path { // plain objects, or an Argo CD Application
-		return render.Source{Dir: path.Dir(p.File), Manifest: p.File}
-	}
-	return render.Source{Dir: dir}
+	return source
 }
 
 // renderScope tells one env repo's renderings from another's.

@@ -40,17 +40,15 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 		}
 	}
 	targets := targetsOf(repo, uses)
-	if err := w.spare(ctx, repo, uses, targets); err != nil {
-		return err
-	}
+	w.spare(ctx, repo, uses, targets)
 	// Last, because it writes down that these heads were surveyed.
-	return w.Store.KeepTargets(ctx, repo.ID, repo.Surveyed, heads, targets, syncJob)
+	return w.Store.KeepTargets(ctx, repo.ID, heads, targets, syncJob)
 }
 
-// spare marks the targets that render as they did when the env repo was surveyed
-// last, so that a commit wakes only those that it can change. Where that is not
-// known for certain, none is spared.
-func (w *Worker) spare(ctx context.Context, repo store.Repo, uses []use, targets []store.NewTarget) error {
+// spare tells of which targets it is known that they render as they did at the
+// commit that was surveyed last, so that a commit wakes only those that it can
+// change. Where that is not known for certain, none is spared.
+func (w *Worker) spare(ctx context.Context, repo store.Repo, uses []use, targets []store.NewTarget) {
 	type comparison struct {
 		now     *base
 		targets []int
@@ -76,15 +74,13 @@ func (w *Worker) spare(ctx context.Context, repo store.Repo, uses []use, targets
 		if before == nil {
 			continue
 		}
-		affected, err := w.Render.Affected(renderScope(repo), before, c.now.tree, c.sources)
-		if err != nil {
-			return err
-		}
+		affected := w.Render.Affected(renderScope(repo), before, c.now.tree, c.sources)
 		for n, i := range c.targets {
-			targets[i].Same = !affected[n]
+			if !affected[n] {
+				targets[i].SameAs = before.Commit()
+			}
 		}
 	}
-	return nil
 }
 
 // surveyed tells the commits that a survey has seen: of the configuration, and of

@@ -7,11 +7,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
@@ -21,74 +18,6 @@ import (
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/render"
 )
-
-// The offline commands work on a checkout: a directory that somebody has on disk,
-// mostly an env repo. Nothing outside of it is read or written, wherever its
-// symbolic links lead.
-
-// openCheckout opens a checkout. The caller closes it.
-func openCheckout(dir string) (*os.Root, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, fault.E(fault.NotFound, "There is no directory "+dir+" that could be read.", err)
-	}
-	return root, nil
-}
-
-// below is a path that a person typed, as a path of the checkout.
-func below(typed string) (string, error) {
-	name := path.Clean(filepath.ToSlash(typed))
-	if !fs.ValidPath(name) {
-		return "", fault.Errorf(fault.Invalid, "%s is not below the checkout; write a path relative to --dir, without ..", typed)
-	}
-	return name, nil
-}
-
-// kustomizations are the names that Kustomize knows
-// (https://pkg.go.dev/sigs.k8s.io/kustomize/api/konfig#RecognizedKustomizationFileNames).
-var kustomizations = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
-
-// kustomizationIn is the kustomization file of a directory; "" where it has none.
-func kustomizationIn(tree fs.FS, dir string) (string, error) {
-	for _, name := range kustomizations {
-		file := path.Join(dir, name)
-		switch _, err := fs.Stat(tree, file); {
-		case err == nil:
-			return file, nil
-		case !absent(err):
-			return "", fault.E(fault.Invalid, file+" cannot be read.", err)
-		}
-	}
-	return "", nil
-}
-
-// absent tells an absence from what keeps a path from being read. That a directory
-// on the way is a file is an absence too, of which operating systems have their own
-// error.
-func absent(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) }
-
-// maxFile bounds what is read of a checkout at once, in bytes.
-const maxFile = 4 << 20
-
-// readFile reads a file of a checkout that is worth reading: neither huge nor a
-// pipe.
-func readFile(tree fs.FS, file string) ([]byte, error) {
-	info, err := fs.Stat(tree, file)
-	switch {
-	case absent(err):
-		return nil, fault.E(fault.NotFound, "There is no file "+file+" in the checkout; correct the path.", err)
-	case err != nil:
-	case !info.Mode().IsRegular():
-		return nil, fault.Errorf(fault.Invalid, "%s is not a file", file)
-	case info.Size() > maxFile:
-		return nil, fault.Errorf(fault.Invalid, "%s:1: the file is larger than %d MiB; split it", file, maxFile>>20)
-	}
-	data, err := fs.ReadFile(tree, file)
-	if err != nil {
-		return nil, fault.E(fault.Invalid, file+" cannot be read.", err)
-	}
-	return data, nil
-}
 
 // Render renders what stands at a path of a checkout, as a sync would: the
 // kustomization of a directory, or the chart of a pair of tagboat.yaml, named by
@@ -131,12 +60,12 @@ func sourceAt(tree fs.FS, name string) (render.Source, error) {
 	if file != "" {
 		return render.Source{Dir: name}, nil
 	}
-	pairs, err := pairsAt(tree, name)
+	config, pairs, err := pairsAt(tree, name)
 	switch {
 	case err != nil:
 		return render.Source{}, err
 	case len(pairs) == 1:
-		return sourceOf(pairs[0], pairs[0].Path), nil
+		return sourceOf(config, pairs[0], ""), nil
 	case len(pairs) > 1:
 		var files []string
 		for _, p := range pairs {
@@ -154,28 +83,47 @@ func fromFile(p envrepo.Pair) bool { return p.Helm != nil || p.Kustomization == 
 
 // pairsAt are the pairs that are rendered from a file and are named by their
 // directory or by the file.
-func pairsAt(tree fs.FS, name string) (found []envrepo.Pair, err error) {
+func pairsAt(tree fs.FS, name string) (_ *envrepo.Config, found []envrepo.Pair, err error) {
 	if _, err := fs.Stat(tree, envrepo.File); absent(err) {
-		return nil, nil
+		return nil, nil, nil
 	}
-	_, pairs, err := envrepo.Load(tree)
+	config, pairs, err := envrepo.Load(tree)
 	for _, p := range pairs {
 		if fromFile(p) && (p.Path == name || p.File == name) {
 			found = append(found, p)
 		}
 	}
-	return found, err
+	return config, found, err
 }
 
-// sourceOf is what is rendered for a pair, in the overlay of one of its clusters.
-func sourceOf(p envrepo.Pair, dir string) render.Source {
-	switch h := p.Helm; {
-	case h != nil:
-		return render.Source{Dir: dir, Helm: &render.Helm{Chart: h.Chart, Release: h.Release, Namespace: h.Namespace, Values: h.Values}}
-	case p.Kustomization == "" && dir == p.Path:
-		return render.Source{Dir: path.Dir(p.File), Manifest: p.File}
+// sourceOf is what is rendered for a pair in one of its clusters; cluster "" is one
+// that has nothing of its own.
+func sourceOf(c *envrepo.Config, p envrepo.Pair, cluster string) render.Source {
+	s := c.Source(p, cluster)
+	source := render.Source{Dir: s.Dir, Manifest: s.Manifest}
+	if h := s.Helm; h != nil {
+		source.Helm = &render.Helm{Chart: h.Chart, Release: h.Release, Namespace: h.Namespace, Values: h.Values}
 	}
-	return render.Source{Dir: dir}
+	return source
+}
+
+// placeOf is the path that people know what is rendered for a pair by: the
+// kustomization's directory, else the file that carries the version.
+func placeOf(s render.Source, p envrepo.Pair) string {
+	if s.Helm != nil || s.Manifest != "" {
+		return p.File
+	}
+	return s.Dir
+}
+
+// sameSource reports whether two sources say the same, which does not say that they
+// render to the same.
+func sameSource(a, b render.Source) bool {
+	if a.Dir != b.Dir || a.Manifest != b.Manifest || (a.Helm == nil) != (b.Helm == nil) {
+		return false
+	}
+	return a.Helm == nil || a.Helm.Chart == b.Helm.Chart && a.Helm.Release == b.Helm.Release &&
+		a.Helm.Namespace == b.Helm.Namespace && slices.Equal(a.Helm.Values, b.Helm.Values)
 }
 
 // JSONList is rendered manifests as a Kubernetes List in JSON, which kubectl and jq
