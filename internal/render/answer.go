@@ -30,14 +30,14 @@ type answering struct {
 	fetch   Fetcher
 	mounts  map[string]fs.FS  // remote references, by directory
 	kept    *kept             // what the child has
-	links   map[string]string // of the paths looked at so far; "" where there is no link
+	links   map[string]linkAt // of the paths looked at so far
 	errs    []error           // why answers are refused
 	total   int               // bytes of the files read
 	reading *atomic.Bool      // whether a question is being answered just now
 }
 
 func newAnswering(ctx context.Context, tree fs.FS, fetch Fetcher, k *kept, reading *atomic.Bool) *answering {
-	return &answering{reading: reading, ctx: ctx, tree: tree, fetch: fetch, mounts: map[string]fs.FS{}, kept: k, links: map[string]string{}}
+	return &answering{reading: reading, ctx: ctx, tree: tree, fetch: fetch, mounts: map[string]fs.FS{}, kept: k, links: map[string]linkAt{}}
 }
 
 // kept mirrors which contents a child has.
@@ -118,30 +118,37 @@ func (a *answering) one(p string, w want) answer {
 		return answer{path: p}
 	}
 	real, links, err := a.follow(tree, prefix, inside)
-	if err != nil {
-		return a.failed(p, links, err)
-	}
 	found := answer{path: p, links: links}
 	if real != inside {
 		found.real = path.Join(prefix, real)
 	}
-	if err := a.look(tree, real, w, &found); err != nil {
-		return a.failed(p, links, err)
+	if err == nil && prefix == "" {
+		err = ours(p, real)
+	}
+	if err == nil {
+		err = a.look(tree, real, w, &found)
+	}
+	if err != nil {
+		return a.failed(found, err)
 	}
 	return found
 }
 
 // failed tells an absence from what keeps a file from being read (I6).
-func (a *answering) failed(p string, links []string, err error) answer {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return answer{path: p, links: links}
+func (a *answering) failed(found answer, err error) answer {
+	if missing(err) {
+		return answer{path: found.path, real: found.real, links: found.links}
 	}
 	if fault.KindOf(err) == fault.Broken {
-		err = fault.E(fault.Broken, p+" cannot be read.", err)
+		err = fault.E(fault.Broken, found.path+" cannot be read.", err)
 	}
-	found := a.refuse(p, err)
-	found.links = links
-	return found
+	refused := a.refuse(found.path, err)
+	refused.links = found.links
+	return refused
+}
+
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 func (a *answering) look(tree fs.FS, name string, w want, found *answer) error {
@@ -236,10 +243,8 @@ func readAtMost(tree fs.FS, name string, size int64) ([]byte, error) {
 	return data, err
 }
 
-const (
-	maxBelow = 4096 // files and directories of one chart
-	maxLinks = 40   // symbolic links followed for one path, as Linux does
-)
+// maxBelow is how many files and directories one chart may have.
+const maxBelow = 4096
 
 // below answers about everything below a directory.
 func (a *answering) below(dir string) []answer {
@@ -269,7 +274,7 @@ func (a *answering) listing(dir string) answer {
 	tree, _, inside := a.locate(dir)
 	entries, err := fs.ReadDir(tree, inside)
 	if err != nil {
-		return a.failed(dir, nil, err)
+		return a.failed(answer{path: dir}, err)
 	}
 	found := answer{path: dir, state: directory, names: make([]string, 0, len(entries))}
 	for _, e := range entries {
@@ -285,68 +290,4 @@ func (a *answering) listing(dir string) answer {
 		found.names = append(found.names, name)
 	}
 	return found
-}
-
-// follow resolves the links of a path inside the tree. Every link on the way is
-// named, with the prefix.
-func (a *answering) follow(tree fs.FS, prefix, name string) (real string, links []string, err error) {
-	reader, ok := tree.(fs.ReadLinkFS)
-	if !ok || name == "." {
-		return name, nil, nil
-	}
-	done, pending := ".", strings.Split(name, "/")
-	for len(pending) > 0 {
-		part := pending[0]
-		pending = pending[1:]
-		switch part {
-		case "", ".":
-			continue
-		case "..": // only ever from a link's target
-			if done == "." {
-				return "", links, leavesTree(path.Join(prefix, name))
-			}
-			done = path.Dir(done)
-			continue
-		}
-		next := path.Join(done, part)
-		target, err := a.readLink(reader, prefix, next)
-		switch {
-		case err != nil:
-			return "", links, err
-		case target == "":
-			done = next
-			continue
-		}
-		if links = append(links, path.Join(prefix, next)); len(links) > maxLinks {
-			return "", links, refuse(path.Join(prefix, name), "its symbolic links lead in a circle")
-		}
-		if path.IsAbs(target) {
-			return "", links, leavesTree(path.Join(prefix, name))
-		}
-		pending = append(strings.Split(target, "/"), pending...)
-	}
-	return done, links, nil
-}
-
-func leavesTree(name string) error {
-	return refuse(name, "it is a symbolic link that leads out of the repository")
-}
-
-// readLink is where a link points; "" for what is none, or is absent: the look at
-// it will say so.
-func (a *answering) readLink(tree fs.ReadLinkFS, prefix, name string) (string, error) {
-	key := path.Join(prefix, name)
-	if target, ok := a.links[key]; ok {
-		return target, nil
-	}
-	target, err := tree.ReadLink(name)
-	switch {
-	case err == nil:
-	case errors.Is(err, fs.ErrInvalid), errors.Is(err, syscall.EINVAL), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		target = ""
-	default:
-		return "", err
-	}
-	a.links[key] = target
-	return target, nil
 }

@@ -147,7 +147,7 @@ func (c *Cache) find(tree Tree, key sourceKey) ([]byte, error) {
 		case len(changed) == 0:
 			c.count(func(s *Stats) { s.Same++ })
 			return r.manifests, nil
-		case places != nil && r.template != nil && changed[0] == r.template.file:
+		case places != nil && r.template != nil && changed[0] == r.template.file && now.file(changed[0]):
 			data, err := fs.ReadFile(tree, r.template.file)
 			if err != nil {
 				return nil, err
@@ -330,10 +330,11 @@ func (r *rendering) against(now *answers) (places []place, changed []string, err
 }
 
 // standing is what stands at a path, as far as a read asks. The paths of reads have
-// no links on the way; where one comes in, there is nothing any more.
+// no links on the way. Where one comes in, the path is hidden: it is not what was
+// there, and no absence either, because the link may lead to something.
 type standing struct {
 	id      string
-	kind    fs.FileMode
+	kind    fs.FileMode // with fs.ModeSymlink also what a link hides
 	present bool
 }
 
@@ -364,8 +365,21 @@ func (a *answers) at(name string) (standing, error) {
 		return standing{}, err
 	}
 	got := standing{id: id, kind: kind, present: err == nil}
+	if !got.present && name != "." {
+		above, err := a.at(path.Dir(name))
+		if err != nil {
+			return standing{}, err
+		}
+		got.kind = above.kind & fs.ModeSymlink
+	}
 	if a.known != nil {
 		a.known[name] = got
 	}
 	return got, nil
+}
+
+// file reports whether a path is a file itself, and no link to one.
+func (a *answers) file(name string) bool {
+	got, err := a.at(name)
+	return err == nil && got.present && got.kind == 0
 }

@@ -3,71 +3,14 @@ package render_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"io/fs"
-	"maps"
-	"path"
-	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tagboat/tagboat/internal/render"
 )
-
-// gitTree is a tree as git has them: what stands at a path has an id.
-type gitTree struct {
-	fstest.MapFS
-	ids map[string]string
-}
-
-func committed(files map[string]string) gitTree {
-	c := gitTree{fstest.MapFS{}, map[string]string{}}
-	for name, content := range files {
-		c.MapFS[name] = &fstest.MapFile{Data: []byte(content)}
-	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		id := fmt.Sprintf("%x", sha256.Sum256([]byte(files[name])))
-		c.ids[name] = id
-		for dir := path.Dir(name); ; dir = path.Dir(dir) {
-			c.ids[dir] = fmt.Sprintf("%x", sha256.Sum256([]byte(c.ids[dir]+name+id)))
-			if dir == "." {
-				break
-			}
-		}
-	}
-	return c
-}
-
-// with is the commit after it.
-func (c gitTree) with(changes map[string]string) gitTree {
-	files := map[string]string{}
-	for name, f := range c.MapFS {
-		files[name] = string(f.Data)
-	}
-	maps.Copy(files, changes)
-	return committed(files)
-}
-
-func (c gitTree) ID(name string) (string, bool, error) {
-	info, err := fs.Stat(c.MapFS, name)
-	if err != nil {
-		return "", false, err
-	}
-	return c.ids[name], info.IsDir(), nil
-}
-
-// Entry is as ID: these trees have no links.
-func (c gitTree) Entry(name string) (string, fs.FileMode, error) {
-	id, dir, err := c.ID(name)
-	if dir {
-		return id, fs.ModeDir, err
-	}
-	return id, 0, err
-}
 
 const prodYML = prod + "/kustomization.yaml"
 

@@ -11,3 +11,6 @@ func RunIfMischievous() {
 		runChild(limit, mischief)
 	}
 }
+
+// MountOf is where a build sees a remote.
+func MountOf(r Remote) string { return r.mount() }

@@ -162,7 +162,7 @@ const (
 type answer struct {
 	path    string
 	state   state
-	real    string   // where the path leads, if there are links on the way
+	real    string   // where the path leads, if there are links on the way; of an absence, what is absent
 	links   []string // the links on the way
 	content *content // of a file, when it was asked for
 	names   []string // of a directory, when they were asked for; directories end in "/"

@@ -35,8 +35,8 @@ func (r Remote) String() string {
 // people (fault.Denied). It bounds what it fetches.
 type Fetcher func(ctx context.Context, r Remote) (fs.FS, error)
 
-// mountRoot is the directory under which a build sees what was fetched for it.
-// The tree's own files of that name are out of sight in such a build.
+// mountRoot is the directory under which a build sees what was fetched for it. What
+// the tree has of that name is never shown (see ours).
 const mountRoot = ".tagboat-remote"
 
 // mount is the directory of a remote: a name of its own, with nothing of it that
@@ -82,10 +82,20 @@ func root(p string) string {
 		mount, _, _ := strings.Cut(rest, "/")
 		return path.Join(mountRoot, mount)
 	}
-	if p == mountRoot || p == writtenRoot || strings.HasPrefix(p, writtenRoot+"/") {
+	if p == mountRoot || made(p) {
 		return p
 	}
 	return ""
+}
+
+// ours refuses what a tree has under the names that builds use for themselves: it
+// could be taken for what a build has fetched or made.
+func ours(p, real string) error {
+	if root(real) == "" {
+		return nil
+	}
+	name, _, _ := strings.Cut(real, "/")
+	return refuse(p, "%s is a name that Tagboat needs for itself; rename the directory", name)
 }
 
 // fetch has the parent fetch what a reference names, and is its directory.

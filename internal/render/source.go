@@ -29,6 +29,9 @@ func (s Source) check() error {
 	if !fs.ValidPath(s.Dir) {
 		return fault.Errorf(fault.Invalid, "%q is not a directory of the repository; write it with slashes and without ..", s.Dir)
 	}
+	if err := ours(s.Dir, s.Dir); err != nil {
+		return err
+	}
 	if s.Manifest != "" && (!fs.ValidPath(s.Manifest) || path.Dir(s.Manifest) != s.Dir || s.Helm != nil) {
 		return fault.Errorf(fault.Invalid, "%q is not a file of the directory %s", s.Manifest, s.Dir)
 	}

@@ -62,13 +62,15 @@ func (t *template) size() int {
 }
 
 // newTemplate marks the pins of a source's own kustomization. It answers with nil
-// where there is nothing to mark, or substituting would not be certain.
+// where there is nothing to mark, or substituting would not be certain. A
+// kustomization that is reached by a link is another file's: a mark in it would not
+// be seen.
 func newTemplate(tree Tree, src Source) (*template, fs.FS) {
 	if src.Helm != nil || src.Manifest != "" {
 		return nil, nil
 	}
 	file, data := ownKustomization(tree, src.Dir)
-	if file == "" || !opaqueImages(data) {
+	if file == "" || !remembered(tree).file(file) || !opaqueImages(data) {
 		return nil, nil
 	}
 	entries, err := overlay.Entries(file, data)

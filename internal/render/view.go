@@ -31,8 +31,11 @@ type view struct {
 }
 
 // writtenRoot is the directory of files that a build makes for krusty: what its
-// charts came to.
+// charts came to. Of the tree, nothing is seen there.
 const writtenRoot = ".tagboat-written"
+
+// made reports whether a path is one of files that a build makes.
+func made(p string) bool { return p == writtenRoot || strings.HasPrefix(p, writtenRoot+"/") }
 
 // contents are the files that a child keeps from build to build, by their id.
 type contents struct {
@@ -134,7 +137,7 @@ func plausible(p string) bool {
 // read. A refusal fails the build: krusty would try another reading of the
 // reference, and hide it.
 func (v *view) answer(p string, w want, kind ReadKind) answer {
-	if !plausible(p) {
+	if !plausible(p) || made(p) {
 		return answer{path: p}
 	}
 	v.prefetch(w, p)
@@ -181,7 +184,7 @@ func (v *view) stat(p string) answer {
 	if _, ok := v.written[name]; ok {
 		return answer{path: name, state: file}
 	}
-	if name == writtenRoot || strings.HasPrefix(name, writtenRoot+"/") {
+	if made(name) {
 		return v.writtenDir(name)
 	}
 	return v.answer(name, wantStat, Stat)
@@ -201,9 +204,9 @@ func (v *view) Exists(p string) bool {
 
 func (v *view) isFile(p string) bool { return v.stat(p).state == file }
 
-// real is where a path leads, links followed.
+// real is where a path leads, links followed; of what is absent, the path itself.
 func (v *view) real(p string) string {
-	if a := v.stat(p); a.real != "" {
+	if a := v.stat(p); a.real != "" && a.state != absent {
 		return a.real
 	}
 	return inTree(p)
