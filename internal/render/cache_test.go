@@ -96,7 +96,7 @@ func TestWhatIsNotPlainlyABumpIsRendered(t *testing.T) {
 	for name, change := range map[string]map[string]string{
 		"a base":               {"apps/payments/base/deployment.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: app, image: payments}]}\n"},
 		"a component":          {"components/labels/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nlabels: [{pairs: {team: core}}]\n"},
-		"a bump and a patch":   {prodYML: bumped("1.8.0", digest18)[prodYML] + "patches: [{patch: '[{op: add, path: /metadata/labels/x, value: \"y\"}]', target: {kind: Deployment}}]\n"},
+		"a bump and a patch":   {prodYML: bumped("1.8.0", digest18)[prodYML] + "patches: [{patch: '- {op: add, path: /metadata/labels/x, value: \"y\"}', target: {kind: Deployment}}]\n"},
 		"another name":         {prodYML: strings.Replace(bumped("1.8.0", digest18)[prodYML], "newName: registry", "newName: mirror.registry", 1)},
 		"a digest taken away":  {prodYML: strings.Replace(bumped("1.8.0", digest18)[prodYML], "  digest: "+digest18+"\n", "", 1)},
 		"a bump and a base":    {prodYML: bumped("1.8.0", digest18)[prodYML], "apps/payments/base/kustomization.yaml": "resources: [deployment.yaml]\nnamePrefix: x-\n"},

@@ -3,17 +3,14 @@ package render
 import (
 	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 
 	"sigs.k8s.io/kustomize/api/konfig"
-	"sigs.k8s.io/kustomize/api/types"
 
 	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/overlay"
@@ -26,11 +23,10 @@ import (
 //
 // Why that is the same: Kustomize's image transformer treats tag and digest as
 // opaque text that it appends to the name, it is the last of a kustomization's
-// transformers but for those that are refused here (replacements, vars, and what
-// plugins and configurations could do with an image), and nothing that depends on
-// a content (the hashes of generated names) holds a container's image. A mark is
-// a tag or digest of the same form as the real one, so it is matched, and printed
-// without quotes, wherever the real one is. Marks are random: nothing in a
+// transformers but for those that are refused (see opaque.go), and nothing that
+// depends on a content (the hashes of generated names) holds a container's image. A
+// mark is a tag or digest of the same form as the real one, so it is matched, and
+// printed without quotes, wherever the real one is. Marks are random: nothing in a
 // repository can hold one.
 
 // template is a rendering with holes, and the kustomization that fills them.
@@ -46,8 +42,9 @@ type template struct {
 // slot is one scalar of the kustomization.
 type slot struct {
 	mark   string
-	digest bool // else a tag
-	quoted bool // the quotes stand in the frame
+	before string // what stands before it in an image
+	digest bool   // else a tag
+	quoted bool   // the quotes stand in the frame
 }
 
 func (t *template) size() int {
@@ -70,11 +67,11 @@ func newTemplate(tree Tree, src Source) (*template, fs.FS) {
 		return nil, nil
 	}
 	file, data := ownKustomization(tree, src.Dir)
-	if file == "" || !remembered(tree).file(file) || !opaqueImages(data) {
+	if file == "" || !remembered(tree).file(file) {
 		return nil, nil
 	}
-	entries, err := overlay.Entries(file, data)
-	if err != nil {
+	entries, ok := opaqueImages(file, data)
+	if !ok {
 		return nil, nil
 	}
 	t := &template{file: file, built: data}
@@ -88,74 +85,15 @@ func newTemplate(tree Tree, src Source) (*template, fs.FS) {
 		if ref.Tag == "" && ref.Digest == "" {
 			continue
 		}
+		var err error
 		if marked, err = t.mark(marked, ref, seed); err != nil {
 			return nil, nil
 		}
 	}
-	if len(t.slots) == 0 || !distinct(entries) || !t.cutFrame(marked) || t.values(data) == nil {
+	if len(t.slots) == 0 || !t.cutFrame(marked) || t.values(data) == nil {
 		return nil, nil
 	}
 	return t, withFile{tree, file, marked}
-}
-
-// distinct reports whether each entry can only ever match the images that it names:
-// Kustomize takes a name for a regular expression, and hands what one entry made of
-// an image to the next.
-func distinct(entries []overlay.Entry) bool {
-	for i, e := range entries {
-		for _, name := range []string{e.Name, e.Image()} {
-			ref, err := image.Parse(name)
-			if err != nil || ref.Tag != "" || ref.Digest != "" {
-				return false
-			}
-		}
-		for j, other := range entries {
-			// "." matches any character: compare what is left without it.
-			if i != j && (sameButDots(e.Name, other.Name) || sameButDots(e.Name, other.Image()) || sameButDots(e.Image(), other.Image())) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func sameButDots(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if a[i] != b[i] && a[i] != '.' && b[i] != '.' {
-			return false
-		}
-	}
-	return true
-}
-
-// plainlyRead reports whether no other kustomization of a build could see what an
-// image became: variables take it anywhere, configurations say what an image is.
-// The marked file itself must be of use as a kustomization only.
-func plainlyRead(tree Tree, file string, reads []Read) bool {
-	for _, r := range reads {
-		if r.Kind != Content || !slices.Contains(konfig.RecognizedKustomizationFileNames(), path.Base(r.Path)) {
-			continue
-		}
-		data, err := fs.ReadFile(tree, r.Path)
-		if err != nil {
-			return false
-		}
-		k := &types.Kustomization{}
-		if k.Unmarshal(data) != nil {
-			return false
-		}
-		k.FixKustomization()
-		//lint:ignore SA1019 people's overlays still have them, and Kustomize reads them
-		vars := k.Vars
-		if len(vars)+len(k.Configurations)+len(k.Crds)+len(k.OpenAPI)+len(k.Transformers)+len(k.Generators)+len(k.Validators) > 0 ||
-			bytes.Contains(data, []byte(path.Base(file))) {
-			return false
-		}
-	}
-	return true
 }
 
 // ownKustomization reads the kustomization of a directory; "" when there is not
@@ -174,43 +112,20 @@ func ownKustomization(tree fs.FS, dir string) (file string, data []byte) {
 	return file, data
 }
 
-// opaqueImages reports whether nothing in a kustomization looks at images after
-// the image transformer has set them.
-func opaqueImages(data []byte) bool {
-	if !bytes.Contains(data, []byte("images")) {
-		return false
-	}
-	k := &types.Kustomization{}
-	if k.Unmarshal(data) != nil {
-		return false
-	}
-	k.FixKustomization()
-	//lint:ignore SA1019 people's overlays still have them, and Kustomize reads them
-	vars := k.Vars
-	return len(vars)+len(k.Replacements)+len(k.Generators)+len(k.Transformers)+len(k.Validators)+
-		len(k.Configurations)+len(k.Crds)+len(k.OpenAPI)+len(k.BuildMetadata) == 0
-}
-
-// marksLikePin reports whether a reference is printed as plain text whatever its
-// tag is: its name has a letter, so that no parser reads "10:30" as a number.
-func marksLikePin(ref image.Ref) bool {
-	return strings.ContainsFunc(ref.Name, func(r rune) bool { return r >= 'a' && r <= 'z' }) &&
-		(ref.Tag == "" || image.ValidTag(ref.Tag)) && (ref.Digest == "" || image.ValidDigest(ref.Digest))
-}
-
 // mark puts marks in the place of the pins of one image.
 func (t *template) mark(data []byte, ref image.Ref, seed string) ([]byte, error) {
 	marks := image.Ref{Name: ref.Name}
 	pin := overlay.PinTagDigest
 	if ref.Tag != "" {
 		marks.Tag = fmt.Sprintf("t-%s-%d-t", seed, len(t.slots))
-		t.slots = append(t.slots, slot{mark: marks.Tag})
+		t.slots = append(t.slots, slot{mark: marks.Tag, before: ref.Name + ":"})
 	}
 	if ref.Digest != "" {
+		before := marks.String() + "@"
 		var sum [32]byte
 		rand.Read(sum[:])
 		marks.Digest = "sha256:" + hex.EncodeToString(sum[:])
-		t.slots = append(t.slots, slot{mark: marks.Digest, digest: true})
+		t.slots = append(t.slots, slot{mark: marks.Digest, before: before, digest: true})
 	} else {
 		pin = overlay.PinTag
 	}
@@ -261,10 +176,16 @@ func cut(data []byte, slots []slot) (pieces [][]byte, order []int) {
 	return append(pieces, data[start:]), order
 }
 
-// cut takes a rendering with marks and returns it with the pins of the
-// kustomization that was marked.
+// cut takes a rendering with marks and returns it with the pins of the kustomization
+// that was marked; nil when there is a mark anywhere but in an image. Elsewhere, the
+// pin might have to be written in another way: in quotes, in a file's text.
 func (t *template) cut(marked []byte) []byte {
 	t.text, t.holes = cut(marked, t.slots)
+	for _, s := range t.slots {
+		if bytes.Count(marked, []byte(s.mark)) != bytes.Count(marked, []byte(s.before+s.mark)) {
+			return nil
+		}
+	}
 	return t.fill(t.built)
 }
 
@@ -346,82 +267,3 @@ func pinLength(data []byte) int {
 func endsInQuote(piece []byte) bool {
 	return bytes.HasSuffix(piece, []byte(`"`)) || bytes.HasSuffix(piece, []byte(`'`))
 }
-
-// withFile is a tree in which one file has another content.
-type withFile struct {
-	Tree
-	file string
-	data []byte
-}
-
-// ID is another one for the file. It names no directories that differ: a build asks
-// for the ids of files only.
-func (w withFile) ID(name string) (string, bool, error) {
-	id, dir, err := w.Tree.ID(name)
-	if err == nil && name == w.file {
-		id = fmt.Sprintf("%s %x", id, sha256.Sum256(w.data))
-	}
-	return id, dir, err
-}
-
-// ReadLink and Lstat let a build see the links of the tree.
-func (w withFile) ReadLink(name string) (string, error) { return fs.ReadLink(w.Tree, name) }
-
-// Lstat is Stat without following a link.
-func (w withFile) Lstat(name string) (fs.FileInfo, error) {
-	info, err := fs.Lstat(w.Tree, name)
-	if err != nil || name != w.file {
-		return info, err
-	}
-	return otherSize{info, int64(len(w.data))}, nil
-}
-
-// Open opens a file or directory.
-func (w withFile) Open(name string) (fs.File, error) {
-	f, err := w.Tree.Open(name)
-	if err != nil || name != w.file {
-		return f, err
-	}
-	return otherContent{f, bytes.NewReader(w.data), w}, nil
-}
-
-// ReadFile reads a whole file.
-func (w withFile) ReadFile(name string) ([]byte, error) {
-	if name == w.file {
-		return w.data, nil
-	}
-	return fs.ReadFile(w.Tree, name)
-}
-
-// ReadDir lists a directory.
-func (w withFile) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(w.Tree, name) }
-
-// Stat tells a file from a directory, and its size.
-func (w withFile) Stat(name string) (fs.FileInfo, error) {
-	info, err := fs.Stat(w.Tree, name)
-	if err != nil || name != w.file {
-		return info, err
-	}
-	return otherSize{info, int64(len(w.data))}, nil
-}
-
-// otherContent is the one file.
-type otherContent struct {
-	fs.File
-	content *bytes.Reader
-	tree    withFile
-}
-
-// Read reads the other content.
-func (f otherContent) Read(p []byte) (int, error) { return f.content.Read(p) }
-
-// Stat has the other content's size.
-func (f otherContent) Stat() (fs.FileInfo, error) { return f.tree.Stat(f.tree.file) }
-
-type otherSize struct {
-	fs.FileInfo
-	size int64
-}
-
-// Size is the other content's, in bytes.
-func (i otherSize) Size() int64 { return i.size }

@@ -27,7 +27,8 @@ const (
 
 // committed is a tree of files and links.
 func committed(files map[string]string) gitTree {
-	c := gitTree{fstest.MapFS{}, maps.Clone(files)}
+	c := gitTree{fstest.MapFS{}, map[string]string{}}
+	maps.Copy(c.files, files)
 	for name, content := range files {
 		if target, ok := strings.CutPrefix(content, link); ok {
 			c.MapFS[name] = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
