@@ -33,6 +33,8 @@ type answering struct {
 	links   map[string]linkAt // of the paths looked at so far
 	errs    []error           // why answers are refused
 	total   int               // bytes of the files read
+	asks    int               // how often the child has asked
+	told    int               // answers that it was given
 	reading *atomic.Bool      // whether a question is being answered just now
 }
 
@@ -62,32 +64,47 @@ func (k *kept) add(id string, size int) bool {
 }
 
 // all answers questions, and what will be asked next as far as that is clear.
-func (a *answering) all(questions []question) []answer {
+func (a *answering) all(questions []question) ([]answer, error) {
 	a.reading.Store(true)
 	defer a.reading.Store(false)
+	if a.asks++; a.asks > maxAsks {
+		return nil, broken("it asks more than %d times", maxAsks)
+	}
 	answers := make([]answer, 0, len(questions)*2)
 	for _, q := range questions {
-		if q.want == wantRemote {
-			answers = append(answers, a.remote(q))
-			continue
+		found := a.about(q)
+		if a.told += len(found); a.told > maxAnswers {
+			return nil, broken("it asks about more than %d files", maxAnswers)
 		}
-		found := a.one(q.path, q.want)
-		answers = append(answers, found)
-		if found.state != directory {
-			continue
+		if err := a.ctx.Err(); err != nil {
+			return nil, err
 		}
-		below := q.path
-		if found.real != "" {
-			below = found.real
+		answers = append(answers, found...)
+	}
+	return answers, nil
+}
+
+// about answers one question.
+func (a *answering) about(q question) []answer {
+	if q.want == wantRemote {
+		return []answer{a.remote(q)}
+	}
+	found := a.one(q.path, q.want)
+	answers := []answer{found}
+	if found.state != directory {
+		return answers
+	}
+	below := q.path
+	if found.real != "" {
+		below = found.real
+	}
+	switch q.want {
+	case wantContent:
+		for _, name := range konfig.RecognizedKustomizationFileNames() {
+			answers = append(answers, a.one(path.Join(below, name), wantContent))
 		}
-		switch q.want {
-		case wantContent:
-			for _, name := range konfig.RecognizedKustomizationFileNames() {
-				answers = append(answers, a.one(path.Join(below, name), wantContent))
-			}
-		case wantBelow:
-			answers = append(answers, a.below(below)...)
-		}
+	case wantBelow:
+		answers = append(answers, a.below(below)...)
 	}
 	return answers
 }
@@ -140,7 +157,7 @@ func (a *answering) failed(found answer, err error) answer {
 		return answer{path: found.path, real: found.real, links: found.links}
 	}
 	if fault.KindOf(err) == fault.Broken {
-		err = fault.E(fault.Broken, found.path+" cannot be read.", err)
+		err = fault.E(fault.Broken, oneLine(found.path)+" cannot be read.", err)
 	}
 	refused := a.refuse(found.path, err)
 	refused.links = found.links

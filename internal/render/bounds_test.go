@@ -38,11 +38,20 @@ func TestBadInputCostsLittle(t *testing.T) {
 		wide[fmt.Sprintf("app/f%d", i)] = &fstest.MapFile{Data: []byte(strings.Repeat("x", 2<<20-1))}
 	}
 	wide["app/kustomization.yaml"].Data = append(wide["app/kustomization.yaml"].Data, "]\n"...)
+	many := tree(map[string]string{"app/kustomization.yaml": "configMapGenerator:\n- name: x\n  files: [f0"})
+	for i := range 40_000 {
+		many["app/kustomization.yaml"].Data = fmt.Appendf(many["app/kustomization.yaml"].Data, ", f%d", i)
+		many[fmt.Sprintf("app/f%d", i)] = &fstest.MapFile{}
+	}
+	many["app/kustomization.yaml"].Data = append(many["app/kustomization.yaml"].Data, "]\n"...)
 	for _, c := range []struct {
 		name string
 		tree fs.FS
 		want string
 	}{
+		{"many files", many, "app/f327"},
+		{"a long reference", tree(map[string]string{"app/kustomization.yaml": "resources: ['" + strings.Repeat("x", 1<<20) + "']\n"}), "app/kustomization.yaml: resources: \"xxx"},
+		{"a long remote reference", tree(map[string]string{"app/kustomization.yaml": "resources: ['https://example.com/" + strings.Repeat("x", 1<<20) + "']\n"}), "app/kustomization.yaml: resources: \"https://example.com/xxx"},
 		{"a file of 100 MB", big, "app/cm.yaml: the file is larger than 2 MiB; split it"},
 		{"a deep resource", tree(map[string]string{"app/kustomization.yaml": "resources: [cm.yaml]\n", "app/cm.yaml": deep}), "app: Kustomize cannot build it: "},
 		{"a deep kustomization", tree(map[string]string{"app/kustomization.yaml": "resources: " + deep}), "app/kustomization.yaml: not valid YAML: "},

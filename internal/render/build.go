@@ -108,7 +108,7 @@ func bounded(dir string, manifests []byte) ([]byte, error) {
 
 // refuse is an Invalid error about one file or directory.
 func refuse(file, format string, args ...any) error {
-	return fault.Errorf(fault.Invalid, "%s: %s", path.Clean(file), fmt.Sprintf(format, args...))
+	return fault.Errorf(fault.Invalid, "%s: %s", oneLine(path.Clean(file)), oneLine(fmt.Sprintf(format, args...)))
 }
 
 // maxReason bounds what is passed on of krusty's errors, which quote each other.

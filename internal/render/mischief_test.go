@@ -18,6 +18,8 @@ import (
 func mischief(files *view, src Source) ([]byte, error) {
 	what, argument, _ := strings.Cut(path.Base(src.Dir), "=")
 	switch what {
+	case "lie":
+		return nil, lies[argument](files)
 	case "hang":
 		for n := 0; ; n++ {
 			hung = fmt.Sprint(n)

@@ -20,11 +20,11 @@ import (
 // image transformer has set them, and nothing but the image transformer at their
 // pins: an alias would take a pin to another place.
 func opaqueImages(file string, data []byte) (entries []overlay.Entry, ok bool) {
-	if !bytes.Contains(data, []byte("images")) {
+	if !bytes.Contains(data, []byte("images")) || repeats(data) {
 		return nil, false
 	}
 	k := &types.Kustomization{}
-	if k.Unmarshal(data) != nil || len(k.BuildMetadata)+len(k.Replacements) > 0 || !indifferent(k) || repeats(data) {
+	if k.Unmarshal(data) != nil || len(k.BuildMetadata)+len(k.Replacements) > 0 || !indifferent(k) {
 		return nil, false
 	}
 	entries, err := overlay.Entries(file, data)
@@ -40,7 +40,8 @@ func indifferent(k *types.Kustomization) bool {
 	return old+len(k.Generators)+len(k.Transformers)+len(k.Validators)+len(k.Configurations)+len(k.Crds)+len(k.OpenAPI) == 0
 }
 
-// repeats reports whether anything in a file stands for something else in it.
+// repeats reports whether anything in a file stands for something else in it. Such a
+// file is not unmarshalled outside of a child: there, what it repeats is bounded.
 func repeats(data []byte) bool {
 	docs, err := documents(data)
 	return err != nil || slices.ContainsFunc(docs, hasAlias)
@@ -119,7 +120,7 @@ func plainlyRead(tree Tree, file string, reads []Read) bool {
 // nor leads out of the tree, where nothing is known of what it leads to.
 func blind(data []byte, file string) bool {
 	k := &types.Kustomization{}
-	if k.Unmarshal(data) != nil || !indifferent(k) {
+	if repeats(data) || k.Unmarshal(data) != nil || !indifferent(k) {
 		return false
 	}
 	k.FixKustomization()

@@ -158,7 +158,11 @@ func (p *Pool) attempt(ctx context.Context, tree fs.FS, src Source, reading *ato
 	}
 	if errors.Is(err, errGone) {
 		child.kill()
-		return Output{}, child.death()
+		death := child.death()
+		if errors.Is(err, errProtocol) { // it was well until now
+			death.memory, death.reason = false, err.Error()
+		}
+		return Output{}, death
 	}
 	p.giveBack(child)
 	return output, err

@@ -102,7 +102,7 @@ func (c *process) death() *deathError {
 	return &deathError{
 		// The kernel's refusal of memory is fatal to Go's runtime, which says so.
 		memory: c.cmd.ProcessState.ExitCode() == exitMemory || strings.Contains(said, "out of memory") || strings.Contains(said, "cannot allocate memory"),
-		reason: strings.TrimSpace(c.cmd.ProcessState.String() + " " + said),
+		reason: oneLine(c.cmd.ProcessState.String() + " " + said),
 	}
 }
 
@@ -121,7 +121,7 @@ func (c *process) render(a *answering, src Source) (Output, error) {
 	}
 	first := a.guess(c.last, src.Dir)
 	if len(first) == 0 {
-		first = a.all([]question{{want: wantContent, path: src.Dir}})
+		first = a.about(question{want: wantContent, path: src.Dir})
 	}
 	if err := writeFrame(c.stdin, frameBuild, encodeBuild(order{source: src, forget: forget, fetches: a.fetch != nil, first: first})); err != nil {
 		return Output{}, gone(err)
@@ -141,7 +141,7 @@ func (c *process) render(a *answering, src Source) (Output, error) {
 			}
 			return output, err
 		default:
-			err = errProtocol
+			err = broken("a frame of kind %d", kind)
 		}
 		if err != nil {
 			return Output{}, gone(err)
@@ -156,22 +156,29 @@ func (c *process) answer(a *answering, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	answers, err := a.all(questions)
+	if err != nil {
+		return err
+	}
 	var e encoder
-	e.answers(a.all(questions))
+	e.answers(answers)
 	return writeFrame(c.stdin, frameAnswers, e)
 }
 
 func (c *process) done(a *answering, payload []byte) (Output, error) {
 	r, err := decodeReport(payload)
+	hint := oneLine(r.hint)
 	switch {
-	case err != nil || r.refusal > len(a.errs):
-		return Output{}, gone(errProtocol)
+	case err != nil:
+		return Output{}, gone(err)
+	case r.refusal > len(a.errs):
+		return Output{}, gone(broken("a reason that it was not given"))
 	case r.refusal > 0:
 		return Output{}, a.errs[r.refusal-1]
-	case r.hint != "":
-		return Output{}, fault.Errorf(fault.Kind(r.kind), "%s", r.hint)
-	case len(r.manifests) == 0:
-		return Output{}, gone(errProtocol)
+	case hint != "":
+		return Output{}, verdict(r.kind, hint)
+	case r.hint != "" || len(r.manifests) == 0:
+		return Output{}, gone(broken("a build with no outcome"))
 	}
 	return Output{Manifests: r.manifests, Reads: r.reads}, nil
 }

@@ -1,10 +1,12 @@
 package render
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // The pool and a child speak in frames: a length (4 bytes, big endian), a kind (1
@@ -80,11 +82,16 @@ type decoder struct {
 	err  error
 }
 
+// fail keeps the first error.
+func (d *decoder) fail(err error) int {
+	d.rest, d.err = nil, cmp.Or(d.err, err)
+	return 0
+}
+
 func (d *decoder) num() int {
 	n, size := binary.Uvarint(d.rest)
 	if size <= 0 || n > maxFrame {
-		d.rest, d.err = nil, errProtocol
-		return 0
+		return d.fail(errProtocol)
 	}
 	d.rest = d.rest[size:]
 	return int(n)
@@ -94,7 +101,7 @@ func (d *decoder) num() int {
 func (d *decoder) bytes() []byte {
 	n := d.num()
 	if n > len(d.rest) {
-		d.rest, d.err = nil, errProtocol
+		d.fail(errProtocol)
 		return nil
 	}
 	b := d.rest[:n:n]
@@ -106,13 +113,26 @@ func (d *decoder) str() string { return string(d.bytes()) }
 func (d *decoder) flag() bool  { return d.num() != 0 }
 
 // count is the length of a list, whose elements take at least a byte each.
-func (d *decoder) count() int {
+func (d *decoder) count() int { return d.countTo(len(d.rest)) }
+
+// countTo is the length of a list that may not be longer than most: in memory an
+// element takes many times what it takes in the frame.
+func (d *decoder) countTo(most int) int {
 	n := d.num()
-	if n > len(d.rest) {
-		d.rest, d.err = nil, errProtocol
-		return 0
+	if n > min(most, len(d.rest)) {
+		return d.fail(broken("a list of %d, where %d are the most", n, most))
 	}
 	return n
+}
+
+// small is a number of one byte.
+func (d *decoder) small() byte {
+	n := d.num()
+	if n > math.MaxUint8 {
+		d.fail(errProtocol)
+		return 0
+	}
+	return byte(n)
 }
 
 func (d *decoder) strs() []string {
@@ -239,12 +259,15 @@ func encodeQuestions(questions []question) []byte {
 
 func decodeQuestions(payload []byte) ([]question, error) {
 	d := &decoder{rest: payload}
-	questions := make([]question, d.count())
+	questions := make([]question, d.countTo(maxQuestions))
 	for i := range questions {
 		q := &questions[i]
-		q.want, q.path = want(d.num()), d.str()
+		q.want, q.path = want(d.small()), d.str()
 		if q.want == wantRemote {
 			q.remote = Remote{Git: d.str(), Commit: d.str(), Chart: d.str(), Digest: d.str()}
+		}
+		if err := cmp.Or(d.err, q.check()); err != nil {
+			return nil, err
 		}
 	}
 	return questions, d.end()
@@ -307,9 +330,16 @@ func encodeReport(r report) []byte {
 
 func decodeReport(payload []byte) (report, error) {
 	d := &decoder{rest: payload}
-	r := report{manifests: d.bytes(), reads: make([]Read, d.count())}
+	r := report{manifests: d.bytes()}
+	if len(r.manifests) > maxOutput {
+		return report{}, broken("%d bytes of manifests", len(r.manifests))
+	}
+	r.reads = make([]Read, d.countTo(maxReads))
 	for i := range r.reads {
-		r.reads[i] = Read{Kind: ReadKind(d.num()), Path: d.str()}
+		r.reads[i] = Read{Kind: ReadKind(d.small()), Path: d.str()}
+		if err := cmp.Or(d.err, r.reads[i].check()); err != nil {
+			return report{}, err
+		}
 	}
 	r.refusal, r.kind, r.hint = d.num(), d.num(), d.str()
 	return r, d.end()

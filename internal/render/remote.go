@@ -48,14 +48,14 @@ func (r Remote) mount() string {
 
 // remote fetches and mounts.
 func (a *answering) remote(q question) answer {
-	mount := q.remote.mount()
+	mount, name := q.remote.mount(), oneLine(q.path)
 	if _, ok := a.mounts[mount]; !ok {
 		if a.fetch == nil {
-			return a.refuse(q.path, fault.Errorf(fault.Invalid, "%s %s", q.path, notFetched))
+			return a.refuse(q.path, fault.Errorf(fault.Invalid, "%s %s", name, notFetched))
 		}
 		files, err := a.fetch(a.ctx, q.remote)
 		if err != nil {
-			return a.refuse(q.path, fault.E(fault.KindOf(err), q.path+" cannot be fetched: "+cmp.Or(fault.HintOf(err), err.Error()), err))
+			return a.refuse(q.path, fault.E(fault.KindOf(err), name+" cannot be fetched: "+cmp.Or(fault.HintOf(err), err.Error()), err))
 		}
 		a.mounts[mount] = files
 	}
@@ -112,9 +112,12 @@ func (r *references) fetch(field, ref string) (string, error) {
 
 // mounted is a directory of a remote that the parent has fetched.
 func (r *references) mounted(field, ref string, from Remote, dir string) (string, error) {
+	if !from.plausible() || len(ref) > maxPath {
+		return "", r.refuse(field, ref, "is no address that can be fetched; correct it, or copy what it means into the repository")
+	}
 	mount := from.mount()
 	r.files.mounts[mount] = from
-	r.files.query([]question{{want: wantRemote, path: fmt.Sprintf("%s: %s: %q", r.file, field, ref), remote: from}})
+	r.files.query([]question{{want: wantRemote, path: fmt.Sprintf("%s: %s: %q", r.file, field, shortened(ref, maxShown)), remote: from}})
 	if r.files.broken() {
 		return "", errUnreadable
 	}

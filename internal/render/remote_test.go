@@ -80,15 +80,17 @@ func TestAPinnedBaseIsFetchedWhereThatIsAllowed(t *testing.T) {
 		}
 	}
 	for ref, reason := range map[string]string{
-		"github.com/acme/bases/web?ref=main":                   "is not pinned; write ?ref= and the commit's id in full (40 hex digits)",
-		"github.com/acme/bases//web":                           "is not pinned",
-		"https://example.com/x.yaml":                           "is a remote file, which is not fetched",
-		"git@github.com:acme/secret//x?ref=" + commit:          "cannot be fetched: ssh://git@github.com/acme/secret@" + commit + " is not on the allow list",
-		"https://github.com/acme/bases//out?ref=" + commit:     "leads out of the repository",
-		"https://github.com/acme/bases//into?ref=" + commit:    "leads out of the repository",
-		"https://github.com/acme/bases//loose?ref=" + commit:   `https://github.com/acme/bases@` + commit + `/loose/kustomization.yaml: resources: "github.com/acme/parts?ref=main" is not pinned`,
-		"https://github.com/acme/bases//nowhere?ref=" + commit: "https://github.com/acme/bases@" + commit + "/nowhere has no kustomization.yaml",
-		"../.tagboat-remote/x":                                 "leads out of the repository",
+		"https://github.com/acme/" + strings.Repeat("x", 1<<20) + "//x?ref=" + commit: " …\" is no address that can be fetched",
+		"https://github.com/acme/a\u200bb//x?ref=" + commit:                           "is no address that can be fetched",
+		"github.com/acme/bases/web?ref=main":                                          "is not pinned; write ?ref= and the commit's id in full (40 hex digits)",
+		"github.com/acme/bases//web":                                                  "is not pinned",
+		"https://example.com/x.yaml":                                                  "is a remote file, which is not fetched",
+		"git@github.com:acme/secret//x?ref=" + commit:                                 "cannot be fetched: ssh://git@github.com/acme/secret@" + commit + " is not on the allow list",
+		"https://github.com/acme/bases//out?ref=" + commit:                            "leads out of the repository",
+		"https://github.com/acme/bases//into?ref=" + commit:                           "leads out of the repository",
+		"https://github.com/acme/bases//loose?ref=" + commit:                          `https://github.com/acme/bases@` + commit + `/loose/kustomization.yaml: resources: "github.com/acme/parts?ref=main" is not pinned`,
+		"https://github.com/acme/bases//nowhere?ref=" + commit:                        "https://github.com/acme/bases@" + commit + "/nowhere has no kustomization.yaml",
+		"../.tagboat-remote/x":                                                        "leads out of the repository",
 	} {
 		_, _, err := render1("resources: ['" + ref + "']\n")
 		if err == nil || !strings.Contains(fault.HintOf(err), reason) || strings.Contains(err.Error(), ".tagboat-remote") && !strings.HasPrefix(ref, "..") {

@@ -149,8 +149,11 @@ type references struct {
 	changed   bool                // another than the file says
 }
 
+// maxShown is how much of a reference is shown: its reason must not be out of sight.
+const maxShown = 300
+
 func (r *references) refuse(field, ref, reason string) error {
-	return refuse(r.file, "%s: %q %s", field, ref, reason)
+	return refuse(r.file, "%s: %q %s", field, shortened(ref, maxShown), reason)
 }
 
 // inside is a reference as a path of the tree.
@@ -382,7 +385,7 @@ func (r *references) plugin(field, file string, data []byte) error {
 				refused = refuse(file, "%s: it fetches and runs a Helm chart while rendering, which Tagboat does not do; commit the rendered chart", field)
 			}
 			if ref := remoteIn(value); pathKeys[strings.ToLower(key)] && ref != "" {
-				refused = refuse(file, "%s: %q %s", field, ref, notFetched)
+				refused = refuse(file, "%s: %q %s", field, shortened(ref, maxShown), notFetched)
 			}
 		})
 	}

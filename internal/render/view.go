@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/types"
@@ -26,6 +27,8 @@ type view struct {
 	written map[string][]byte // files served instead of the tree's, and those below writtenRoot
 	fetches bool              // whether the parent fetches remote references
 	mounts  map[string]Remote // what was fetched, by directory
+	asks    int               // how often the parent was asked
+	told    int               // answers that it gave
 	refusal int               // 1 + the number of the first refused answer that was used
 	failure error             // the first other reason why nothing more can be read
 }
@@ -95,16 +98,27 @@ func (v *view) prefetch(w want, paths ...string) {
 }
 
 func (v *view) query(questions []question) {
-	answers, err := v.ask(questions)
-	if err != nil && v.failure == nil {
-		v.failure = err
-	}
-	v.learn(answers)
-	for _, a := range answers {
-		if a.state == refused && v.refusal == 0 && questions[0].want == wantRemote {
-			v.refusal = 1 + a.problem
+	for some := range slices.Chunk(questions, maxQuestions) {
+		if v.asks++; v.asks > maxAsks || v.told > maxAnswers/2 {
+			v.fail(tooMany(some[0].path))
+			return
+		}
+		answers, err := v.ask(some)
+		if err != nil {
+			v.fail(err)
+		}
+		v.told += len(answers)
+		v.learn(answers)
+		for _, a := range answers {
+			if a.state == refused && v.refusal == 0 && some[0].want == wantRemote {
+				v.refusal = 1 + a.problem
+			}
 		}
 	}
+}
+
+func tooMany(file string) error {
+	return refuse(file, "with it the build reads more than %d files; split it", maxReads/2)
 }
 
 // tells reports whether an answer tells what is wanted.
@@ -122,11 +136,11 @@ func tells(a answer, w want) bool {
 // path may be a patch, and some file systems do not answer such a question with
 // "no".
 func plausible(p string) bool {
-	if !fs.ValidPath(p) || len(p) > 4095 || strings.ContainsRune(p, 0) {
+	if !fs.ValidPath(p) || len(p) > maxPath || strings.ContainsRune(p, 0) {
 		return false
 	}
 	for part := range strings.SplitSeq(p, "/") {
-		if len(part) > 255 {
+		if len(part) > maxName {
 			return false
 		}
 	}
@@ -166,6 +180,9 @@ func (v *view) answer(p string, w want, kind ReadKind) answer {
 	}
 	if !v.mounted(read) { // a remote is pinned by what names it
 		v.reads[Read{read, kind}] = struct{}{}
+	}
+	if len(v.reads) > maxReads/2 {
+		v.fail(tooMany(p))
 	}
 	return a
 }
