@@ -24,6 +24,7 @@ type scan struct {
 	seen   map[string]*visit // by directory
 	schema bool              // a kustomization changes krusty's schema (openapi:)
 	served bool              // krusty is served something else than a file says
+	used   []use             // files that are read for their content
 }
 
 // visit is what is known of a directory that was scanned.
@@ -44,6 +45,9 @@ func newScan(files *view) *scan { return &scan{files: files, seen: map[string]*v
 // top scans the kustomization that is built.
 func (s *scan) top(dir string) error {
 	if err := s.overlay(dir, ""); err != nil || !s.served {
+		return err
+	}
+	if err := s.apart(); err != nil {
 		return err
 	}
 	file, k, err := s.kustomization(s.files.real(dir))
@@ -181,6 +185,7 @@ func (r *references) plainFile(field, ref string) (string, error) {
 	if !r.files.isFile(target) {
 		return "", r.refuse(field, ref, "is not a file of this repository; correct the path")
 	}
+	r.used = append(r.used, use{r.file, field, ref, target})
 	return target, nil
 }
 
@@ -384,7 +389,11 @@ func (r *references) plugin(field, file string, data []byte) error {
 			if strings.EqualFold(key, "kind") && value.Value == "HelmChartInflationGenerator" {
 				refused = refuse(file, "%s: it fetches and runs a Helm chart while rendering, which Tagboat does not do; commit the rendered chart", field)
 			}
-			if ref := remoteIn(value); pathKeys[strings.ToLower(key)] && ref != "" {
+			if !pathKeys[strings.ToLower(key)] {
+				return
+			}
+			r.usesAll(file, field, value)
+			if ref := remoteIn(value); ref != "" {
 				refused = refuse(file, "%s: %q %s", field, shortened(ref, maxShown), notFetched)
 			}
 		})

@@ -3,6 +3,9 @@ package render
 import (
 	"io/fs"
 	"path"
+	"slices"
+
+	"sigs.k8s.io/kustomize/api/konfig"
 
 	"github.com/tagboat/tagboat/internal/fault"
 )
@@ -31,6 +34,9 @@ func (s Source) check() error {
 	}
 	if err := ours(s.Dir, s.Dir); err != nil {
 		return err
+	}
+	if s.Manifest != "" && slices.Contains(konfig.RecognizedKustomizationFileNames(), path.Base(s.Manifest)) {
+		return refuse(s.Manifest, "it is a kustomization; render its directory")
 	}
 	if s.Manifest != "" && (!fs.ValidPath(s.Manifest) || path.Dir(s.Manifest) != s.Dir || s.Helm != nil) {
 		return fault.Errorf(fault.Invalid, "%q is not a file of the directory %s", s.Manifest, s.Dir)
