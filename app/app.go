@@ -88,7 +88,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, noDatabase(err)
 	}
 	images := registry.New(registry.Config{Endpoints: endpoints})
-	if a.render, err = openRenderer(c.Remotes, images); err != nil {
+	if a.render, err = openRenderer(c.Remotes, images, log); err != nil {
 		return nil, err
 	}
 	work := worker.New(worker.Config{

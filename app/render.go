@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -156,17 +157,17 @@ type renderer struct {
 // newRenderer makes a renderer for a command, which has the registry logins of who
 // calls it. The caller closes it.
 func newRenderer(allowed []string) (*renderer, error) {
-	return openRenderer(allowed, registry.New(registry.Config{Keychain: authn.DefaultKeychain}))
+	return openRenderer(allowed, registry.New(registry.Config{Keychain: authn.DefaultKeychain}), nil)
 }
 
-// openRenderer makes a renderer that fetches what is allowed, and nothing else. The
-// caller closes it.
-func openRenderer(allowed []string, charts *registry.Client) (*renderer, error) {
+// openRenderer makes a renderer that fetches what is allowed, and nothing else. The log
+// may be nil. The caller closes it.
+func openRenderer(allowed []string, charts *registry.Client, log *slog.Logger) (*renderer, error) {
 	remotes, err := newRemotes(allowed, charts)
 	if err != nil {
 		return nil, err
 	}
-	return &renderer{render.NewPool(render.Options{Fetch: remotes.fetch}), remotes}, nil
+	return &renderer{render.NewPool(render.Options{Fetch: remotes.fetch, Log: log}), remotes}, nil
 }
 
 // Close ends the children and removes what was fetched.

@@ -14,6 +14,7 @@ var pool *render.Pool
 
 func TestMain(m *testing.M) {
 	render.RunIfMischievous()
+	render.RunIfUnguarded()
 	render.RunIfChild()
 	if len(os.Args) == 2 && os.Args[1] == "parent" {
 		parent()

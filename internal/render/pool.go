@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ type Options struct {
 	Builds      int           // after so many a child is replaced; default 2,000
 	Command     []string      // starts a child; default this binary, whose main calls RunIfChild
 	Fetch       Fetcher       // nil: everything remote is refused
+	Log         *slog.Logger  // told once if children run unguarded; nil: nothing is logged
 }
 
 // Pool renders in child processes, one build at a time in each. Children are
@@ -35,6 +37,7 @@ type Pool struct {
 	closing context.Context // ends at Close
 	close   context.CancelFunc
 	running sync.WaitGroup // processes
+	warn    sync.Once      // of unguarded children
 
 	mu   sync.Mutex
 	idle []*process // the one used last is used next: few builds need few children
@@ -46,9 +49,18 @@ func NewPool(o Options) *Pool {
 	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
 	o.MemoryLimit = cmp.Or(o.MemoryLimit, 512<<20)
 	o.Builds = cmp.Or(o.Builds, 2000)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	p := &Pool{options: o, turns: make(chan struct{}, o.Workers)}
 	p.closing, p.close = context.WithCancel(context.Background())
 	return p
+}
+
+// unguarded is told by each child that it runs without seccomp, and says so to the
+// operator once: it is the machine that has none.
+func (p *Pool) unguarded(reason string) {
+	p.warn.Do(func() {
+		p.options.Log.Warn("builds run without seccomp; a file that makes use of a bug in Kustomize or Helm could do whatever this process may", "reason", reason)
+	})
 }
 
 // Close ends all children, also those that build, and returns when they are gone.

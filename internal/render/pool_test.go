@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -91,6 +92,67 @@ func TestAChildReachesNeitherNetworkNorProgramsNorFiles(t *testing.T) {
 	if second := pid(t, p); second != first {
 		t.Error("a refusal costs the child its life")
 	}
+}
+
+// An operator learns that the machine has no seccomp, once, from whichever child says
+// it first.
+func TestAMissingSeccompIsLoggedOnce(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &lockedLog{}
+	p := render.NewPool(render.Options{Workers: 2, Builds: 1, Command: []string{self, "unguarded"}, Log: slog.New(slog.NewTextHandler(log, nil))})
+	defer p.Close()
+	for range 3 { // each has a child of its own
+		pid(t, p)
+	}
+	_, err = do(t.Context(), p, "apps/die")
+	if err == nil || strings.Contains(err.Error(), "seccomp") {
+		t.Errorf("what a child says at its start is not why it ends: %v", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "level=WARN") || !strings.Contains(said, "without seccomp") || !strings.Contains(said, `reason="the kernel has none"`) {
+		t.Errorf("the log has\n%s", said)
+	}
+}
+
+// A child that is guarded says nothing.
+func TestSeccompIsNotLoggedWhereItIs(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has seccomp")
+	}
+	log := &lockedLog{}
+	p := render.NewPool(render.Options{Workers: 1, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if _, err := p.Build(t.Context(), tree(app), render.Source{Dir: prod}); err != nil {
+		t.Error(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if said := log.String(); said != "" {
+		t.Errorf("the log has\n%s", said)
+	}
+}
+
+// lockedLog is what was logged, by whichever goroutine.
+type lockedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func TestABuildThatNeverEndsIsEnded(t *testing.T) {

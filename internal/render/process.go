@@ -31,6 +31,10 @@ type process struct {
 	lives *child.Process
 }
 
+// unguardedLine begins the line by which a child says that it runs without seccomp, and
+// why.
+const unguardedLine = "tagboat render child: builds run without seccomp: "
+
 // deathError is a child that ended before its build did.
 type deathError struct {
 	memory bool // because the build took too much of it
@@ -55,7 +59,7 @@ func (p *Pool) start(ctx context.Context) (*process, error) {
 		}
 		command = []string{self}
 	}
-	c := &process{kept: newKept(), stderr: &complaints{}}
+	c := &process{kept: newKept(), stderr: &complaints{unguarded: p.unguarded}}
 	c.cmd = exec.Command(command[0], command[1:]...)
 	c.cmd.Env = []string{childVariable + "=" + strconv.FormatInt(p.options.MemoryLimit, 10), "GOTRACEBACK=none"}
 	c.cmd.Stderr = c.stderr
@@ -186,6 +190,8 @@ func (c *process) done(a *answering, payload []byte) (Output, error) {
 // complaints keeps the beginning of what a child writes to its standard error while it
 // builds.
 type complaints struct {
+	unguarded func(reason string) // called when the child says that it is
+
 	mu   sync.Mutex
 	text []byte
 }
@@ -194,9 +200,24 @@ const maxComplaints = 8 << 10
 
 func (t *complaints) Write(p []byte) (int, error) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.text = append(t.text, p[:min(len(p), maxComplaints-len(t.text))]...)
+	reason, unguarded := t.withoutSeccomp()
+	t.mu.Unlock()
+	if unguarded {
+		t.unguarded(oneLine(reason))
+	}
 	return len(p), nil
+}
+
+// withoutSeccomp is the first line by which a child says so.
+func (t *complaints) withoutSeccomp() (reason string, ok bool) {
+	for line := range strings.Lines(string(t.text)) {
+		reason, ok = strings.CutPrefix(line, unguardedLine)
+		if ok && strings.HasSuffix(line, "\n") {
+			return reason, true
+		}
+	}
+	return "", false
 }
 
 func (t *complaints) reset() {
@@ -211,7 +232,7 @@ func (t *complaints) fatal() string {
 	defer t.mu.Unlock()
 	for line := range strings.Lines(string(t.text)) {
 		for _, start := range []string{"fatal error: ", "panic: ", "runtime: goroutine stack exceeds", "tagboat render child: "} {
-			if strings.HasPrefix(line, start) {
+			if strings.HasPrefix(line, start) && !strings.HasPrefix(line, unguardedLine) {
 				return strings.TrimSpace(line)
 			}
 		}

@@ -33,7 +33,7 @@ var needed = []string{
 // reach for anything that does not mean harm.
 func lockDown(log io.Writer) {
 	if err := filterCalls(); err != nil {
-		fmt.Fprintln(log, "tagboat render child: builds run without seccomp:", err)
+		fmt.Fprintln(log, unguardedLine+err.Error())
 	}
 }
 

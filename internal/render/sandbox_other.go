@@ -11,7 +11,7 @@ import (
 // lockDown does nothing here: a child has no network, programs or files only by
 // what it was not given.
 func lockDown(log io.Writer) {
-	fmt.Fprintln(log, "tagboat render child: this system has no seccomp; builds run without it")
+	fmt.Fprintln(log, unguardedLine+"this system has none")
 }
 
 // limitData does nothing here: the watchdog alone limits the memory.
