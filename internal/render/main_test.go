@@ -15,6 +15,7 @@ var pool *render.Pool
 func TestMain(m *testing.M) {
 	render.RunIfMischievous()
 	render.RunIfUnguarded()
+	render.RunIfFree()
 	render.RunIfChild()
 	if len(os.Args) == 2 && os.Args[1] == "parent" {
 		parent()

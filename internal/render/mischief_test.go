@@ -18,6 +18,9 @@ import (
 func mischief(files *view, src Source) ([]byte, error) {
 	what, argument, _ := strings.Cut(path.Base(src.Dir), "=")
 	switch what {
+	case "break":
+		what, parent, _ := strings.Cut(argument, "@")
+		return nil, said(breakOut(what, parent))
 	case "lie":
 		return nil, lies[argument](files)
 	case "hang":

@@ -15,8 +15,8 @@ import (
 // has, and ends: what Go's runtime and, where it is linked, the C library's threads
 // use. A name that an architecture lacks is left out there.
 var needed = []string{
-	"read", "write", "readv", "writev", "close", "fcntl", "fstat", "lseek",
-	"mmap", "munmap", "mremap", "mprotect", "madvise", "mincore", "brk", "membarrier",
+	"read", "write", "readv", "writev", "close", "fstat", "lseek",
+	"mmap", "munmap", "mremap", "mprotect", "mincore", "brk", "membarrier",
 	"futex", "futex_time64", "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
 	"nanosleep", "clock_nanosleep", "clock_nanosleep_time64", "clock_gettime", "clock_gettime64", "gettimeofday", "time",
 	"epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "pipe2",
@@ -38,9 +38,23 @@ func lockDown(log io.Writer) {
 }
 
 func filterCalls() error {
-	here, err := arch.GetInfo("")
+	mayDo, err := policy(os.Getpid())
 	if err != nil {
 		return err
+	}
+	runtime.LockOSThread() // no_new_privs is the thread's; the filter takes it along to the others
+	defer runtime.UnlockOSThread()
+	return seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: mayDo})
+}
+
+// namespaces are the flags by which a thread would see another world than its process.
+const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
+
+// policy is what the process of an id may do.
+func policy(pid int) (seccomp.Policy, error) {
+	here, err := arch.GetInfo("")
+	if err != nil {
+		return seccomp.Policy{}, err
 	}
 	allowed := seccomp.SyscallGroup{Action: seccomp.ActionAllow}
 	for _, name := range needed {
@@ -48,23 +62,29 @@ func filterCalls() error {
 			allowed.Names = append(allowed.Names, name)
 		}
 	}
-	own := uint64(os.Getpid())
 	allowed.NamesWithCondtions = []seccomp.NameWithConditions{
-		{Name: "clone", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.BitsSet, Value: unix.CLONE_THREAD}}},
-		{Name: "tgkill", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: own}}},
-		{Name: "prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: unix.PR_SET_VMA}}},
+		with("clone", argument(0, seccomp.BitsSet, unix.CLONE_THREAD), argument(0, seccomp.BitsNotSet, namespaces)),
+		with("tgkill", argument(0, seccomp.Equal, uint64(pid))),
+		with("prctl", argument(0, seccomp.Equal, unix.PR_SET_VMA)),
+		// For a pipe that does not block; other commands of fcntl could have it send any
+		// process a signal, the parent SIGKILL.
+		with("fcntl", argument(1, seccomp.Equal, unix.F_GETFL)),
+		with("fcntl", argument(1, seccomp.Equal, unix.F_SETFL), argument(2, seccomp.BitsNotSet, unix.O_ASYNC)),
+		with("madvise", argument(2, seccomp.LessThan, unix.MADV_HWPOISON)), // the advice beyond is for tests of the machine's memory
 	}
 	// No filter can see the flags of clone3; the C library falls back to clone when
 	// it is told that there is none.
 	missing := seccomp.SyscallGroup{Names: []string{"clone3"}, Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS)}
+	return seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: []seccomp.SyscallGroup{allowed, missing}}, nil
+}
 
-	runtime.LockOSThread() // no_new_privs is the thread's; the filter takes it along to the others
-	defer runtime.UnlockOSThread()
-	return seccomp.LoadFilter(seccomp.Filter{
-		NoNewPrivs: true,
-		Flag:       seccomp.FilterFlagTSync,
-		Policy:     seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: []seccomp.SyscallGroup{allowed, missing}},
-	})
+// with allows a call where all conditions hold.
+func with(name string, conditions ...seccomp.Condition) seccomp.NameWithConditions {
+	return seccomp.NameWithConditions{Name: name, Conditions: conditions}
+}
+
+func argument(n uint32, is seccomp.Operation, value uint64) seccomp.Condition {
+	return seccomp.Condition{Argument: n, Operation: is, Value: value}
 }
 
 // dataSlack is what a process may map beyond its memory limit before the kernel

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package render
+
+import "errors"
+
+func breakOut(_, _ string) error { return errors.ErrUnsupported }
