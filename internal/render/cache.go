@@ -237,7 +237,7 @@ func newRendering(tree Tree, reads []Read, manifests []byte, t *template) (*rend
 	asked := remembered(tree)
 	inhabited := map[string]bool{} // directories in which something was found
 	for _, q := range reads {
-		was, err := asked.to(q)
+		was, err := asked.entry(q.Path)
 		if err != nil {
 			return nil, err
 		}
@@ -246,14 +246,18 @@ func newRendering(tree Tree, reads []Read, manifests []byte, t *template) (*rend
 		}
 	}
 	for _, q := range reads {
-		was, err := asked.to(q)
+		here, err := asked.entry(q.Path)
 		if err != nil {
 			return nil, err
 		}
-		if q.Kind == Stat && was.kind.IsDir() && inhabited[q.Path] {
+		if q.Kind == Stat && here.kind.IsDir() && inhabited[q.Path] {
 			continue // what was found in it tells as much
 		}
 		p, err := r.place(asked, path.Dir(q.Path))
+		if err != nil {
+			return nil, err
+		}
+		was, err := asked.to(q, p.at)
 		if err != nil {
 			return nil, err
 		}
@@ -307,7 +311,7 @@ func (r *rendering) against(now *answers) (places []place, changed []string, err
 		}
 		places[i].at, places[i].reads = at, nil
 		for n, q := range p.reads {
-			is, err := now.to(q.Read)
+			is, err := now.to(q.Read, at)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -346,17 +350,35 @@ type answers struct {
 
 func remembered(tree Tree) *answers { return &answers{tree: tree, known: map[string]standing{}} }
 
-// to answers a read.
-func (a *answers) to(r Read) (standing, error) {
-	got, err := a.at(r.Path)
+// to answers a read about what is directly in a directory, of which all is known.
+func (a *answers) to(r Read, dir standing) (standing, error) {
+	got, err := a.entry(r.Path)
 	if r.Kind == Stat {
 		got.id = ""
 	}
-	return got, err
+	return got.under(dir), err
 }
 
 // at tells all about a path.
 func (a *answers) at(name string) (standing, error) {
+	got, err := a.entry(name)
+	if err != nil || got.present || name == "." {
+		return got, err
+	}
+	above, err := a.at(path.Dir(name))
+	return got.under(above), err
+}
+
+// under is what stands at a path, if that stands above it.
+func (s standing) under(above standing) standing {
+	if !s.present {
+		s.kind = above.kind & fs.ModeSymlink
+	}
+	return s
+}
+
+// entry asks the tree.
+func (a *answers) entry(name string) (standing, error) {
 	if known, ok := a.known[name]; ok {
 		return known, nil
 	}
@@ -365,13 +387,6 @@ func (a *answers) at(name string) (standing, error) {
 		return standing{}, err
 	}
 	got := standing{id: id, kind: kind, present: err == nil}
-	if !got.present && name != "." {
-		above, err := a.at(path.Dir(name))
-		if err != nil {
-			return standing{}, err
-		}
-		got.kind = above.kind & fs.ModeSymlink
-	}
 	if a.known != nil {
 		a.known[name] = got
 	}
@@ -380,6 +395,6 @@ func (a *answers) at(name string) (standing, error) {
 
 // file reports whether a path is a file itself, and no link to one.
 func (a *answers) file(name string) bool {
-	got, err := a.at(name)
+	got, err := a.entry(name)
 	return err == nil && got.present && got.kind == 0
 }

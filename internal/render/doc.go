@@ -5,10 +5,12 @@
 // opens no file: it asks the parent for paths, and the parent answers from the tree
 // and sends along what will probably be asked next. What was asked is the build's
 // exact cache key ([Output].Reads). The room in reading order: pool.go and
-// process.go (the parent), child.go (the child), protocol.go between them; answer.go
-// shows the tree, view.go is what krusty sees of it; scan.go reads what a build
-// refers to before krusty does; remote.go and helm.go serve krusty what it would
-// fetch or run.
+// process.go (the parent), child.go (the child), protocol.go between them, and
+// claims.go, which says what of a child's word is believed; answer.go and link.go
+// show the tree, view.go is what krusty sees of it; scan.go reads what a build
+// refers to before krusty does; remote.go, helm.go and served.go serve krusty what
+// it would fetch or run. cache.go keeps renderings; substitute.go puts other pins into
+// them, where opaque.go is sure that nothing else looks at these.
 //
 // Five traps shape it, each with a test:
 //
