@@ -65,7 +65,7 @@ func kustomize(files *view, dir string) ([]byte, error) {
 	if err := labelled(resources); err != nil {
 		return nil, refuse(dir, "Kustomize cannot label it: %s", plain(err))
 	}
-	manifests, err := resources.AsYaml()
+	manifests, err := printed(resources)
 	if err != nil {
 		return nil, refuse(dir, "Kustomize cannot print it: %s", plain(err))
 	}

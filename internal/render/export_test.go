@@ -11,3 +11,6 @@ func RunIfMischievous() {
 		runChild(limit, mischief)
 	}
 }
+
+// Document prints one object.
+var Document = document
