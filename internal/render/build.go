@@ -50,6 +50,9 @@ func build(files *view, src Source) (manifests []byte, err error) {
 		openapi.ResetOpenAPI()
 	}
 	changed = s.schema
+	if manifests := s.lighterBuild(src.Dir); manifests != nil {
+		return manifests, nil
+	}
 	return kustomize(files, src.Dir)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	yamlv2 "go.yaml.in/yaml/v2"
 	"sigs.k8s.io/kustomize/api/resmap"
@@ -42,8 +43,8 @@ func document(r *resource.Resource) ([]byte, error) {
 	return r.AsYAML()
 }
 
-// plainValue is the value of a node that holds only mappings, lists, strings of one
-// line of printable ASCII, decimal integers, booleans and nulls, and comments only
+// plainValue is the value of a node that holds only mappings, lists, strings of
+// printable ASCII, decimal integers, booleans and nulls, and comments only
 // before keys and behind scalars: some of the others are printed such that they
 // cannot be read again.
 func plainValue(n *yaml.Node) (value any, ok bool) {
@@ -102,7 +103,7 @@ var plainInteger = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,17})$`)
 func plainScalar(n *yaml.Node) (any, bool) {
 	tag := n.ShortTag()
 	if tag == yaml.NodeTagString {
-		return n.Value, onePlainLine(n.Value)
+		return n.Value, onePlainLine(n.Value) || n.Style&(yaml.FoldedStyle|yaml.SingleQuotedStyle) == 0 && plainLines(n.Value)
 	}
 	if n.Style != 0 { // quoted, and tagged as something else than a string
 		return nil, false
@@ -129,4 +130,18 @@ func onePlainLine(s string) bool {
 		}
 	}
 	return true
+}
+
+// plainLines reports whether a text of several lines is the same when it was
+// written as a block and read again: it neither begins nor ends with white space but
+// for one line feed, which would be signs of their own in the block's head.
+func plainLines(s string) bool {
+	lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+	for _, line := range lines {
+		if !onePlainLine(line) {
+			return false
+		}
+	}
+	first, last := lines[0], lines[len(lines)-1]
+	return first != "" && first[0] != ' ' && strings.TrimSpace(last) != ""
 }

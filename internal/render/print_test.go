@@ -21,6 +21,7 @@ func TestAnObjectIsPrintedAsKustomizePrintsIt(t *testing.T) {
 		"sha256:0d3f", "registry.example.com/a:1.7.0", "9223372036854775807", "9223372036854775808", "123456789012345678", "1234567890123456789", "18446744073709551616", "0.1", "1E3", "1e400",
 		strings.Repeat("long ", 60), strings.Repeat("x", 600), strings.Repeat("x", 1100),
 	}
+	value := rapid.OneOf(rapid.SampledFrom(values), rapid.StringOfN(rapid.SampledFrom([]rune("ab  \n\n\t:#-'\"")), 1, 12, -1))
 	tags := []string{"", yaml.NodeTagString, yaml.NodeTagInt, yaml.NodeTagBool, yaml.NodeTagNull, yaml.NodeTagFloat, "!!binary", "!!timestamp", "!own"}
 	styles := []yaml.Style{0, yaml.DoubleQuotedStyle, yaml.SingleQuotedStyle, yaml.LiteralStyle, yaml.FoldedStyle, yaml.TaggedStyle}
 	commented := func(t *rapid.T, n *yaml.Node) {
@@ -34,7 +35,7 @@ func TestAnObjectIsPrintedAsKustomizePrintsIt(t *testing.T) {
 		}
 	}
 	scalar := func(t *rapid.T) *yaml.Node {
-		n := &yaml.Node{Kind: yaml.ScalarNode, Value: rapid.SampledFrom(values).Draw(t, "value"), Style: rapid.SampledFrom(styles).Draw(t, "style")}
+		n := &yaml.Node{Kind: yaml.ScalarNode, Value: value.Draw(t, "value"), Style: rapid.SampledFrom(styles).Draw(t, "style")}
 		if rapid.IntRange(0, 2).Draw(t, "tagged") == 0 {
 			n.Tag = rapid.SampledFrom(tags).Draw(t, "tag")
 		}
