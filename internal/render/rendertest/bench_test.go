@@ -252,39 +252,61 @@ func (n next) ReadFile(name string) ([]byte, error) {
 	return n.Tree.ReadFile(name)
 }
 
-// BenchmarkPlanOneBump reads one overlay of a new commit and plans its edit, in
-// repos of three sizes: no clone, no work tree.
+// BenchmarkPlanOneBump reads one overlay and plans its edit, in repos of three sizes:
+// no clone, no work tree. The commit is one that has been read before, as the base of
+// a promotion has, or one that nobody has seen yet.
 func BenchmarkPlanOneBump(b *testing.B) {
 	for _, repo := range []rendertest.Repo{{Apps: 100}, {Apps: 1000}, {Apps: 3000, Envs: []string{"dev", "test", "staging", "prod"}}} {
-		b.Run(fmt.Sprintf("%d-overlays", len(repo.Overlays())), func(b *testing.B) {
-			history := commits(b, repo)
-			local, err := gitmirror.OpenLocal(history.Dir)
-			if err != nil {
+		overlays := repo.Overlays()
+		history := commits(b, repo)
+		local, err := gitmirror.OpenLocal(history.Dir)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		plan := func(b *testing.B, commit string) {
+			n++
+			if err := planBump(local, commit, overlays[n*7%len(overlays)]+"/kustomization.yaml"); err != nil {
 				b.Fatal(err)
 			}
-			overlays := repo.Overlays()
-			n := 0
+		}
+		b.Run(fmt.Sprintf("%d-overlays/known-commit", len(overlays)), func(b *testing.B) {
 			for b.Loop() {
-				file := overlays[n%len(overlays)] + "/kustomization.yaml"
-				n++
-				tree, err := local.At(history.Head)
-				if err != nil {
-					b.Fatal(err)
-				}
-				data, err := tree.ReadFile(file)
-				if err != nil {
-					b.Fatal(err)
-				}
-				entries, err := overlay.Entries(file, data)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if _, err := overlay.SetImage(file, data, image.Ref{Name: entries[0].Image(), Tag: "9.9.9"}, overlay.WithPin(overlay.PinTag)); err != nil {
-					b.Fatal(err)
-				}
+				plan(b, history.Head)
 			}
 		})
+		b.Run(fmt.Sprintf("%d-overlays/new-commit", len(overlays)), func(b *testing.B) {
+			total, plans := time.Duration(0), 0
+			for b.Loop() {
+				commit, err := history.Commit(b.Context(), rendertest.BumpTag) // git's time is not ours
+				if err != nil {
+					b.Fatal(err)
+				}
+				started := time.Now()
+				plan(b, commit.ID)
+				total += time.Since(started)
+				plans++
+			}
+			b.ReportMetric(float64(total.Nanoseconds())/float64(plans), "ns/plan")
+		})
 	}
+}
+
+func planBump(local *gitmirror.Local, commit, file string) error {
+	tree, err := local.At(commit)
+	if err != nil {
+		return err
+	}
+	data, err := tree.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	entries, err := overlay.Entries(file, data)
+	if err != nil {
+		return err
+	}
+	_, err = overlay.SetImage(file, data, image.Ref{Name: entries[0].Image(), Tag: "9.9.9"}, overlay.WithPin(overlay.PinTag))
+	return err
 }
 
 func commits(b *testing.B, repo rendertest.Repo) *rendertest.History {
