@@ -71,6 +71,12 @@ func tagInHelmValues(s *scene) {
 		s.Errorf("it changes %v:\n%s", p.Files, p.Diff)
 	}
 	s.runs("dev", "web", "1.1.0", second)
+
+	old := strings.NewReplacer("1.1.0", "1.0.0", second, first).Replace(s.on("main", values))
+	s.verdict(s.propose("web-back", "main", map[string]string{values: old}), "success", "one overlay was rendered")
+	const template = "helm/web/templates/deployment.yaml"
+	fixed := strings.Replace(s.on("main", template), "{{ .Values.image.tag }}@{{ .Values.image.digest }}", "9.9.9", 1)
+	s.verdict(s.propose("web-past", "main", map[string]string{template: fixed}), "failure", "web in dev", imageHost+"/web:9.9.9")
 }
 
 func chartVersion(s *scene) {
@@ -112,6 +118,13 @@ func chartVersion(s *scene) {
 		s.Errorf("it changes %v:\n%s", p.Files, p.Diff)
 	}
 	s.runs("dev", "store", "2", two)
+
+	back := map[string]string{overlay: strings.NewReplacer("1.1.0", "1.0.0", second, first).Replace(s.on("main", overlay))}
+	s.verdict(s.propose("store-back", "main", back), "success", "store in dev gets what another version of its chart brings")
+	s.verdict(s.propose("store-past", "main", map[string]string{overlay: strings.Replace(s.on("main", overlay), "1.1.0 # "+second, "9.9.9", 1)}),
+		"failure", "store in dev", "charts/store:9.9.9")
+	back[overlay] += "images: [{name: " + imageHost + "/store, newTag: 9.9.9, digest: ''}]\n"
+	s.verdict(s.propose("store-back-and-past", "main", back), "failure", "store in dev", "in a pull request of its own")
 }
 
 func branchOfItsOwn(s *scene) {
@@ -137,4 +150,12 @@ func branchOfItsOwn(s *scene) {
 	if _, err := s.w.GitHub.File(envRepo, "main", overlay); err == nil {
 		s.Error("the overlay came to main")
 	}
+
+	edge := map[string]string{
+		"apps/edgy/overlays/edge/deployment.yaml": s.on("env/edge", "apps/edgy/overlays/edge/deployment.yaml"),
+		overlay: strings.NewReplacer("1.1.0", "1.0.0", second, first).Replace(s.on("env/edge", overlay)),
+	}
+	s.verdict(s.propose("edge-back", "env/edge", edge), "success", "one overlay was rendered")
+	edge[overlay] = strings.Replace(edge[overlay], "/edgy, newTag: 1.0.0", "/payments, newTag: 1.0.0", 1)
+	s.verdict(s.propose("edge-past", "env/edge", edge), "failure", "edgy in edge", "in place of")
 }

@@ -255,13 +255,18 @@ func TestSecretValuesStayOutOfErrors(t *testing.T) {
 
 func TestAQuotaThatOnlyAWriteMeets(t *testing.T) {
 	s := newSite(t)
-	s.mustApply("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {configmaps: \"2\"}}\n")
+	// Of secrets, because the cluster itself puts a ConfigMap into every namespace, at
+	// a time of its own.
+	s.mustApply("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {secrets: \"1\"}}\n")
 	quotas := schema.GroupVersionResource{Version: "v1", Resource: "resourcequotas"}
 	eventually(t, "the quota to be counted", func(context.Context) bool {
-		_, counted, _ := unstructured.NestedString(s.get(quotas, "few").Object, "status", "used", "configmaps")
+		_, counted, _ := unstructured.NestedString(s.get(quotas, "few").Object, "status", "used", "secrets")
 		return counted
 	})
-	result, err := s.apply(configMap("a", "a", "b"), configMap("b", "a", "b"), configMap("c", "a", "b"))
+	secret := func(name string) string {
+		return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\nstringData: {a: b}\n", name)
+	}
+	result, err := s.apply(secret("a"), secret("b"), secret("c"))
 	expect(t, err, fault.Denied, "exceeded quota")
 	if len(result.Applied) == 0 || len(result.Applied) > 1 {
 		t.Errorf("one more object fits, and what was written is told; got %v", result)

@@ -63,7 +63,7 @@ func (e Environment) write(b *strings.Builder) {
 		fmt.Fprintf(b, "    needs: [{env: %s}]\n", scalar(n.Env))
 	}
 	if e.Follow != nil && e.Follow.Semver != "" {
-		fmt.Fprintf(b, "    follow: {semver: %q}\n    merge: auto\n", e.Follow.Semver)
+		fmt.Fprintf(b, "    follow: {semver: %q}%s\n    merge: auto\n", e.Follow.Semver, prereleases(e.Follow.Semver))
 	} else if e.Follow != nil {
 		fmt.Fprintf(b, "    follow: {env: %s}\n", scalar(e.Follow.Env))
 	}
@@ -106,4 +106,14 @@ func quoteUnless(plain *regexp.Regexp, s string) string {
 		return s
 	}
 	return fmt.Sprintf("%q", s)
+}
+
+// prereleases is a remark for people on what a range takes in that looks as if it
+// took in less.
+func prereleases(semver string) string {
+	before, ok := strings.CutSuffix(semver, "-0")
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" # every new version by itself, prereleases too; %q leaves those out", before)
 }

@@ -10,22 +10,24 @@ import (
 // The queues. Each has its own workers, so that a slow cluster or registry never
 // keeps a comment waiting.
 const (
-	QueueEvents = "events" // decode what arrived, answer people
-	QueueVerify = "verify" // ask registries
-	QueueMove   = "move"   // move promotions
-	QueueSurvey = "survey" // read env repos' base branches
-	QueueSync   = "sync"   // bring clusters to commits
-	QueueUpkeep = "upkeep" // periodic work
+	QueueEvents    = "events"    // decode what arrived, answer people
+	QueueVerify    = "verify"    // ask registries
+	QueueMove      = "move"      // move promotions
+	QueueSurvey    = "survey"    // read env repos' base branches
+	QueueSync      = "sync"      // bring clusters to commits
+	QueueStrangers = "strangers" // render people's pull requests
+	QueueUpkeep    = "upkeep"    // periodic work
 )
 
 // Workers is how many jobs of each queue one process works on at a time.
 var Workers = map[string]river.QueueConfig{
-	QueueEvents: {MaxWorkers: 8},
-	QueueVerify: {MaxWorkers: 8},
-	QueueMove:   {MaxWorkers: 8},
-	QueueSurvey: {MaxWorkers: 1}, // a later look never ends before an earlier one
-	QueueSync:   {MaxWorkers: 8},
-	QueueUpkeep: {MaxWorkers: 1},
+	QueueEvents:    {MaxWorkers: 8},
+	QueueVerify:    {MaxWorkers: 8},
+	QueueMove:      {MaxWorkers: 8},
+	QueueSurvey:    {MaxWorkers: 1}, // a later look never ends before an earlier one
+	QueueSync:      {MaxWorkers: 8},
+	QueueStrangers: {MaxWorkers: 2}, // each of them renders as much side by side as there are children
+	QueueUpkeep:    {MaxWorkers: 1},
 }
 
 // Deliver decodes a delivery and does, or enqueues, what follows from it.
@@ -65,6 +67,15 @@ type Sync struct {
 	Target int64 `json:"target" river:"unique"`
 }
 
+// Stranger looks at what a pull request of the env repo that is not ours moves, and
+// makes its check.
+type Stranger struct {
+	Repo    int64  `json:"repo"`
+	HeadSHA string `json:"headSHA"`
+	BaseRef string `json:"baseRef"`
+	BaseSHA string `json:"baseSHA"`
+}
+
 // Learn asks GitHub where the App is installed.
 type Learn struct{}
 
@@ -78,6 +89,7 @@ func (Answer) Kind() string    { return "answer" }    // Kind names the job in t
 func (Survey) Kind() string    { return "survey" }    // Kind names the job in the queue's table.
 func (Reconcile) Kind() string { return "reconcile" } // Kind names the job in the queue's table.
 func (Sync) Kind() string      { return "sync" }      // Kind names the job in the queue's table.
+func (Stranger) Kind() string  { return "stranger" }  // Kind names the job in the queue's table.
 func (Learn) Kind() string     { return "learn" }     // Kind names the job in the queue's table.
 func (Sweep) Kind() string     { return "sweep" }     // Kind names the job in the queue's table.
 
@@ -121,6 +133,11 @@ func (Sync) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueSync, MaxAttempts: 500, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
 }
 
+// InsertOpts: a person's merge waits for the check, and nothing else would make it.
+func (Stranger) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueStrangers, MaxAttempts: forDays}
+}
+
 // InsertOpts: the sweep asks again.
 func (Learn) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueUpkeep, MaxAttempts: 10}
@@ -131,11 +148,13 @@ func (Sweep) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueUpkeep, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByState: live}}
 }
 
-// Timeouts of one attempt. A sync waits for rollouts; nothing else waits for
-// anything but answers over the network.
+// Timeouts of one attempt. A sync waits for rollouts, and somebody's pull request may
+// have thousands of overlays rendered; what an attempt rendered is kept for the next.
+// Nothing else waits for anything but answers over the network.
 const (
-	Timeout     = 2 * time.Minute
-	SyncTimeout = 15 * time.Minute
+	Timeout         = 2 * time.Minute
+	SyncTimeout     = 15 * time.Minute
+	StrangerTimeout = 15 * time.Minute
 )
 
 // RetryAfter is how long to wait after the nth failed attempt: soon at first,

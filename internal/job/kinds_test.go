@@ -15,7 +15,7 @@ type kind interface {
 	river.JobArgsWithInsertOpts
 }
 
-var kinds = []kind{Deliver{}, Verify{}, Answer{}, Survey{}, Reconcile{}, Sync{}, Sweep{}}
+var kinds = []kind{Deliver{}, Verify{}, Answer{}, Survey{}, Reconcile{}, Sync{}, Stranger{}, Sweep{}}
 
 // A job in a queue that nobody works on would wait for ever.
 func TestEveryKindHasWorkers(t *testing.T) {
@@ -82,6 +82,7 @@ func TestWhatTheQueueKeeps(t *testing.T) {
 		{Survey{Repo: 1}, `survey {"repo":1}`},
 		{Reconcile{Promotion: 1}, `reconcile {"promotion":1}`},
 		{Sync{Target: 1}, `sync {"target":1}`},
+		{Stranger{Repo: 1, HeadSHA: "h", BaseRef: "main", BaseSHA: "b"}, `stranger {"repo":1,"headSHA":"h","baseRef":"main","baseSHA":"b"}`},
 		{Sweep{}, `sweep {}`},
 	} {
 		data, err := json.Marshal(c.args)

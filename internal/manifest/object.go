@@ -63,14 +63,17 @@ type Object struct {
 // Images lists the image references of the object's containers, sorted, each once.
 func (o Object) Images() []string {
 	var images []string
-	collectImages(o.root, &images)
+	o.containers(func(_, image string) { images = append(images, image) })
 	slices.Sort(images)
 	return slices.Compact(images)
 }
 
 var podLists = []string{"containers", "initContainers", "ephemeralContainers"}
 
-func collectImages(n *node, images *[]string) {
+// containers visits every container that runs an image, at any depth.
+func (o Object) containers(visit func(name, image string)) { eachContainer(o.root, visit) }
+
+func eachContainer(n *node, visit func(name, image string)) {
 	if n == nil {
 		return
 	}
@@ -78,11 +81,11 @@ func collectImages(n *node, images *[]string) {
 		if n.kind == mapKind && child.kind == listKind && slices.Contains(podLists, n.keys[i]) {
 			for _, container := range child.items {
 				if image := container.field("image"); image != nil && image.text != "" {
-					*images = append(*images, image.text)
+					visit(container.str("name"), image.text)
 				}
 			}
 		}
-		collectImages(child, images)
+		eachContainer(child, visit)
 	}
 }
 

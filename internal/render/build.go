@@ -50,6 +50,9 @@ func build(files *view, src Source) (manifests []byte, err error) {
 		openapi.ResetOpenAPI()
 	}
 	changed = s.schema
+	if manifests := s.lighterBuild(src.Dir); manifests != nil {
+		return manifests, nil
+	}
 	return kustomize(files, src.Dir)
 }
 
@@ -65,7 +68,7 @@ func kustomize(files *view, dir string) ([]byte, error) {
 	if err := labelled(resources); err != nil {
 		return nil, refuse(dir, "Kustomize cannot label it: %s", plain(err))
 	}
-	manifests, err := resources.AsYaml()
+	manifests, err := printed(resources)
 	if err != nil {
 		return nil, refuse(dir, "Kustomize cannot print it: %s", plain(err))
 	}

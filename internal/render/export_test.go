@@ -33,3 +33,6 @@ func RunIfFree() {
 
 // MountOf is where a build sees a remote.
 func MountOf(r Remote) string { return r.mount() }
+
+// Document prints one object.
+var Document = document

@@ -25,6 +25,9 @@ type scan struct {
 	schema bool              // a kustomization changes krusty's schema (openapi:)
 	served bool              // krusty is served something else than a file says
 	used   []use             // files that are read for their content
+
+	configured bool              // nothing may be served lighter
+	lightened  map[string][]byte // by file: what could be
 }
 
 // visit is what is known of a directory that was scanned.
@@ -40,7 +43,9 @@ type listed struct {
 	refs  []string
 }
 
-func newScan(files *view) *scan { return &scan{files: files, seen: map[string]*visit{}} }
+func newScan(files *view) *scan {
+	return &scan{files: files, seen: map[string]*visit{}, lightened: map[string][]byte{}}
+}
 
 // top scans the kustomization that is built.
 func (s *scan) top(dir string) error {
@@ -50,7 +55,7 @@ func (s *scan) top(dir string) error {
 	if err := s.apart(); err != nil {
 		return err
 	}
-	file, k, err := s.kustomization(s.files.real(dir))
+	file, _, k, err := s.kustomization(s.files.real(dir))
 	if err == nil && len(k.BuildMetadata) > 0 && !slices.Equal(k.BuildMetadata, []string{types.ManagedByLabelOption}) {
 		return refuse(file, "buildMetadata: annotations about origins would name other files where charts or remote bases are used; remove them")
 	}
@@ -71,7 +76,7 @@ func (s *scan) overlay(dir, namespace string) error {
 	here := &visit{namespace: namespace, open: true}
 	defer func() { here.open = false }()
 	s.seen[dir] = here
-	file, k, err := s.kustomization(dir)
+	file, id, k, err := s.kustomization(dir)
 	if err != nil {
 		return err
 	}
@@ -84,7 +89,9 @@ func (s *scan) overlay(dir, namespace string) error {
 		}
 	}
 	here.charts = here.charts || len(k.HelmCharts) > 0
+	s.configured = s.configured || configured(k)
 	if !r.changed {
+		s.lighten(file, id, k)
 		return nil
 	}
 	s.served = true
@@ -92,38 +99,37 @@ func (s *scan) overlay(dir, namespace string) error {
 }
 
 // kustomization reads a directory's kustomization as krusty does. It must not be
-// changed.
-func (s *scan) kustomization(dir string) (string, *types.Kustomization, error) {
-	var file, id string
+// changed. The id is its content's.
+func (s *scan) kustomization(dir string) (file, id string, _ *types.Kustomization, err error) {
 	var data []byte
 	for _, name := range konfig.RecognizedKustomizationFileNames() {
 		found, content, err := s.files.content(path.Join(dir, name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
-			return "", nil, err
+			return "", "", nil, err
 		case file != "":
-			return "", nil, refuse(dir, "it has both %s and %s; Kustomize accepts one", path.Base(file), name)
+			return "", "", nil, refuse(dir, "it has both %s and %s; Kustomize accepts one", path.Base(file), name)
 		default:
 			file, id, data = path.Join(dir, name), found, content
 		}
 	}
 	if file == "" {
-		return "", nil, fault.Errorf(fault.NotFound, "%s has no kustomization.yaml; add one, or correct the path", dir)
+		return "", "", nil, fault.Errorf(fault.NotFound, "%s has no kustomization.yaml; add one, or correct the path", dir)
 	}
 	if k, ok := s.files.kept.parsed[id]; ok {
-		return file, k, nil
+		return file, id, k, nil
 	}
 	if _, err := documents(data); err != nil {
-		return "", nil, refuse(file, "not valid YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		return "", "", nil, refuse(file, "not valid YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	k := &types.Kustomization{}
 	if err := k.Unmarshal(data); err != nil {
-		return "", nil, refuse(file, "not a kustomization: %s", fieldProblem(err))
+		return "", "", nil, refuse(file, "not a kustomization: %s", fieldProblem(err))
 	}
 	k.FixKustomization()
 	s.files.kept.parsed[id] = k
-	return file, k, nil
+	return file, id, k, nil
 }
 
 var (

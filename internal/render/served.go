@@ -42,10 +42,15 @@ func (r *references) usesAll(file, field string, n *yaml.Node) {
 
 // apart refuses a build in which a file that is served is read as anything else.
 func (s *scan) apart() error {
-	served := func(p string) bool { _, ok := s.files.written[p]; return ok && !made(p) }
-	i := slices.IndexFunc(s.used, func(u use) bool { return served(u.target) || served(s.files.real(u.target)) })
-	if i < 0 {
-		return nil
+	if i := s.readAsData(s.files.written); i >= 0 {
+		return s.used[i].refused()
 	}
-	return s.used[i].refused()
+	return nil
+}
+
+// readAsData is the first use of a file that is served, or would be, as anything else
+// than a kustomization, or -1.
+func (s *scan) readAsData(files map[string][]byte) int {
+	served := func(p string) bool { _, ok := files[p]; return ok && !made(p) }
+	return slices.IndexFunc(s.used, func(u use) bool { return served(u.target) || served(s.files.real(u.target)) })
 }

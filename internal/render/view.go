@@ -45,10 +45,11 @@ type contents struct {
 	data    map[string][]byte
 	checked map[string]error                // what bounded said
 	parsed  map[string]*types.Kustomization // never changed after it was parsed
+	lighter map[string][]byte               // what lighter made of one
 }
 
 func newContents() *contents {
-	return &contents{data: map[string][]byte{}, checked: map[string]error{}, parsed: map[string]*types.Kustomization{}}
+	return &contents{data: map[string][]byte{}, checked: map[string]error{}, parsed: map[string]*types.Kustomization{}, lighter: map[string][]byte{}}
 }
 
 func newView(kept *contents, fetches bool, ask func([]question) ([]answer, error)) *view {

@@ -260,3 +260,10 @@ func (s *Store) WasThere(ctx context.Context, repo int64, app, env, tag, digest 
 	defer wrap(&err, "look whether %s had %s in %s", app, tag, env)
 	return s.query.WasThere(ctx, query.WasThereParams{RepoID: repo, App: app, Env: env, Tag: tag, Digest: digest})
 }
+
+// ImagesThere are the names of what an (app, environment) is known to have had. None
+// means that WasThere knows of no version of it either.
+func (s *Store) ImagesThere(ctx context.Context, repo int64, app, env string) (_ []string, err error) {
+	defer wrap(&err, "look what %s had in %s", app, env)
+	return s.query.ImagesThere(ctx, query.ImagesThereParams{RepoID: repo, App: app, Env: env})
+}

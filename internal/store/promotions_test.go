@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -405,5 +406,51 @@ func TestAMergeThatFailsRecordsNothing(t *testing.T) {
 	}
 	if p := w.promotion(p.ID); p.State != "open" || w.count("SELECT count(*) FROM evidence") != 0 || len(w.actions()) != before {
 		t.Errorf("something of the merge was kept: %+v", p)
+	}
+}
+
+// A version was there if it was merged, replaced, or brought to a cluster, also where
+// the cluster is gone since; and only there.
+func TestVersionsThatWereThere(t *testing.T) {
+	w := newWorld(t)
+	there := func(env, tag, digest string) bool {
+		w.Helper()
+		was, err := w.store.WasThere(w.ctx, w.repo.ID, "payments", env, tag, digest)
+		w.must(err)
+		return was
+	}
+	known := func(env string) bool {
+		w.Helper()
+		images, err := w.store.ImagesThere(w.ctx, w.repo.ID, "payments", env)
+		w.must(err)
+		if len(images) > 0 && !slices.Equal(images, []string{payments}) {
+			w.Errorf("%s had %q", env, images)
+		}
+		return len(images) > 0
+	}
+	p := w.open("prod", w.artifact("1.7.0", digest("a")), 7, sha("1"))
+	target := w.target("dev", "dev")
+	if known("prod") || known("dev") || there("prod", "1.7.0", digest("a")) || there("prod", "1.6.0", "") {
+		t.Error("something was there before anything was merged or brought anywhere")
+	}
+	w.merge(p, alice, sha("2"))
+	for tag, digest := range map[string]string{"1.7.0": digest("a"), "1.6.0": digest("0")} {
+		if !there("prod", tag, digest) || !there("prod", tag, "") || there("dev", tag, digest) {
+			t.Errorf("%s: merged or replaced in prod, and nowhere else", tag)
+		}
+	}
+	for _, tag := range []string{"1.5.0", "1.4.0"} {
+		sync, err := w.store.StartSync(w.ctx, target.ID, sha("3"), tag, digest(tag[2:3]))
+		w.must(err)
+		w.must(w.store.FinishSync(w.ctx, target, sync, store.Reached{Commit: sha("3"), Image: payments, Tag: tag, Digest: digest(tag[2:3]), State: store.TargetHealthy}, reconcile))
+	}
+	w.exec("UPDATE target SET gone = true WHERE id = $1", target.ID)
+	for _, tag := range []string{"1.5.0", "1.4.0"} {
+		if !there("dev", "any", digest(tag[2:3])) || !there("dev", tag, "") || there("prod", tag, "") {
+			t.Errorf("%s: brought to dev, and nowhere else", tag)
+		}
+	}
+	if there("dev", "1.5.0", digest("f")) || !known("prod") || !known("dev") || known("staging") {
+		t.Error("a digest decides, and what had a version is known")
 	}
 }

@@ -121,7 +121,9 @@ func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) 
 	}
 	got := &base{commit: commit, tree: tree}
 	memory := b.memory(repo)
-	if got.config, got.pairs, err = memory.Load(tree); err != nil {
+	if got.config, got.pairs, err = memory.Load(tree); fault.Is(err, fault.Transient) {
+		return nil, err // nothing is wrong with the file
+	} else if err != nil {
 		return nil, fault.E(fault.Invalid, explain(err), err)
 	}
 	if commit != config {

@@ -2,30 +2,28 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"slices"
 	"strings"
 
+	"github.com/riverqueue/river"
+
 	"github.com/tagboat/tagboat/internal/checklist"
-	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/github"
-	"github.com/tagboat/tagboat/internal/image"
-	"github.com/tagboat/tagboat/internal/overlay"
-	"github.com/tagboat/tagboat/internal/store"
+	"github.com/tagboat/tagboat/internal/job"
 )
 
-// strangers answers a pull request of the env repo that is not ours: the branch
-// may require our check, and people must be able to change tagboat.yaml, a base,
-// or an overlay by hand. Their review is GitHub's business. But a version does
+// strangers has a pull request of the env repo looked at that is not ours: the
+// branch may require our check, and people must be able to change tagboat.yaml, a
+// base, or an overlay by hand. Their review is GitHub's business. But a version does
 // not get into an environment that way without evidence (I1): only one that the
 // environment had before, which is how people go back.
 //
 // A check run belongs to a commit, not to a pull request. So a commit of ours
 // never gets this one, whichever branch somebody points at it.
 func (w *Worker) strangers(ctx context.Context, e github.PullChanged) (string, error) {
-	if e.Action != "opened" && e.Action != "synchronize" && e.Action != "reopened" {
+	retargeted := e.Action == "edited" && e.OldBase != ""
+	if e.Action != "opened" && e.Action != "synchronize" && e.Action != "reopened" && !retargeted {
 		return "", errNotOurs
 	}
 	repo, err := w.envRepo(ctx, e.Repo)
@@ -36,105 +34,148 @@ func (w *Worker) strangers(ctx context.Context, e github.PullChanged) (string, e
 	if err != nil || ours || strings.HasPrefix(e.Pull.HeadRef, branchPrefix) {
 		return "one of our commits or branches", err
 	}
-	door := w.repo(repo)
-	if _, found, err := door.FindCheck(ctx, e.Pull.HeadSHA, CheckName); err != nil || found {
-		return "its check is there already", err
-	}
-	moved, err := w.movedVersions(ctx, repo, e.Pull)
-	if err != nil {
-		return "", err
-	}
-	_, err = door.CreateCheck(ctx, strangersCheck(e.Pull.HeadSHA, moved))
-	return fmt.Sprintf("not a promotion, %d versions moved", len(moved)), err
+	return "not a promotion, to be compared", w.Store.Enqueue(ctx, job.Stranger{
+		Repo: repo.ID, HeadSHA: e.Pull.HeadSHA, BaseRef: e.Pull.BaseRef, BaseSHA: e.Pull.BaseSHA,
+	})
 }
 
-func strangersCheck(head string, moved []string) github.CheckRun {
-	run := github.CheckRun{
-		Name: CheckName, HeadSHA: head, Status: "completed", Conclusion: "success", Title: "Not a promotion",
-		Summary: "This pull request is not Tagboat's, and moves no version to where it was not before. Review it as any change.",
+// stranger makes the check of somebody's pull request. Where the same commit is
+// proposed to several branches, the worse verdict stands: a success may have been
+// about a branch on which nothing moves.
+func (w *Worker) stranger(ctx context.Context, j *river.Job[job.Stranger]) error {
+	repo, err := w.Store.Repo(ctx, j.Args.Repo)
+	if err != nil {
+		return err
 	}
-	if len(moved) > 0 {
+	door := w.repo(repo)
+	checks, err := door.Checks(ctx, j.Args.HeadSHA)
+	if err != nil {
+		return err
+	}
+	said := w.concluded(checks)
+	if said != "" && said != "success" {
+		return nil
+	}
+	found, deployed, err := w.compared(ctx, repo, j.Args)
+	if err != nil || !deployed || said == "success" && !found.refused() {
+		return err
+	}
+	_, err = door.CreateCheck(ctx, strangersCheck(j.Args.HeadSHA, found))
+	return err
+}
+
+// concluded is how our own check on a commit ended; "" where there is none.
+func (w *Worker) concluded(checks []github.Check) string {
+	for _, c := range checks {
+		if c.AppID == w.GitHub.ID() && c.Name == CheckName {
+			if c.Conclusion == "" {
+				return c.Status
+			}
+			return c.Conclusion
+		}
+	}
+	return ""
+}
+
+// findings are what people read about somebody's pull request.
+type findings struct {
+	looked   int      // overlays that it may change
+	compared int      // of them, those that could be rendered with it and without it
+	moved    []moving // versions that were never there, names that stand for others
+	unread   []string // what cannot be rendered or read, so that nobody can tell
+	notes    []string // what a reviewer should not overlook
+}
+
+// moving is one line about what moves. The same key is the same thing, found in
+// another place: in the file, and in every container that it is rendered into.
+type moving struct{ key, line string }
+
+func (f *findings) refused() bool { return len(f.moved)+len(f.unread) > 0 }
+
+// add takes over what was found elsewhere.
+func (f *findings) add(o findings) {
+	f.looked += o.looked
+	f.compared += o.compared
+	f.moved = append(f.moved, o.moved...)
+	f.unread = append(f.unread, o.unread...)
+	f.notes = append(f.notes, o.notes...)
+}
+
+func strangersCheck(head string, f findings) github.CheckRun {
+	run := github.CheckRun{Name: CheckName, HeadSHA: head, Status: "completed", Conclusion: "success", Title: "Not a promotion"}
+	var b strings.Builder
+	switch {
+	case len(f.moved) > 0:
 		run.Conclusion, run.Title = "failure", "Moves a version without evidence"
-		run.Summary = "This pull request is not Tagboat's, and moves versions that were never verified for their environment:\n\n- " +
-			strings.Join(moved, "\n- ") + "\n\nTake them out of it, and comment `/promote <env> <app> <tag>` instead: then the digest is verified, " +
-			"and the environment's gates are asked. Going back to a version that the environment had before is allowed."
+	case len(f.unread) > 0:
+		run.Conclusion, run.Title = "failure", "Nobody can tell what it moves"
+	default:
+		fmt.Fprintf(&b, "This pull request is not Tagboat's, and moves no version to where it was not before: %s Review it as any change.\n\n", extent(f))
 	}
+	if len(f.moved) > 0 {
+		b.WriteString("This pull request is not Tagboat's, and moves versions that were never verified for their environment:\n\n" + listed(movedLines(f.moved)) +
+			"\nTake them out of it, and comment `/promote <env> <app> <tag>` instead: then the digest is verified, and the environment's gates are asked. " +
+			"Going back to a version that the environment had before is allowed. An image beside the app's own can be promoted once `" + envrepo.File +
+			"` names both as apps, each with its images. Another image in the place of one is no version of it: give it a container or an app of its own. " +
+			"If this pull request is not meant to touch any of it, its branch is behind: update it from the base branch.\n\n")
+	}
+	if len(f.unread) > 0 {
+		b.WriteString("With this pull request, these cannot be rendered or read, so nobody can tell which versions it moves:\n\n" + listed(f.unread) +
+			"\nMend them here and push; `tagboat validate` says the same about a checkout.\n\n")
+	}
+	if len(f.notes) > 0 {
+		b.WriteString("Worth a look:\n\n" + listed(f.notes))
+	}
+	run.Summary = strings.TrimSpace(b.String())
 	return run
 }
 
-// movedVersions lists, for people, the versions that a pull request sets and that
-// their (app, environment) never had.
-func (w *Worker) movedVersions(ctx context.Context, repo store.Repo, pull github.Pull) ([]string, error) {
-	mirror, err := w.bases.mirror(repo)
-	if err != nil {
-		return nil, err
-	}
-	changes, err := mirror.Changed(ctx, pull.BaseSHA, pull.HeadSHA)
-	if err != nil {
-		return nil, err
-	}
-	b, err := w.bases.at(ctx, repo, pull.BaseSHA, pull.BaseSHA)
-	if fault.Is(err, fault.Invalid) {
-		return nil, nil // a broken tagboat.yaml, which this pull request may mend
-	}
-	if err != nil {
-		return nil, err
-	}
-	after, err := mirror.At(ctx, pull.HeadSHA)
-	if err != nil {
-		return nil, err
-	}
-	var moved []string
-	for _, c := range changes {
-		for _, pair := range b.pairs {
-			if pair.File != c.Path {
-				continue
-			}
-			refs, err := w.unknownVersions(ctx, repo, pair.App, pair.Env, versionsIn(b.tree, c.Path), versionsIn(after, c.Path))
-			if err != nil {
-				return nil, err
-			}
-			for _, ref := range refs {
-				moved = append(moved, fmt.Sprintf("%s in %s: %s", checklist.Escape(pair.App), checklist.Escape(pair.Env), checklist.Code(ref.String())))
-			}
+func movedLines(moved []moving) (lines []string) {
+	said := map[string]bool{}
+	for _, m := range moved {
+		if !said[m.key] {
+			lines = append(lines, m.line)
 		}
+		said[m.key] = true
 	}
-	return moved, nil
+	return lines
 }
 
-// versionsIn are the versions that a file pins, of images and of charts. One that
-// cannot be read pins none that a cluster would get: it does not render either.
-func versionsIn(tree fs.FS, file string) []image.Ref {
-	data, err := fs.ReadFile(tree, file)
-	if err != nil {
-		return nil
+// extent says how much the verdict rests on.
+func extent(f findings) string {
+	switch {
+	case f.looked == 0:
+		return "nothing that an overlay renders from differs."
+	case f.compared < f.looked:
+		return fmt.Sprintf("of %d overlays that it may change, %d could be rendered with it and without it, and were compared.", f.looked, f.compared)
+	case f.looked == 1:
+		return "one overlay was rendered with it and without it, and compared."
 	}
-	sites, err := overlay.Sites(file, data)
-	if err != nil {
-		return nil
-	}
-	var versions []image.Ref
-	for _, s := range sites {
-		if s.Kind != overlay.KindRevision {
-			versions = append(versions, image.Ref{Name: s.Name, Tag: s.Version, Digest: s.Digest})
-		}
-	}
-	return versions
+	return fmt.Sprintf("%d overlays were rendered with it and without it, and compared.", f.compared)
 }
 
-func (w *Worker) unknownVersions(ctx context.Context, repo store.Repo, app, env string, before, after []image.Ref) ([]image.Ref, error) {
-	var unknown []image.Ref
-	var errs []error
-	for _, ref := range after {
-		if slices.Contains(before, ref) || slices.Contains(unknown, ref) || ref.Tag == "" && ref.Digest == "" {
+// mostListed is how many lines of one kind people get to read.
+const mostListed = 20
+
+// listed is a Markdown list of the first lines, each said once.
+func listed(lines []string) string {
+	var b strings.Builder
+	said := map[string]bool{}
+	for _, line := range lines {
+		if said[line] {
 			continue
 		}
-		had, err := w.Store.WasThere(ctx, repo.ID, app, env, ref.Tag, ref.Digest)
-		if err != nil {
-			errs = append(errs, err)
-		} else if !had {
-			unknown = append(unknown, ref)
+		if said[line] = true; len(said) <= mostListed {
+			b.WriteString("- " + line + "\n")
 		}
 	}
-	return unknown, errors.Join(errs...)
+	if more := len(said) - mostListed; more > 0 {
+		fmt.Fprintf(&b, "- and %d more\n", more)
+	}
+	return b.String()
+}
+
+// inEnvironment is how people call an app in an environment.
+func inEnvironment(app, env string) string {
+	return checklist.Escape(app) + " in " + checklist.Escape(env)
 }

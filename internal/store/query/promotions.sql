@@ -175,9 +175,25 @@ INSERT INTO intent (promotion_id, effect, at) VALUES (@promotion_id, @effect, @a
 DELETE FROM intent WHERE promotion_id = @promotion_id AND effect = @effect;
 
 -- name: WasThere :one
--- Did this (app, environment) ever have a version, by what was merged or replaced?
+-- Did this (app, environment) ever have a version, by what was merged or replaced,
+-- or by what its clusters were brought to?
 SELECT EXISTS (
     SELECT 1 FROM promotion p JOIN artifact a ON a.id = p.artifact_id
     WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND p.merge_sha <> '' AND (
         @digest::text <> '' AND @digest::text IN (a.digest, p.old_digest) OR
-        @digest::text = '' AND @tag::text IN (a.tag, p.old_tag)));
+        @digest::text = '' AND @tag::text IN (a.tag, p.old_tag))
+    UNION ALL
+    SELECT 1 FROM target t LEFT JOIN sync s ON s.target_id = t.id
+    WHERE t.repo_id = @repo_id AND t.app = @app AND t.env = @env AND (
+        @digest::text <> '' AND @digest::text IN (t.digest, s.digest) OR
+        @digest::text = '' AND @tag::text IN (t.tag, s.tag)));
+
+-- name: ImagesThere :many
+-- What this (app, environment) is known to have had, by name, even if tagboat.yaml
+-- names it no more: by what was merged, or by what its clusters were brought to.
+SELECT a.image FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND p.merge_sha <> ''
+UNION
+SELECT t.image FROM target t
+WHERE t.repo_id = @repo_id AND t.app = @app AND t.env = @env AND t.image <> ''
+ORDER BY image;

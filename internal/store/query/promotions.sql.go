@@ -428,6 +428,43 @@ func (q *Queries) Heads(ctx context.Context, arg HeadsParams) ([]PromotionHead, 
 	return items, nil
 }
 
+const imagesThere = `-- name: ImagesThere :many
+SELECT a.image FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+WHERE p.repo_id = $1 AND p.app = $2 AND p.env = $3 AND p.merge_sha <> ''
+UNION
+SELECT t.image FROM target t
+WHERE t.repo_id = $1 AND t.app = $2 AND t.env = $3 AND t.image <> ''
+ORDER BY image
+`
+
+type ImagesThereParams struct {
+	RepoID int64
+	App    string
+	Env    string
+}
+
+// What this (app, environment) is known to have had, by name, even if tagboat.yaml
+// names it no more: by what was merged, or by what its clusters were brought to.
+func (q *Queries) ImagesThere(ctx context.Context, arg ImagesThereParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, imagesThere, arg.RepoID, arg.App, arg.Env)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var image string
+		if err := rows.Scan(&image); err != nil {
+			return nil, err
+		}
+		items = append(items, image)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const inheritPull = `-- name: InheritPull :one
 UPDATE promotion p SET
     state = 'open', pull_number = o.pull_number, pull_url = o.pull_url, pull_state = o.pull_state, pull_body = o.pull_body,
@@ -1722,7 +1759,12 @@ SELECT EXISTS (
     SELECT 1 FROM promotion p JOIN artifact a ON a.id = p.artifact_id
     WHERE p.repo_id = $1 AND p.app = $2 AND p.env = $3 AND p.merge_sha <> '' AND (
         $4::text <> '' AND $4::text IN (a.digest, p.old_digest) OR
-        $4::text = '' AND $5::text IN (a.tag, p.old_tag)))
+        $4::text = '' AND $5::text IN (a.tag, p.old_tag))
+    UNION ALL
+    SELECT 1 FROM target t LEFT JOIN sync s ON s.target_id = t.id
+    WHERE t.repo_id = $1 AND t.app = $2 AND t.env = $3 AND (
+        $4::text <> '' AND $4::text IN (t.digest, s.digest) OR
+        $4::text = '' AND $5::text IN (t.tag, s.tag)))
 `
 
 type WasThereParams struct {
@@ -1733,7 +1775,8 @@ type WasThereParams struct {
 	Tag    string
 }
 
-// Did this (app, environment) ever have a version, by what was merged or replaced?
+// Did this (app, environment) ever have a version, by what was merged or replaced,
+// or by what its clusters were brought to?
 func (q *Queries) WasThere(ctx context.Context, arg WasThereParams) (bool, error) {
 	row := q.db.QueryRow(ctx, wasThere,
 		arg.RepoID,
