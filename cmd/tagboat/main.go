@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // windows name time zones, which an image need not have
 
 	"github.com/alecthomas/kong"
 

@@ -17,7 +17,7 @@ const module = "github.com/tagboat/tagboat/"
 // floors lists every package, lowest floor first. A package imports packages of
 // lower floors only.
 var floors = [][]string{
-	{"internal/fault", "internal/image", "internal/child", "migrations", "internal/arch"},
+	{"internal/fault", "internal/image", "internal/window", "internal/child", "migrations", "internal/arch"},
 	{"internal/promotion", "internal/approval", "internal/command", "internal/checklist", "internal/envrepo", "internal/overlay", "internal/manifest"},
 	{"internal/job", "internal/store", "internal/github", "internal/registry", "internal/gitmirror", "internal/cluster", "internal/render"},
 	{"internal/intake", "internal/web", "internal/worker"},
@@ -49,6 +49,7 @@ var mayImportDoubles = []string{"app/demo", "cmd/tagboat"}
 var pure = map[string][]string{
 	"internal/fault":     nil,
 	"internal/image":     nil,
+	"internal/window":    nil,
 	"internal/promotion": nil,
 	"internal/approval":  nil,
 	"internal/command":   {"github.com/yuin/goldmark"},

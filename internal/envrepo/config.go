@@ -64,7 +64,7 @@ type Environment struct {
 	Clusters   []string    `yaml:"clusters"`
 	Pin        string      `yaml:"pin"`        // tag, digest or tag+digest; "" is tag+digest
 	Refs       bool        `yaml:"refs"`       // remote bases whose revision equals the old tag follow to the new one
-	Windows    []Window    `yaml:"windows"`    // not enforced by this version
+	Windows    []Window    `yaml:"windows"`    // when it may change; none is at any time
 	Signatures []Signature `yaml:"signatures"` // not enforced by this version
 	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
 }
@@ -102,10 +102,13 @@ type Cluster struct {
 	Path string `yaml:"path"` // overlay of this cluster, with {app} and {env}; "" is the pair's own
 }
 
-// Window is a time in which merging is allowed.
+// Window is a time in which merging is allowed, or one in which it is not. Exactly
+// one of Allow and Deny is set; package window has their grammar.
 type Window struct {
-	Allow    string `yaml:"allow"` // "Mon-Thu 09:00-16:00"
-	Timezone string `yaml:"timezone"`
+	Allow    string   `yaml:"allow"`    // "Mon-Thu 09:00-16:00"
+	Deny     string   `yaml:"deny"`     // "Fri 12:00-24:00", "2026-12-20..2027-01-03"
+	Timezone string   `yaml:"timezone"` // an IANA name; "" is UTC
+	Except   []string `yaml:"except"`   // of Allow: dates that are left out
 }
 
 // Signature is a proof that an image must carry.

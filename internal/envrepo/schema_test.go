@@ -40,7 +40,7 @@ environments:
     needs: [{env: staging, healthy: 1h}]
     approvals: {count: 2, teams: [platform]}
     checks: [lint, security-scan]
-    windows: [{allow: "Mon-Thu 09:00-16:00", timezone: Europe/Berlin}]
+    windows: [{allow: "Mon-Thu 09:00-16:00", timezone: Europe/Berlin, except: [2026-12-24..2027-01-02]}, {deny: "Thu 15:00-24:00"}]
     signatures: [{cosign: {key: keys/release.pub}}]
     refs: true
     clusters: [prod-eu, prod-us]
@@ -105,7 +105,7 @@ func TestTheExampleIsWellFormedAndOnlyItsGatesAreNotEnforced(t *testing.T) {
 		got = append(got, gate)
 	}
 	slices.Sort(got)
-	if want := []string{"policies", "signatures", "waves", "windows"}; !slices.Equal(got, want) {
+	if want := []string{"policies", "signatures", "waves"}; !slices.Equal(got, want) {
 		t.Errorf("problems %v, want %v", r.problems, want)
 	}
 	if c.Environments[2].Windows[0].Timezone != "Europe/Berlin" || c.Environments[2].Signatures[0].Cosign.Key != "keys/release.pub" ||

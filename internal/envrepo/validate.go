@@ -80,8 +80,9 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 		r.at(at+".clusters", "environment %s has no clusters; write clusters: [NAME]", e.Name)
 	}
 	r.strings(at+".clusters", e.Clusters, wrongName)
+	r.windows(e, at)
 	for gate, declared := range map[string]bool{
-		"windows": e.Windows != nil, "signatures": e.Signatures != nil, "waves": e.Waves != nil,
+		"signatures": e.Signatures != nil, "waves": e.Waves != nil,
 	} {
 		if declared {
 			r.unenforced(at+"."+gate, gate+" of environment "+e.Name)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/image"
+	"github.com/tagboat/tagboat/internal/window"
 )
 
 func digest(c string) string { return "sha256:" + strings.Repeat(c, 64) }
@@ -23,7 +24,7 @@ func ready() Facts {
 		App: "payments", Env: "prod", State: Open,
 		Artifact:    image.Ref{Name: "registry.example.com/acme/payments", Tag: "1.7.0", Digest: digest("a")},
 		Requester:   Person{ID: 1, Login: "alice"},
-		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Approvals: true, Auto: true},
+		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Approvals: true, Auto: true, Schedule: opened},
 		Plan:        Plan{Hash: "edit", Current: image.Ref{Tag: "1.6.0"}},
 		Digest:      Digest{Now: digest("a"), ObservedAt: noon},
 		Pull:        &Pull{Number: 7, HeadSHA: sha("1"), OurHeadSHA: sha("1"), EditHash: "edit", Labelled: true},
@@ -44,6 +45,17 @@ func merged() Facts {
 	f.Pull.Merged = true
 	f.Targets = []Target{{Cluster: "eu", Digest: digest("0"), Settled: true, Healthy: true}, {Cluster: "us", Digest: digest("0"), Settled: true, Healthy: true}}
 	return f
+}
+
+// closed is a schedule that is not open at noon, and opens an hour later; open is.
+var closed, opened = schedule("13:00-14:00"), schedule("Thu 09:00-16:00")
+
+func schedule(allow string) window.Schedule {
+	w, err := window.Parse(allow, "UTC")
+	if err != nil {
+		panic(err)
+	}
+	return window.Schedule{Allow: []window.Allowed{{Window: w}}}
 }
 
 // clone is a copy of f that shares nothing with it.

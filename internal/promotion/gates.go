@@ -39,6 +39,7 @@ const (
 	GateChecklist = "checklist"
 	GateApprovals = "approvals"
 	GateUpstream  = "upstream"
+	GateWindow    = "window"
 )
 
 // Evaluate answers for every gate of f. The order is fixed; gates that the
@@ -59,6 +60,9 @@ func Evaluate(f Facts, now time.Time) []Gate {
 	}
 	if len(f.Rule.Needs) > 0 {
 		gates = append(gates, upstreamGate(f, now))
+	}
+	if f.Rule.Schedule.Asked() {
+		gates = append(gates, windowGate(f, now))
 	}
 	return gates
 }
@@ -253,6 +257,21 @@ func needVerdict(f Facts, need Need, now time.Time) (Verdict, string, time.Time)
 			need.Healthy, at.UTC().Format(clock)), at
 	}
 	return Pass, fmt.Sprintf("%s is healthy with %s since %s.", need.Env, want, up.HealthySince.UTC().Format(clock)), time.Time{}
+}
+
+func windowGate(f Facts, now time.Time) Gate {
+	s := f.Rule.Schedule
+	g := Gate{Name: GateWindow, Title: "Window", Verdict: Pass, Reason: s.Why(now)}
+	if s.Open(now) {
+		return g
+	}
+	g.Verdict, g.Owner = Wait, "the calendar, and whoever maintains tagboat.yaml"
+	if g.NextCheck = s.Opens(now); g.NextCheck.IsZero() {
+		g.Reason += " There is no such time within a year; change windows in tagboat.yaml."
+	} else {
+		g.Reason += fmt.Sprintf(" The next such time begins at %s.", g.NextCheck.UTC().Format(clock))
+	}
+	return g
 }
 
 // clock is how people read a time. A gate's reason never says how long ago: it

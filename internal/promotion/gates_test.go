@@ -71,6 +71,10 @@ func TestGates(t *testing.T) {
 		{GateUpstream, "staging is healthy, but nobody knows since when", func(f *Facts) { f.Upstream[0].HealthySince = time.Time{} }, Wait, "since when", 0},
 		{GateUpstream, "staging is healthy since a moment ago", func(f *Facts) { f.Upstream[0].HealthySince = noon.Add(-time.Minute) }, Wait, "for 1h0m0s, until 2026-03-05 12:59:00 UTC", 0},
 		{GateUpstream, "one of two is not ready", func(f *Facts) { f.Rule.Needs = append(f.Rule.Needs, Need{Env: "load"}) }, Wait, "Nothing is known to run in load", 0},
+
+		{GateWindow, "it is open", func(f *Facts) {}, Pass, "It is within Thu 09:00-16:00 UTC.", 0},
+		{GateWindow, "it opens in an hour", func(f *Facts) { f.Rule.Schedule = closed }, Wait, "The next such time begins at 2026-03-05 13:00:00 UTC.", 0},
+		{GateWindow, "it never opens again", func(f *Facts) { f.Rule.Schedule = schedule("2026-03-04") }, Wait, "no such time within a year", 0},
 	} {
 		t.Run(c.gate+": "+c.story, func(t *testing.T) {
 			f := ready()
@@ -105,7 +109,7 @@ func TestWhichGatesThereAre(t *testing.T) {
 		change func(f *Facts)
 		gates  []string
 	}{
-		{"everything is asked for", func(*Facts) {}, []string{GateDigest, GateHead, GateChecks, GateChecklist, GateApprovals, GateUpstream}},
+		{"everything is asked for", func(*Facts) {}, []string{GateDigest, GateHead, GateChecks, GateChecklist, GateApprovals, GateUpstream, GateWindow}},
 		{"nothing is asked for", bare, []string{GateDigest, GateHead, GateChecks}},
 		{"the configuration is broken", func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no environments" }, []string{GateConfig}},
 	} {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tagboat/tagboat/internal/image"
+	"github.com/tagboat/tagboat/internal/window"
 )
 
 // State is where a promotion is in its life.
@@ -80,8 +81,9 @@ type Reported struct {
 // Rule is what tagboat.yaml says about this environment.
 type Rule struct {
 	Needs     []Need
-	Approvals bool // whether approvals are asked for at all
-	Auto      bool // merge as soon as every gate passes
+	Approvals bool            // whether approvals are asked for at all
+	Auto      bool            // merge as soon as every gate passes
+	Schedule  window.Schedule // when merging is allowed
 }
 
 // Need is one upstream environment that must run the same digest.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/tagboat/tagboat/internal/window"
 )
 
 // mishaps are what may be different from a promotion that is ready.
@@ -38,6 +40,7 @@ var mishaps = map[string]func(f *Facts){
 	"upstream has another":      up(func(u *Upstream) { u.Digest = digest("0") }),
 	"upstream ill":              up(func(u *Upstream) { u.Healthy, u.Reason = false, "eu is failed" }),
 	"upstream healthy just now": up(func(u *Upstream) { u.HealthySince = noon }),
+	"outside of the window":     func(f *Facts) { f.Rule.Schedule = closed },
 	"check of another head":     func(f *Facts) { f.Published.CheckSHA = sha("0") },
 	"another check shown":       func(f *Facts) { f.Published.CheckHash = "older" },
 	"another body shown":        func(f *Facts) { f.Published.BodyHash = "older" },
@@ -128,6 +131,7 @@ func mayMerge(f Facts, shown Shown) error {
 		"people see this verdict on this head":      f.Published.CheckSHA == f.Pull.HeadSHA && f.Published.CheckHash == shown.CheckHash,
 		"people see this body":                      f.Published.BodyHash == shown.BodyHash,
 		"it is known which checks are required":     f.ChecksKnown,
+		"it is a time for changes":                  !slices.ContainsFunc(f.Rule.Schedule.Allow, func(a window.Allowed) bool { return !a.Contains(noon) }),
 		"people approved, and nobody is against it": !f.Rule.Approvals || f.Approval.Satisfied && !f.Approval.Blocked,
 	} {
 		if !ok {

@@ -133,7 +133,7 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 	if err != nil {
 		return lasting(err, &l.facts.RuleErr)
 	}
-	l.facts.Rule = promotion.Rule{Approvals: l.env.Approvals.Count > 0, Auto: l.env.Merge != envrepo.MergeManual}
+	l.facts.Rule = promotion.Rule{Approvals: l.env.Approvals.Count > 0, Auto: l.env.Merge != envrepo.MergeManual, Schedule: l.env.Schedule()}
 	for _, n := range l.env.Needs {
 		l.facts.Rule.Needs = append(l.facts.Rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
 	}
