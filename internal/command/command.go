@@ -15,7 +15,8 @@ const MaxPerComment = 5
 // maxBody is GitHub's limit for a comment, in characters; nothing longer comes.
 const maxBody = 4 * 65536
 
-// Command is one of Promote, Explain, Help, Unknown and Malformed.
+// Command is one of Promote, Hold, Unhold, Freeze, Thaw, Explain, Help, Unknown and
+// Malformed.
 type Command interface {
 	// Source is the line that the person wrote, trimmed.
 	Source() string
@@ -41,6 +42,10 @@ type Unknown struct{ Line, Word, DidYouMean string }
 type Malformed struct{ Line, Usage, Reason string }
 
 func (c Promote) Source() string   { return c.Line }
+func (c Hold) Source() string      { return c.Line }
+func (c Unhold) Source() string    { return c.Line }
+func (c Freeze) Source() string    { return c.Line }
+func (c Thaw) Source() string      { return c.Line }
 func (c Explain) Source() string   { return c.Line }
 func (c Help) Source() string      { return c.Line }
 func (c Unknown) Source() string   { return c.Line }
@@ -125,6 +130,9 @@ func (v Verb) parse(line string, args []string) Command {
 // wrong says what is wrong with the arguments, or "". Arguments reach branch
 // names, queries and texts, so only these characters pass.
 func (v Verb) wrong(args []string) string {
+	if v.max == anyWords {
+		return v.wrongWords(args)
+	}
 	switch {
 	case len(args) < v.min:
 		return "the environment is missing"

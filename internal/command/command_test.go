@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -52,7 +53,17 @@ func TestACommandIsALineOfPlainText(t *testing.T) {
 		{"escaped", `\/promote prod`, nil},
 		{"entity", "&#47;promote prod", nil},
 		{"a path", "/etc/passwd", nil},
-		{"another bot's", "/approve\n/lgtm\n/rollback prod\n/hold", nil},
+		{"another bot's", "/approve\n/lgtm\n/rollback prod", nil},
+		{"hold with a reason", "/hold the *migration* is `not` done", nil},
+		{"hold", "/hold the migration is not done", []command.Command{command.Hold{Line: "/hold the migration is not done", Reason: "the migration is not done"}}},
+		{"hold without a reason", "/hold", []command.Command{command.Hold{Line: "/hold"}}},
+		{"freeze", "/freeze prod", []command.Command{command.Freeze{Line: "/freeze prod", Env: "prod"}}},
+		{"freeze with a reason", "/freeze prod nobody is here", []command.Command{command.Freeze{Line: "/freeze prod nobody is here", Env: "prod", Reason: "nobody is here"}}},
+		{"freeze for a time", "/freeze prod 4h nobody is here", []command.Command{command.Freeze{Line: "/freeze prod 4h nobody is here", Env: "prod", Reason: "nobody is here", Until: command.Until{For: 4 * time.Hour}}}},
+		{"freeze until a day", "/freeze all 2026-12-27", []command.Command{command.Freeze{Line: "/freeze all 2026-12-27", Env: "all", Until: command.Until{At: time.Date(2026, 12, 27, 0, 0, 0, 0, time.UTC)}}}},
+		{"freeze until an instant", "/freeze org 2026-12-27T08:00Z", []command.Command{command.Freeze{Line: "/freeze org 2026-12-27T08:00Z", Env: "org", Until: command.Until{At: time.Date(2026, 12, 27, 8, 0, 0, 0, time.UTC)}}}},
+		{"thaw", "/thaw prod", []command.Command{command.Thaw{Line: "/thaw prod", Env: "prod"}}},
+		{"unhold", "/unhold", []command.Command{command.Unhold{Line: "/unhold"}}},
 		{"empty", "", nil},
 	}
 	for _, tt := range tests {
@@ -82,6 +93,11 @@ func TestMistakesAreAnswered(t *testing.T) {
 		{"/promote prod Payments 1.7.0", command.Malformed{Usage: usage, Reason: `the second argument is not the name of an app; names are lower case: "payments"`}},
 		{"/promote prod Payments! 1.7.0", command.Malformed{Usage: usage, Reason: "the second argument is not the name of an app"}},
 		{"/promote prod a b c", command.Malformed{Usage: usage, Reason: "there are 4 arguments, at most 3 are understood"}},
+		{"/freeze", command.Malformed{Usage: "/freeze <env> [until] [reason]", Reason: "the environment is missing"}},
+		{"/freeze @carol", command.Malformed{Usage: "/freeze <env> [until] [reason]", Reason: "the first argument is not the name of an environment"}},
+		{"/hold " + strings.Repeat("x", 501), command.Malformed{Usage: "/hold [reason]", Reason: "the reason is longer than 500 characters"}},
+		{"/thaw prod now", command.Malformed{Usage: "/thaw <env>", Reason: "there are 2 arguments, at most 1 are understood"}},
+		{"/unholds", command.Unknown{Word: "unholds", DidYouMean: "unhold"}},
 		{"/help me", command.Malformed{Usage: "/help", Reason: "/help takes no arguments"}},
 	}
 	for _, tt := range tests {

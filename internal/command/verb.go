@@ -13,7 +13,7 @@ type Verb struct {
 	WhoCanUse   string
 	Example     string
 
-	min, max int // number of arguments
+	min, max int // number of arguments; max anyWords: the last ones are a reason in plain words
 	build    func(line string, args []string) Command
 }
 
@@ -39,6 +39,39 @@ var Verbs = []Verb{
 			}
 			return p
 		},
+	},
+	{
+		Verb: "hold", Args: "[reason]", max: anyWords,
+		Description: "Keep this pull request's app from changing in its environment, whatever its gates say, until somebody says /unhold.",
+		WhoCanUse:   writers, Example: "/hold the migration is not done",
+		build: func(line string, args []string) Command { return Hold{Line: line, Reason: strings.Join(args, " ")} },
+	},
+	{
+		Verb: "unhold", Description: "Lift the hold.",
+		WhoCanUse: writers, Example: "/unhold",
+		build: func(line string, _ []string) Command { return Unhold{Line: line} },
+	},
+	{
+		Verb: "freeze", Args: "<env> [until] [reason]", min: 1, max: anyWords,
+		Description: "Keep every app from changing in an environment; `all` means every environment of the env repo, `org` every env repo of the organisation (for administrators). Until a time (`4h`, `3d`, `2026-12-27`, `2026-12-27T08:00Z`), or until somebody says /thaw.",
+		WhoCanUse:   writers, Example: "/freeze prod 2026-12-27 nobody is here over the holidays",
+		build: func(line string, args []string) Command {
+			f := Freeze{Line: line, Env: args[0]}
+			args = args[1:]
+			if len(args) > 0 {
+				if until, ok := parseUntil(args[0]); ok {
+					f.Until, args = until, args[1:]
+				}
+			}
+			f.Reason = strings.Join(args, " ")
+			return f
+		},
+	},
+	{
+		Verb: "thaw", Args: "<env>", min: 1, max: 1,
+		Description: "Lift the freeze of an environment, of `all`, or of `org`.",
+		WhoCanUse:   writers, Example: "/thaw prod",
+		build: func(line string, args []string) Command { return Thaw{Line: line, Env: args[0]} },
 	},
 	{
 		Verb: "explain", Description: "Say what this pull request waits for, and who can act.",

@@ -39,6 +39,7 @@ const (
 	GateChecklist = "checklist"
 	GateApprovals = "approvals"
 	GateUpstream  = "upstream"
+	GateStop      = "stop"
 	GateWindow    = "window"
 )
 
@@ -60,6 +61,9 @@ func Evaluate(f Facts, now time.Time) []Gate {
 	}
 	if len(f.Rule.Needs) > 0 {
 		gates = append(gates, upstreamGate(f, now))
+	}
+	if len(f.Stops) > 0 {
+		gates = append(gates, stopGate(f))
 	}
 	if f.Rule.Schedule.Asked() {
 		gates = append(gates, windowGate(f, now))
@@ -257,6 +261,29 @@ func needVerdict(f Facts, need Need, now time.Time) (Verdict, string, time.Time)
 			need.Healthy, at.UTC().Format(clock)), at
 	}
 	return Pass, fmt.Sprintf("%s is healthy with %s since %s.", need.Env, want, up.HealthySince.UTC().Format(clock)), time.Time{}
+}
+
+// stopGate waits for everything that people stopped.
+func stopGate(f Facts) Gate {
+	g := Gate{Name: GateStop, Title: "Stopped", Verdict: Wait}
+	var reasons, owners []string
+	for _, s := range f.Stops {
+		reason := fmt.Sprintf("%s stopped %s", s.By, s.What)
+		if s.Reason != "" {
+			reason += fmt.Sprintf(" (“%s”)", s.Reason)
+		}
+		if !s.Until.IsZero() {
+			reason += " until " + s.Until.UTC().Format(clock)
+			if g.NextCheck.IsZero() || s.Until.Before(g.NextCheck) {
+				g.NextCheck = s.Until
+			}
+		}
+		reasons = append(reasons, reason+".")
+		owners = append(owners, s.Lift)
+	}
+	g.Reason = strings.Join(reasons, " ")
+	g.Owner = "people who may say " + strings.Join(owners, ", ")
+	return g
 }
 
 func windowGate(f Facts, now time.Time) Gate {

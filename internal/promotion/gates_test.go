@@ -72,6 +72,13 @@ func TestGates(t *testing.T) {
 		{GateUpstream, "staging is healthy since a moment ago", func(f *Facts) { f.Upstream[0].HealthySince = noon.Add(-time.Minute) }, Wait, "for 1h0m0s, until 2026-03-05 12:59:00 UTC", 0},
 		{GateUpstream, "one of two is not ready", func(f *Facts) { f.Rule.Needs = append(f.Rule.Needs, Need{Env: "load"}) }, Wait, "Nothing is known to run in load", 0},
 
+		{GateStop, "a person holds it", func(f *Facts) {
+			f.Stops = []Stop{{What: "payments in prod", By: "carol", Reason: "the migration", Lift: "/unhold"}}
+		}, Wait, "carol stopped payments in prod (“the migration”).", 0},
+		{GateStop, "two stops, of which one ends", func(f *Facts) {
+			f.Stops = []Stop{{What: "all of prod", By: "bob", Until: noon.Add(time.Hour), Lift: "/thaw prod"}, {What: "payments in prod", By: "carol", Lift: "/unhold"}}
+		}, Wait, "bob stopped all of prod until 2026-03-05 13:00:00 UTC. carol stopped payments in prod.", 0},
+
 		{GateWindow, "it is open", func(f *Facts) {}, Pass, "It is within Thu 09:00-16:00 UTC.", 0},
 		{GateWindow, "it opens in an hour", func(f *Facts) { f.Rule.Schedule = closed }, Wait, "The next such time begins at 2026-03-05 13:00:00 UTC.", 0},
 		{GateWindow, "it never opens again", func(f *Facts) { f.Rule.Schedule = schedule("2026-03-04") }, Wait, "no such time within a year", 0},

@@ -53,6 +53,7 @@ type Facts struct {
 	Approval    Approval
 	Checklist   []ChecklistItem
 	Upstream    []Upstream
+	Stops       []Stop // what people stopped that this belongs to
 
 	Published Published // what people were last shown
 
@@ -166,6 +167,15 @@ type Upstream struct {
 	Healthy      bool      // every cluster of the environment runs Digest and is healthy
 	HealthySince time.Time // the latest of the clusters' times
 	Reason       string    // why not healthy
+}
+
+// Stop is a hold or a freeze in force.
+type Stop struct {
+	What   string    // "payments in prod", "all of prod", ...
+	By     string    // login
+	Reason string    // in their words; may be ""
+	Until  time.Time // zero: until it is lifted
+	Lift   string    // the command that lifts it
 }
 
 // Published remembers what was shown to people, so that nothing is written to

@@ -42,6 +42,7 @@ type (
 	Target        = query.Target
 	Sync          = query.Sync
 	Audit         = query.Audit
+	Stop          = query.Stop
 )
 
 // ErrNotFound is returned for a row that does not exist.

@@ -106,6 +106,14 @@ func (w *Worker) obeyOne(ctx context.Context, c store.Command, door *github.Repo
 	switch cmd := cmd.(type) {
 	case command.Help:
 		return command.HelpText(), nil
+	case command.Hold:
+		return w.hold(ctx, c, cmd)
+	case command.Unhold:
+		return w.unhold(ctx, c)
+	case command.Freeze:
+		return w.freeze(ctx, c, door, cmd)
+	case command.Thaw:
+		return w.thaw(ctx, c, door, cmd)
 	case command.Explain:
 		return w.explainPull(ctx, c)
 	case command.Promote:

@@ -312,13 +312,9 @@ func (w *Worker) request(ctx context.Context, r request, u use, a store.Artifact
 	} else if back {
 		return "", tooOld(a.Tag, current.Tag, u.env.Name)
 	}
-	delivery := int64(0)
-	if r.command.DeliveryID != nil {
-		delivery = *r.command.DeliveryID
-	}
 	done, err := w.propose(ctx, u, a, proposal{
 		requester: store.Actor{ID: r.command.AuthorID, Login: r.command.Author},
-		reason:    fmt.Sprintf("%s asked for it.", r.command.Author), delivery: delivery,
+		reason:    fmt.Sprintf("%s asked for it.", r.command.Author), delivery: deliveryOf(r.command),
 	})
 	switch number := done.Promotion.PullNumber; {
 	case err != nil || number == 0:

@@ -202,6 +202,22 @@ type Review struct {
 	DeliveryID  *int64
 }
 
+type Stop struct {
+	ID       int64
+	Owner    string
+	RepoID   *int64
+	Env      string
+	App      string
+	Reason   string
+	ActorID  int64
+	Actor    string
+	URL      string
+	Since    time.Time
+	Until    *time.Time
+	LiftedAt *time.Time
+	LiftedBy string
+}
+
 type Sync struct {
 	ID         int64
 	TargetID   int64

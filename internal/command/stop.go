@@ -1,0 +1,87 @@
+package command
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Hold asks for the app of a pull request to be kept from changing.
+type Hold struct{ Line, Reason string }
+
+// Unhold takes that back.
+type Unhold struct{ Line string }
+
+// Freeze asks for all apps of an environment to be kept from changing.
+type Freeze struct {
+	Line, Env string // Env may be All or Organisation
+	Until     Until
+	Reason    string
+}
+
+// Thaw takes that back.
+type Thaw struct{ Line, Env string }
+
+// What stands in the place of an environment when more than one is meant.
+const (
+	All          = "all" // every environment of the env repo
+	Organisation = "org" // every env repo of the organisation
+)
+
+// Until is when something ends by itself. The zero Until is never.
+type Until struct {
+	For time.Duration // from when it is said
+	At  time.Time     // or at this instant
+}
+
+// From is the end of what is said at now; nil is never.
+func (u Until) From(now time.Time) *time.Time {
+	switch {
+	case u.For > 0:
+		at := now.Add(u.For)
+		return &at
+	case !u.At.IsZero():
+		return &u.At
+	}
+	return nil
+}
+
+var duration = regexp.MustCompile(`^(\d{1,4})(m|h|d|w)$`)
+
+// parseUntil reads "90m", "4h", "3d", "2w", a date (its beginning in UTC) or an
+// instant as RFC 3339 writes it, to the minute or the second.
+func parseUntil(text string) (Until, bool) {
+	if m := duration.FindStringSubmatch(text); m != nil {
+		n, _ := strconv.Atoi(m[1]) // up to four digits
+		unit := map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}[m[2]]
+		return Until{For: time.Duration(n) * unit}, n > 0
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04Z07:00"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return Until{At: at}, true
+		}
+	}
+	return Until{}, false
+}
+
+// anyWords is the number of arguments of a verb that ends in a reason.
+const anyWords = 1000
+
+// maxReason bounds a reason, in bytes.
+const maxReason = 500
+
+// wrongWords says what is wrong with the arguments of a verb that ends in a reason.
+// The reason is for people, and is shown to them as text and nothing else.
+func (v Verb) wrongWords(args []string) string {
+	switch {
+	case len(args) < v.min:
+		return "the environment is missing"
+	case v.min > 0 && !nameGrammar.MatchString(args[0]):
+		return "the first argument is not the name of an environment" + lowerCase(args[0])
+	case len(strings.Join(args, " ")) > maxReason:
+		return fmt.Sprintf("the reason is longer than %d characters", maxReason)
+	}
+	return ""
+}

@@ -1,0 +1,19 @@
+-- name: InsertStop :one
+INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until)
+VALUES (@owner, @repo_id, @env, @app, @reason, @actor_id, @actor, @url, @since, @until)
+RETURNING *;
+
+-- name: LiftStop :many
+UPDATE stop SET lifted_at = @at, lifted_by = @by
+WHERE owner = @owner AND repo_id IS NOT DISTINCT FROM @repo_id AND env = @env AND app = @app AND lifted_at IS NULL
+RETURNING *;
+
+-- name: StopsOf :many
+-- Everything that stops one app in one environment, the widest first.
+SELECT * FROM stop
+WHERE owner = @owner AND (repo_id IS NULL OR repo_id = @repo_id) AND (env = '' OR env = @env) AND (app = '' OR app = @app)
+  AND lifted_at IS NULL AND (until IS NULL OR until > @now)
+ORDER BY repo_id NULLS FIRST, env, app;
+
+-- name: ActivePromotionsOfOwner :many
+SELECT p.* FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE r.owner = @owner AND p.state IN ('proposed', 'open') ORDER BY p.id;

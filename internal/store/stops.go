@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/store/query"
+)
+
+// Scope is what a stop keeps from changing. Without App it is all apps, without Env
+// all environments, without Repo all env repos of the owner.
+type Scope struct {
+	Owner    string
+	Repo     int64
+	Env, App string
+}
+
+// NewStop is a hold or a freeze that a person asked for.
+type NewStop struct {
+	Scope
+	Reason   string
+	By       Actor
+	URL      string     // of the comment
+	Until    *time.Time // nil: until it is lifted
+	Delivery int64
+}
+
+// Stop keeps the scope from changing, in the place of an older stop of the same
+// scope, and has the promotions that it concerns looked at. A merge into the
+// environment that is under way ends first, so that none is begun after it. (A stop
+// of every environment does not wait: the answer to it may cross a last merge.)
+func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) river.JobArgs) (err error) {
+	defer wrap(&err, "stop %+v", n.Scope)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		if n.Repo != 0 && n.Env != "" {
+			if err := q.LockMerge(ctx, query.LockMergeParams{RepoID: n.Repo, Env: n.Env}); err != nil {
+				return err
+			}
+		}
+		now := s.now()
+		if _, err := q.LiftStop(ctx, n.lift(now, n.By.Login)); err != nil {
+			return err
+		}
+		if _, err := q.InsertStop(ctx, query.InsertStopParams{
+			Owner: n.Owner, RepoID: reference(n.Repo), Env: n.Env, App: n.App, Reason: n.Reason,
+			ActorID: n.By.ID, Actor: n.By.Login, URL: n.URL, Since: now, Until: n.Until,
+		}); err != nil {
+			return err
+		}
+		return s.changedStop(ctx, tx, q, n.Scope, Entry{Actor: n.By, Action: "stopped", Delivery: n.Delivery, Inputs: map[string]any{
+			"scope": n.Scope, "reason": n.Reason, "until": n.Until, "comment": n.URL,
+		}}, job)
+	})
+}
+
+// ErrNoStop says that there is no stop of exactly a scope.
+var ErrNoStop = errors.New("nothing of this scope is stopped")
+
+// Lift ends a stop and has the promotions that it concerned looked at.
+func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64, job func(promotion int64) river.JobArgs) (lifted Stop, err error) {
+	defer wrap(&err, "lift the stop of %+v", scope)
+	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		rows, err := q.LiftStop(ctx, scope.lift(s.now(), by.Login))
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return ErrNoStop
+		}
+		lifted = rows[0]
+		return s.changedStop(ctx, tx, q, scope, Entry{Actor: by, Action: "stop lifted", Delivery: delivery, Inputs: map[string]any{
+			"scope": scope, "stop": lifted.ID, "stopped by": lifted.Actor, "reason": lifted.Reason,
+		}}, job)
+	})
+	return lifted, err
+}
+
+func (scope Scope) lift(at time.Time, by string) query.LiftStopParams {
+	return query.LiftStopParams{At: &at, By: by, Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App}
+}
+
+// changedStop writes a change down and wakes whom it concerns.
+func (s *Store) changedStop(ctx context.Context, tx pgx.Tx, q *query.Queries, scope Scope, e Entry, job func(promotion int64) river.JobArgs) error {
+	var promotions []Promotion
+	var err error
+	if scope.Repo != 0 {
+		promotions, err = q.ActivePromotionsOfRepo(ctx, scope.Repo)
+	} else {
+		promotions, err = q.ActivePromotionsOfOwner(ctx, scope.Owner)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.wake(ctx, tx, q, promotions, job); err != nil {
+		return err
+	}
+	return s.audit(ctx, q, e)
+}
+
+// Stops are all that keep one app of an environment from changing now, the widest
+// first.
+func (s *Store) Stops(ctx context.Context, scope Scope) (_ []Stop, err error) {
+	defer wrap(&err, "read the stops of %s in %s", scope.App, scope.Env)
+	now := s.now()
+	return s.query.StopsOf(ctx, query.StopsOfParams{Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App, Now: &now})
+}

@@ -1,0 +1,78 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// A stop holds what it names and what lies within, until it is lifted, is replaced,
+// or its time is over; and whoever it concerns is looked at.
+func TestAStopHoldsWhatItNames(t *testing.T) {
+	w := newWorld(t)
+	p := w.open("prod", w.artifact("1.7.0", digest("a")), 7, sha("1"))
+	owner := w.repo.Owner
+	payments := store.Scope{Owner: owner, Repo: w.repo.ID, Env: "prod", App: p.App}
+	prod := store.Scope{Owner: owner, Repo: w.repo.ID, Env: "prod"}
+	all := store.Scope{Owner: owner}
+	stop := func(s store.Scope, by store.Actor, reason string, until *time.Time) {
+		t.Helper()
+		before, err := w.store.Promotion(w.ctx, p.ID)
+		w.must(err)
+		w.must(w.store.Stop(w.ctx, store.NewStop{Scope: s, By: by, Reason: reason, Until: until}, reconcile))
+		after, err := w.store.Promotion(w.ctx, p.ID)
+		w.must(err)
+		if after.Want == before.Want {
+			t.Errorf("nobody looks at the promotion after %q", reason)
+		}
+	}
+	reasons := func(s store.Scope) (reasons []string) {
+		t.Helper()
+		rows, err := w.store.Stops(w.ctx, s)
+		w.must(err)
+		for _, row := range rows {
+			reasons = append(reasons, row.Reason)
+		}
+		return reasons
+	}
+	stop(payments, alice, "migration", nil)
+	stop(prod, bob, "holidays", nil)
+	stop(all, bob, "incident", nil)
+	if diff := cmp.Diff([]string{"incident", "holidays", "migration"}, reasons(payments)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"incident", "holidays"}, reasons(store.Scope{Owner: owner, Repo: w.repo.ID, Env: "prod", App: "other"})); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"incident"}, reasons(store.Scope{Owner: owner, Repo: w.repo.ID, Env: "dev", App: p.App})); diff != "" {
+		t.Error(diff)
+	}
+	if got := reasons(store.Scope{Owner: "somebody-else", Repo: w.repo.ID + 1, Env: "prod", App: p.App}); got != nil {
+		t.Errorf("others are stopped, too: %v", got)
+	}
+
+	until := w.clock.now().Add(time.Hour)
+	stop(prod, alice, "an hour", &until)
+	if _, err := w.store.Lift(w.ctx, all, alice, 0, reconcile); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"an hour", "migration"}, reasons(payments)); diff != "" {
+		t.Error(diff)
+	}
+	w.clock.pass(time.Hour)
+	if diff := cmp.Diff([]string{"migration"}, reasons(payments)); diff != "" {
+		t.Error(diff)
+	}
+	lifted, err := w.store.Lift(w.ctx, payments, bob, 0, reconcile)
+	w.must(err)
+	if lifted.Reason != "migration" || lifted.LiftedBy != "bob" || reasons(payments) != nil {
+		t.Errorf("lifted %+v, left %v", lifted, reasons(payments))
+	}
+	if _, err := w.store.Lift(w.ctx, payments, bob, 0, reconcile); !errors.Is(err, store.ErrNoStop) {
+		t.Errorf("lifted twice: %v", err)
+	}
+}
