@@ -48,7 +48,7 @@ type page struct {
 	SourceRepo, SourceCommit, RunURL     Text
 	RequestedBy, Reason, MediaType       Text
 	Platforms                            []Text
-	Facts, Gates, Changes                string // finished Markdown: a table, the machine items, the diff
+	Facts, Gates, Changes, Rendered      string // finished Markdown: a table, the machine items, the diff, what the clusters get
 }
 
 func newPage(p Pull, diff string) page {
@@ -57,7 +57,7 @@ func newPage(p Pull, diff string) page {
 		OldTag: Text(p.Old.Tag), NewTag: Text(p.New.Tag), OldDigest: Text(p.Old.Digest), NewDigest: Text(p.New.Digest),
 		SourceRepo: Text(p.SourceRepo), SourceCommit: Text(p.SourceCommit), RunURL: Text(p.RunURL),
 		RequestedBy: Text(p.RequestedBy), Reason: Text(p.Reason), MediaType: Text(p.MediaType),
-		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff),
+		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff), Rendered: p.Rendered,
 	}
 	for _, s := range p.Platforms {
 		g.Platforms = append(g.Platforms, Text(s))
@@ -68,7 +68,8 @@ func newPage(p Pull, diff string) page {
 // RenderBody renders a pull request's body from its environment's template ("" is
 // DefaultTemplate). Every "- [ ] text" of the template is an item for a person,
 // ticked where p.Ticks says so; {{.Gates}} are the machine items, appended where
-// the template does not print them. A diff that is too long for GitHub is cut.
+// the template does not print them. What is too long for GitHub is cut: the diff,
+// then what the clusters get.
 //
 // Invalid when the template cannot be executed, hides the checklist (an open code
 // fence or HTML comment) or is too long.
@@ -82,6 +83,10 @@ func RenderBody(tmpl string, p Pull) (string, error) {
 		over := utf8.RuneCountInString(body) - maxBody
 		if over <= 0 {
 			return body, nil
+		}
+		if diff == "" && p.Rendered != "" {
+			p.Rendered = "" // the check run shows it
+			continue
 		}
 		if diff == "" {
 			return "", templateError(fmt.Errorf("the description is %d characters too long for GitHub; shorten the template", over))

@@ -39,7 +39,7 @@ func RenderCheck(p Pull, state State) Check {
 	return Check{
 		Title:      cutRunes(clean(title), maxTitle),
 		Summary:    cutLines(gateTable(p), maxOutput),
-		Text:       cutLines(facts(p)+"\n\n"+changes(cutLines(p.Diff, maxOutput/2)), maxOutput),
+		Text:       cutLines(facts(p)+"\n\n"+p.Rendered+changes(cutLines(p.Diff, maxOutput/4)), maxOutput),
 		Conclusion: conclusion,
 	}
 }

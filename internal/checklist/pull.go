@@ -57,6 +57,7 @@ type Pull struct {
 	Ticks        map[string]Tick // by id of the human item
 	Supersedes   []Superseded
 	Diff         string // unified
+	Rendered     string // what changes in the clusters: finished Markdown, bounded
 	Platforms    []string
 	MediaType    string
 }

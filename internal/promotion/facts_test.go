@@ -34,6 +34,7 @@ func ready() Facts {
 		Approval:    Approval{Satisfied: true, Reason: "2 of 2 approvals (bob, carol)."},
 		Checklist:   []ChecklistItem{{ID: "dashboards", Text: "Dashboards are open", Ticked: true, By: "bob"}, {ID: "support", Text: "Support knows", Ticked: true, By: "carol"}},
 		Upstream:    []Upstream{{Env: "staging", Digest: digest("a"), Tag: "1.7.0", Healthy: true, HealthySince: noon.Add(-2 * time.Hour)}},
+		Rendered:    Rendered{Known: true, Summary: "In the clusters only images change."},
 		Published:   Published{CheckHash: "check", CheckSHA: sha("1"), BodyHash: "body"},
 	}
 }

@@ -35,6 +35,7 @@ const (
 	GateConfig    = "config"
 	GateDigest    = "digest"
 	GateHead      = "head"
+	GateRendered  = "rendered"
 	GateChecks    = "checks"
 	GateChecklist = "checklist"
 	GateApprovals = "approvals"
@@ -52,7 +53,11 @@ func Evaluate(f Facts, now time.Time) []Gate {
 			Reason: f.RuleErr, Owner: "whoever maintains tagboat.yaml",
 		}}
 	}
-	gates := []Gate{digestGate(f), headGate(f), checksGate(f)}
+	gates := []Gate{digestGate(f), headGate(f)}
+	if f.Plan.Err == "" { // else there is no edit that could be rendered
+		gates = append(gates, renderedGate(f))
+	}
+	gates = append(gates, checksGate(f))
 	if len(f.Checklist) > 0 {
 		gates = append(gates, checklistGate(f))
 	}
@@ -120,6 +125,19 @@ func headGate(f Facts) Gate {
 	default:
 		g.Verdict = Pass
 		g.Reason = fmt.Sprintf("Only the image's tag and digest change, in commit %s.", shortSHA(f.Pull.HeadSHA))
+	}
+	return g
+}
+
+func renderedGate(f Facts) Gate {
+	g := Gate{Name: GateRendered, Title: "Rendered"}
+	switch {
+	case f.Rendered.Err != "":
+		g.Verdict, g.Owner, g.Reason = Fail, "whoever maintains the overlay", f.Rendered.Err
+	case !f.Rendered.Known:
+		g.Verdict, g.Owner, g.Reason = Wait, "Tagboat", "What the clusters would get has not been rendered yet."
+	default:
+		g.Verdict, g.Reason = Pass, f.Rendered.Summary
 	}
 	return g
 }

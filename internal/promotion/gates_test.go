@@ -72,6 +72,10 @@ func TestGates(t *testing.T) {
 		{GateUpstream, "staging is healthy since a moment ago", func(f *Facts) { f.Upstream[0].HealthySince = noon.Add(-time.Minute) }, Wait, "for 1h0m0s, until 2026-03-05 12:59:00 UTC", 0},
 		{GateUpstream, "one of two is not ready", func(f *Facts) { f.Rule.Needs = append(f.Rule.Needs, Need{Env: "load"}) }, Wait, "Nothing is known to run in load", 0},
 
+		{GateRendered, "it is rendered", func(f *Facts) {}, Pass, "only images change", 0},
+		{GateRendered, "it cannot be rendered", func(f *Facts) { f.Rendered.Err = "apps/payments: no such file" }, Fail, "no such file", 0},
+		{GateRendered, "it was not rendered", func(f *Facts) { f.Rendered = Rendered{} }, Wait, "not been rendered yet", 0},
+
 		{GateStop, "a person holds it", func(f *Facts) {
 			f.Stops = []Stop{{What: "payments in prod", By: "carol", Reason: "the migration", Lift: "/unhold"}}
 		}, Wait, "carol stopped payments in prod (“the migration”).", 0},
@@ -116,8 +120,8 @@ func TestWhichGatesThereAre(t *testing.T) {
 		change func(f *Facts)
 		gates  []string
 	}{
-		{"everything is asked for", func(*Facts) {}, []string{GateDigest, GateHead, GateChecks, GateChecklist, GateApprovals, GateUpstream, GateWindow}},
-		{"nothing is asked for", bare, []string{GateDigest, GateHead, GateChecks}},
+		{"everything is asked for", func(*Facts) {}, []string{GateDigest, GateHead, GateRendered, GateChecks, GateChecklist, GateApprovals, GateUpstream, GateWindow}},
+		{"nothing is asked for", bare, []string{GateDigest, GateHead, GateRendered, GateChecks}},
 		{"the configuration is broken", func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no environments" }, []string{GateConfig}},
 	} {
 		f := ready()

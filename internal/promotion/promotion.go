@@ -53,6 +53,7 @@ type Facts struct {
 	Approval    Approval
 	Checklist   []ChecklistItem
 	Upstream    []Upstream
+	Rendered    Rendered
 	Stops       []Stop // what people stopped that this belongs to
 
 	Published Published // what people were last shown
@@ -167,6 +168,13 @@ type Upstream struct {
 	Healthy      bool      // every cluster of the environment runs Digest and is healthy
 	HealthySince time.Time // the latest of the clusters' times
 	Reason       string    // why not healthy
+}
+
+// Rendered is what the edit does to the objects of the environment's clusters.
+type Rendered struct {
+	Known   bool
+	Err     string // why they cannot be rendered with the edit; "" when they can
+	Summary string // what changes, in a sentence
 }
 
 // Stop is a hold or a freeze in force.

@@ -40,6 +40,7 @@ var mishaps = map[string]func(f *Facts){
 	"upstream has another":      up(func(u *Upstream) { u.Digest = digest("0") }),
 	"upstream ill":              up(func(u *Upstream) { u.Healthy, u.Reason = false, "eu is failed" }),
 	"upstream healthy just now": up(func(u *Upstream) { u.HealthySince = noon }),
+	"it does not render":        func(f *Facts) { f.Rendered.Err = "no such file" },
 	"stopped":                   func(f *Facts) { f.Stops = append(f.Stops, Stop{What: "prod", By: "carol", Lift: "/thaw prod"}) },
 	"outside of the window":     func(f *Facts) { f.Rule.Schedule = closed },
 	"check of another head":     func(f *Facts) { f.Published.CheckSHA = sha("0") },
@@ -68,6 +69,7 @@ var losses = map[string]func(f *Facts){
 	"that upstream is healthy":    up(func(u *Upstream) { u.Healthy = false }),
 	"since when upstream is":      up(func(u *Upstream) { u.HealthySince = time.Time{} }),
 	"upstream":                    func(f *Facts) { f.Upstream = nil },
+	"what it renders to":          func(f *Facts) { f.Rendered = Rendered{} },
 	"what was published":          func(f *Facts) { f.Published = Published{} },
 	"where the check was shown":   func(f *Facts) { f.Published.CheckSHA = "" },
 	"what the check showed":       func(f *Facts) { f.Published.CheckHash = "" },
@@ -132,6 +134,7 @@ func mayMerge(f Facts, shown Shown) error {
 		"people see this verdict on this head":      f.Published.CheckSHA == f.Pull.HeadSHA && f.Published.CheckHash == shown.CheckHash,
 		"people see this body":                      f.Published.BodyHash == shown.BodyHash,
 		"it is known which checks are required":     f.ChecksKnown,
+		"the clusters' objects are known":           f.Rendered.Known && f.Rendered.Err == "",
 		"nobody stopped it":                         len(f.Stops) == 0,
 		"it is a time for changes":                  !slices.ContainsFunc(f.Rule.Schedule.Allow, func(a window.Allowed) bool { return !a.Contains(noon) }),
 		"people approved, and nobody is against it": !f.Rule.Approvals || f.Approval.Satisfied && !f.Approval.Blocked,
@@ -317,7 +320,7 @@ func TestAPromotionComesToAnEnd(t *testing.T) {
 		goal := ready()
 		f.Rule, f.RuleErr, f.Plan, f.Digest = goal.Rule, "", goal.Plan, goal.Digest
 		f.Required, f.Checks, f.ChecksKnown = goal.Required, goal.Checks, true
-		f.Approval, f.Checklist, f.Upstream, f.Stops = goal.Approval, goal.Checklist, goal.Upstream, nil
+		f.Approval, f.Checklist, f.Upstream, f.Rendered, f.Stops = goal.Approval, goal.Checklist, goal.Upstream, goal.Rendered, nil
 		if foreign && f.Pull != nil {
 			f.Pull.HeadSHA = f.Pull.OurHeadSHA // taken off the branch
 		}

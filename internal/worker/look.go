@@ -117,7 +117,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) error {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.stops(ctx), l.superseded(ctx))
+	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.superseded(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/cluster"
@@ -38,6 +39,10 @@ type Config struct {
 	Log           *slog.Logger
 }
 
+// renderingsKept is for how many edits it is remembered what they do: as many pull
+// requests as may well be open, at most some 20 kB each.
+const renderingsKept = 512
+
 // Worker holds what all job kinds share.
 type Worker struct {
 	Config
@@ -45,6 +50,8 @@ type Worker struct {
 	people *people
 	rules  *requiredChecks
 	swept  swept
+	// renderings keeps what edits do to clusters, by everything that it comes from.
+	renderings *lru.Cache[string, rendering]
 }
 
 // New makes a worker.
@@ -53,6 +60,7 @@ func New(c Config) *Worker {
 	w.bases = newBases(w)
 	w.people = newPeople(w)
 	w.rules = newRequiredChecks(w)
+	w.renderings, _ = lru.New[string, rendering](renderingsKept) // fails for a size below one only
 	return w
 }
 

@@ -1,0 +1,119 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/manifest"
+	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/render"
+)
+
+// maxRendered bounds what a pull request shows of its clusters' objects, in bytes:
+// a third of what GitHub takes.
+const maxRendered = 20_000
+
+// rendering is what an edit does to the clusters of its environment.
+type rendering struct {
+	facts    promotion.Rendered
+	markdown string
+}
+
+// rendered renders the overlays of the environment's clusters with the edit and
+// without it. Both come from the cache where nothing but the image moved; what came
+// of it is kept, for a promotion is looked at often.
+func (l *look) rendered(ctx context.Context) error {
+	if l.facts.Plan.Err != "" || l.facts.Plan.Nothing {
+		return nil
+	}
+	key := strings.Join([]string{renderScope(l.repo), l.base.commit, l.row.App, l.row.Env, l.edit.Hash()}, " ")
+	r, known := l.w.renderings.Get(key)
+	if !known {
+		var err error
+		if r, err = l.compareRendered(ctx); err != nil {
+			return err
+		}
+		l.w.renderings.Add(key, r)
+	}
+	l.facts.Rendered, l.model.Rendered = r.facts, r.markdown
+	return nil
+}
+
+// compareRendered compares cluster by cluster; overlays that several share are
+// compared once. An error is one that passes.
+func (l *look) compareRendered(ctx context.Context) (r rendering, err error) {
+	after := render.Edited(l.base.tree, l.pair.File, l.edit.After)
+	var diffs []manifest.OverlayDiff
+	of := map[string]int{}
+	for _, cluster := range l.env.Clusters {
+		source := sourceFor(l.base.config, l.pair, cluster)
+		name := fmt.Sprintf("%+v", source)
+		if source.Helm != nil {
+			name = fmt.Sprintf("%+v %+v", source.Dir, *source.Helm)
+		}
+		if i, ok := of[name]; ok {
+			diffs[i].Cluster += ", " + cluster
+			continue
+		}
+		of[name] = len(diffs)
+		d := manifest.OverlayDiff{Path: source.Dir, App: l.row.App, Env: l.row.Env, Cluster: cluster}
+		if d.Diff, err = l.compareSource(ctx, after, source); err != nil {
+			if fault.KindOf(err).Retryable() {
+				return rendering{}, err
+			}
+			r.facts.Err = cmp.Or(r.facts.Err, fmt.Sprintf("With this version it cannot be rendered for %s: %s", cluster, explain(err)))
+			d.Err = explain(err)
+		}
+		diffs = append(diffs, d)
+	}
+	r.facts.Known, r.facts.Summary = true, summary(diffs)
+	r.markdown = manifest.Markdown(diffs, maxRendered)
+	return r, nil
+}
+
+// compareSource is what the edit changes in a source's objects. Where they cannot be
+// rendered without the edit, all of them are new: the edit may mend it.
+func (l *look) compareSource(ctx context.Context, after render.Tree, source render.Source) (manifest.Diff, error) {
+	new, err := l.w.Render.Build(ctx, renderScope(l.repo), after, source)
+	if err != nil {
+		return manifest.Diff{}, err
+	}
+	old, err := l.w.Render.Build(ctx, renderScope(l.repo), l.base.tree, source)
+	if err != nil && fault.KindOf(err).Retryable() {
+		return manifest.Diff{}, err
+	}
+	return manifest.Compare(old, new)
+}
+
+// summary is what a reviewer should know before reading on.
+func summary(diffs []manifest.OverlayDiff) string {
+	s := manifest.Summarize(diffs)
+	var parts []string
+	for _, n := range []struct {
+		count int
+		what  string
+	}{{s.Added, "added"}, {s.Changed, "changed"}, {s.Removed, "removed"}} {
+		if n.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n.count, n.what))
+		}
+	}
+	switch {
+	case len(s.Images) > 0:
+		images := make([]string, 0, len(s.Images))
+		for _, i := range s.Images {
+			images = append(images, i.String())
+		}
+		return fmt.Sprintf("In the clusters only images change: %s.", strings.Join(slices.Compact(images), ", "))
+	case len(parts) == 0:
+		return "In the clusters nothing changes."
+	}
+	text := "Objects in the clusters: " + strings.Join(parts, ", ") + "."
+	if len(s.Warnings) > 0 {
+		text += fmt.Sprintf(" %s: %s", s.Warnings[0].Object, s.Warnings[0].Text)
+	}
+	return text
+}
