@@ -101,6 +101,15 @@ func ReadSecrets(getenv func(string) string) (Secrets, error) {
 	return s, nil
 }
 
+// DatabaseURL is the database that a command is told: by its flag, else by the
+// environment or a file.
+func DatabaseURL(flag string, getenv func(string) string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	return secret(getenv, envDatabase)
+}
+
 func secret(getenv func(string) string, name string) (string, error) {
 	if value := getenv(name); value != "" {
 		return value, nil

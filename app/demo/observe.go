@@ -226,8 +226,11 @@ func (w *World) atRest(ctx context.Context) error {
 // soundAudit wants the audit chain unbroken.
 func (w *World) soundAudit(ctx context.Context) error {
 	return w.database(ctx, func(s *store.Store) error {
-		rows, err := s.VerifyAudit(ctx)
-		if err == nil && rows == 0 {
+		proof, err := s.VerifyAudit(ctx)
+		if err == nil {
+			err = proof.Err()
+		}
+		if err == nil && proof.Rows == 0 {
 			err = errors.New("the audit log is empty")
 		}
 		return err

@@ -67,6 +67,7 @@ type Result struct {
 	Satisfied bool
 	Blocked   bool       // somebody who counts asked for changes
 	Counted   []string   // logins
+	Approvals []Review   // those that count
 	Excluded  []Excluded // reviewers whose approval does not count, and why
 	Missing   int        // how many more approvals are needed
 	Reason    string     // one paragraph for people
@@ -94,6 +95,7 @@ func Evaluate(rule Rule, snap Snapshot) Result {
 			r.Excluded = append(r.Excluded, Excluded{review.Login, why, review.State})
 		default:
 			r.Counted = append(r.Counted, review.Login)
+			r.Approvals = append(r.Approvals, review)
 		}
 	}
 	r.Blocked = len(blockers) > 0

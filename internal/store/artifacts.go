@@ -37,7 +37,7 @@ func (s *Store) Ledger(ctx context.Context, v Verified) (a Artifact, err error) 
 		if err != nil || !a.VerifiedAt.Equal(now.Truncate(time.Microsecond)) || a.Digest != v.Digest {
 			return err
 		}
-		return s.audit(ctx, q, Entry{Action: "artifact verified", Delivery: v.Delivery, SHA: v.Digest, Inputs: v})
+		return s.audit(ctx, q, Entry{Action: ActionVerified, Delivery: v.Delivery, SHA: v.Digest, Inputs: v})
 	})
 	return a, err
 }
@@ -57,11 +57,26 @@ func (s *Store) Refuse(ctx context.Context, v Verified, reason string) (fresh bo
 			return err
 		}
 		fresh = true
-		return s.audit(ctx, q, Entry{Action: "artifact refused", Delivery: v.Delivery, SHA: v.Digest, Inputs: map[string]string{
+		return s.audit(ctx, q, Entry{Action: ActionRefused, Delivery: v.Delivery, SHA: v.Digest, Inputs: map[string]string{
 			"image": v.Image, "tag": v.Tag, "reason": reason,
 		}})
 	})
 	return fresh && err == nil, err
+}
+
+// RecordToldRefused writes down, once, the comment on a promotion's pull request
+// that says that its tag was pushed with a digest that is refused.
+func (s *Store) RecordToldRefused(ctx context.Context, promotion, comment int64, v Verified, reason string) (err error) {
+	defer wrap(&err, "record that %s:%s was told to be refused", v.Image, v.Tag)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		fresh, err := q.AnnounceIntent(ctx, query.AnnounceIntentParams{PromotionID: promotion, Effect: "told refused " + v.Digest, At: s.now()})
+		if err != nil || fresh == 0 {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Action: ActionToldRefused, Promotion: promotion, Delivery: v.Delivery, SHA: v.Digest, Inputs: map[string]any{
+			"comment": comment, "image": v.Image, "tag": v.Tag, "reason": reason,
+		}})
+	})
 }
 
 // Artifact is one verified artifact.

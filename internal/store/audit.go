@@ -17,21 +17,53 @@ import (
 // Entry is one line of the audit log: who caused what, on which grounds.
 type Entry struct {
 	Actor     Actor
-	Action    string // "promotion proposed", "merged", ...
+	Action    string // one of those below
 	Promotion int64  // 0: none
 	Delivery  int64  // 0: none
 	SHA       string // the commit or digest that the action is about
 	Inputs    any    // what the decision was made from; marshalled to JSON
 }
 
+// The actions of the audit log: every decision, and everything that was done to
+// GitHub or to a cluster.
+const (
+	ActionVerified    = "artifact verified"
+	ActionRefused     = "artifact refused"
+	ActionToldRefused = "refusal posted"
+	ActionAnswered    = "command answered"
+	ActionReplied     = "reply posted"
+	ActionProposed    = "promotion proposed"
+	ActionAskedAgain  = "promotion asked for again"
+	ActionOpened      = "pull request opened"
+	ActionLabelled    = "pull request labelled"
+	ActionRegenerated = "commit regenerated"
+	ActionReviewed    = "review recorded"
+	ActionTicked      = "checklist changed"
+	ActionObserved    = "gates observed"
+	ActionCheck       = "check published"
+	ActionBody        = "description published"
+	ActionMerged      = "merged"
+	ActionClosed      = "promotion closed"
+	ActionBranch      = "branch deleted"
+	ActionDeployment  = "deployment recorded"
+	ActionComment     = "status comment published"
+	ActionSynced      = "cluster synced"
+	ActionDeployed    = "deployed"
+	ActionOvertaken   = "overtaken"
+	ActionStranger    = "stranger's pull request checked"
+)
+
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).
 type Actor struct {
-	ID    int64
-	Login string
+	ID    int64  `json:"id"`
+	Login string `json:"login"`
 }
 
 // audit appends to the log, in q's transaction. Each row's hash covers the one
-// before it, so rows are written one after the other.
+// before it, so rows are written one after the other, and whoever has appended one
+// keeps the others waiting until the end of its transaction. So that nobody waits
+// in a circle, a transaction takes promotions before it appends, and targets
+// after.
 func (s *Store) audit(ctx context.Context, q *query.Queries, e Entry) error {
 	inputs, err := json.Marshal(e.Inputs)
 	if err != nil {
@@ -55,7 +87,8 @@ func (s *Store) audit(ctx context.Context, q *query.Queries, e Entry) error {
 	return q.InsertAudit(ctx, query.InsertAuditParams(row))
 }
 
-// chain is the hash of everything in a row but the hash itself.
+// chain is the hash of everything in a row but the hash itself. Its text is
+// documented (docs/audit.md), so that others can calculate it.
 func chain(a Audit) string {
 	a.Hash = ""
 	a.At = a.At.UTC()
@@ -67,38 +100,18 @@ func chain(a Audit) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// VerifyAudit walks the audit log and reports the first row that was changed, or
-// that misses its predecessor; rows is how many are sound.
-func (s *Store) VerifyAudit(ctx context.Context) (rows int64, err error) {
-	defer wrap(&err, "verify the audit log")
-	var prev Audit
-	for {
-		page, err := s.query.AuditRows(ctx, query.AuditRowsParams{After: prev.ID, Most: 1000})
-		if err != nil {
-			return prev.ID, err
-		}
-		if len(page) == 0 {
-			return prev.ID, nil
-		}
-		for _, row := range page {
-			if row.ID != prev.ID+1 || row.PrevHash != prev.Hash || row.Hash != chain(row) {
-				return prev.ID, fmt.Errorf("audit row %d does not follow from row %d: the log was changed", row.ID, prev.ID)
-			}
-			prev = row
-		}
-	}
-}
-
-// AuditLog is the audit log after row id after, oldest first.
-func (s *Store) AuditLog(ctx context.Context, after int64, most int32) (_ []Audit, err error) {
-	defer wrap(&err, "read the audit log")
-	return s.query.AuditRows(ctx, query.AuditRowsParams{After: after, Most: most})
-}
-
 // reference is a nullable foreign key: 0 is none.
 func reference(id int64) *int64 {
 	if id == 0 {
 		return nil
 	}
 	return &id
+}
+
+// dereference is the other way round.
+func dereference(id *int64) int64 {
+	if id == nil {
+		return 0
+	}
+	return *id
 }

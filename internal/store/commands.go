@@ -54,12 +54,8 @@ func (s *Store) AnswerCommand(ctx context.Context, c Command, outcome, reply str
 		if err := q.AnswerCommand(ctx, query.AnswerCommandParams{ID: c.ID, Outcome: outcome, Reply: reply}); err != nil {
 			return err
 		}
-		delivery := int64(0)
-		if c.DeliveryID != nil {
-			delivery = *c.DeliveryID
-		}
 		return s.audit(ctx, q, Entry{
-			Actor: Actor{ID: c.AuthorID, Login: c.Author}, Action: "command answered", Delivery: delivery,
+			Actor: Actor{ID: c.AuthorID, Login: c.Author}, Action: ActionAnswered, Delivery: dereference(c.DeliveryID),
 			Inputs: map[string]any{"comment": c.CommentID, "body": c.Body, "outcome": outcome},
 		})
 	})
@@ -72,7 +68,10 @@ func (s *Store) AnnounceReply(ctx context.Context, id int64) (err error) {
 }
 
 // RecordReply keeps the comment that answered a command.
-func (s *Store) RecordReply(ctx context.Context, id, comment int64) (err error) {
-	defer wrap(&err, "keep the reply to command %d", id)
-	return s.query.SetReply(ctx, query.SetReplyParams{ID: id, ReplyID: comment})
+func (s *Store) RecordReply(ctx context.Context, c Command, comment int64) (err error) {
+	defer wrap(&err, "keep the reply to command %d", c.ID)
+	e := Entry{Action: ActionReplied, Delivery: dereference(c.DeliveryID), Inputs: map[string]any{"comment": c.CommentID, "reply": comment}}
+	return s.effect(ctx, e, func(q *query.Queries) error {
+		return q.SetReply(ctx, query.SetReplyParams{ID: c.ID, ReplyID: comment})
+	})
 }

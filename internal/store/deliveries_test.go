@@ -135,7 +135,7 @@ func TestACommentIsAnsweredOnce(t *testing.T) {
 	w.must(err)
 	w.must(w.store.AnswerCommand(w.ctx, c, "obeyed", "On its way."))
 	w.must(w.store.AnnounceReply(w.ctx, c.ID))
-	w.must(w.store.RecordReply(w.ctx, c.ID, 1234))
+	w.must(w.store.RecordReply(w.ctx, c, 1234))
 	c, err = w.store.Command(w.ctx, c.ID)
 	w.must(err)
 	if c.Outcome != "obeyed" || c.Reply != "On its way." || !c.Replying || c.ReplyID != 1234 {
@@ -143,7 +143,7 @@ func TestACommentIsAnsweredOnce(t *testing.T) {
 	}
 	log, err := w.store.AuditLog(w.ctx, 0, 10)
 	w.must(err)
-	if len(log) != 1 || log[0].Actor != "alice" || log[0].ActorID != alice.ID || log[0].Action != "command answered" {
+	if len(log) != 2 || log[1].Action != "reply posted" || log[0].Actor != "alice" || log[0].ActorID != alice.ID || log[0].Action != "command answered" {
 		t.Errorf("the audit log names neither who commanded nor what: %+v", log)
 	}
 }

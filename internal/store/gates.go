@@ -79,7 +79,7 @@ func (s *Store) RecordReview(ctx context.Context, promotion int64, r NewReview, 
 			return err
 		}
 		if err := s.audit(ctx, q, Entry{
-			Actor: r.Reviewer, Action: "review recorded", Promotion: p.ID, Delivery: delivery, SHA: r.HeadSHA,
+			Actor: r.Reviewer, Action: ActionReviewed, Promotion: p.ID, Delivery: delivery, SHA: r.HeadSHA,
 			Inputs: map[string]any{"review": r.ReviewID, "state": r.State, "digest": digest},
 		}); err != nil {
 			return err
@@ -135,7 +135,7 @@ func (s *Store) RecordTicks(ctx context.Context, promotion int64, ticks []NewTic
 		}
 		if len(ticks) > 0 {
 			if err := s.audit(ctx, q, Entry{
-				Actor: by, Action: "checklist changed", Promotion: p.ID, Delivery: delivery, SHA: p.SeenHeadSHA, Inputs: ticks,
+				Actor: by, Action: ActionTicked, Promotion: p.ID, Delivery: delivery, SHA: p.SeenHeadSHA, Inputs: ticks,
 			}); err != nil {
 				return err
 			}
@@ -174,33 +174,44 @@ func (s *Store) Observe(ctx context.Context, p Promotion, digest string, gates [
 		for _, e := range known {
 			last[e.Gate] = e
 		}
-		for _, g := range gates {
-			if e, ok := last[g.Gate]; ok && e.Verdict == g.Verdict && e.Reason == g.Reason {
-				continue
-			}
-			if err := insertEvidence(ctx, q, p, digest, p.SeenHeadSHA, g, s.now()); err != nil {
-				return err
-			}
-		}
+		fresh := slices.DeleteFunc(slices.Clone(gates), func(g Observed) bool {
+			e, ok := last[g.Gate]
+			return ok && e.Verdict == g.Verdict && e.Reason == g.Reason
+		})
 		for gate, e := range last {
 			asked := slices.ContainsFunc(gates, func(g Observed) bool { return g.Gate == gate })
-			if asked || !complete || e.Verdict == "pass" {
-				continue
-			}
-			released := Observed{Gate: gate, Verdict: "pass", Reason: "No longer asked for.", Source: e.Source}
-			if err := insertEvidence(ctx, q, p, digest, p.SeenHeadSHA, released, s.now()); err != nil {
-				return err
+			if !asked && complete && e.Verdict != "pass" {
+				fresh = append(fresh, Observed{Gate: gate, Verdict: "pass", Reason: "No longer asked for.", Source: e.Source})
 			}
 		}
-		return nil
+		return s.observe(ctx, q, p, digest, fresh)
 	})
 }
 
-func insertEvidence(ctx context.Context, q *query.Queries, p Promotion, digest, head string, g Observed, now time.Time) error {
-	return q.InsertEvidence(ctx, query.InsertEvidenceParams{
+// observe appends verdicts, and one row to the audit log for all of them.
+func (s *Store) observe(ctx context.Context, q *query.Queries, p Promotion, digest string, gates []Observed) error {
+	var judgements []Judged
+	for _, g := range gates {
+		j, err := insertEvidence(ctx, q, p, digest, p.SeenHeadSHA, g, s.now())
+		if err != nil {
+			return err
+		}
+		judgements = append(judgements, j)
+	}
+	if len(judgements) == 0 {
+		return nil
+	}
+	return s.audit(ctx, q, Entry{
+		Action: ActionObserved, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]any{"digest": digest, "gates": judgements},
+	})
+}
+
+func insertEvidence(ctx context.Context, q *query.Queries, p Promotion, digest, head string, g Observed, now time.Time) (Judged, error) {
+	id, err := q.InsertEvidence(ctx, query.InsertEvidenceParams{
 		PromotionID: p.ID, App: p.App, Env: p.Env, Digest: digest, HeadSHA: head,
 		Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Source: g.Source, URL: g.URL, ObservedAt: now, ExpiresAt: g.ExpiresAt,
 	})
+	return judged(Evidence{ID: id, Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Source: g.Source, URL: g.URL, ObservedAt: now}), err
 }
 
 // Evidence is everything that was observed for a promotion, oldest first.

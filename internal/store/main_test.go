@@ -136,7 +136,7 @@ func (w *world) promotion(id int64) store.Promotion {
 func (w *world) merge(p store.Promotion, by store.Actor, merged string) {
 	w.Helper()
 	w.must(w.store.Merge(w.ctx, p.RepoID, p.Env, func(m store.Merging) error {
-		return m.Merged(w.ctx, p, by, merged, map[string]any{"pull": p.PullNumber}, syncing)
+		return m.Merged(w.ctx, p, by, merged, store.Grounds{Pull: p.PullNumber, Head: p.SeenHeadSHA}, syncing)
 	}))
 }
 

@@ -56,7 +56,7 @@ func (s *Store) RecordOpened(ctx context.Context, p Promotion, c Commit, o Opene
 		if err := active(p, rows, err); err != nil {
 			return err
 		}
-		return s.audit(ctx, q, Entry{Action: "pull request opened", Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
+		return s.audit(ctx, q, Entry{Action: ActionOpened, Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
 			"pull": o.Number, "base": c.BaseSHA, "digest": c.Digest, "edit": c.EditHash,
 		}})
 	})
@@ -73,7 +73,7 @@ func (s *Store) RecordRegenerated(ctx context.Context, p Promotion, c Commit) (e
 		if err := active(p, rows, err); err != nil {
 			return err
 		}
-		return s.audit(ctx, q, Entry{Action: "commit regenerated", Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
+		return s.audit(ctx, q, Entry{Action: ActionRegenerated, Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
 			"was": p.HeadSHA, "base": c.BaseSHA, "digest": c.Digest, "edit": c.EditHash,
 		}})
 	})
@@ -88,10 +88,23 @@ func active(p Promotion, rows int64, err error) error {
 	return err
 }
 
+// effect writes down what was done for a promotion, and its row in the audit log,
+// both or neither.
+func (s *Store) effect(ctx context.Context, e Entry, record func(q *query.Queries) error) error {
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		if err := record(q); err != nil {
+			return err
+		}
+		return s.audit(ctx, q, e)
+	})
+}
+
 // RecordLabelled keeps that a promotion's pull request has its labels.
 func (s *Store) RecordLabelled(ctx context.Context, promotion int64) (err error) {
 	defer wrap(&err, "keep that promotion %d is labelled", promotion)
-	return s.query.SetLabelled(ctx, promotion)
+	return s.effect(ctx, Entry{Action: ActionLabelled, Promotion: promotion}, func(q *query.Queries) error {
+		return q.SetLabelled(ctx, promotion)
+	})
 }
 
 // SeenPull is a pull request as read from GitHub or told by it.
@@ -137,7 +150,10 @@ func (s *Store) SawRegistry(ctx context.Context, promotion int64, digest, proble
 // RecordCheckRun keeps what our check run shows, and on which head.
 func (s *Store) RecordCheckRun(ctx context.Context, promotion, checkRun int64, head, hash string) (err error) {
 	defer wrap(&err, "keep check run %d", checkRun)
-	return s.query.SetCheckRun(ctx, query.SetCheckRunParams{ID: promotion, CheckRunID: checkRun, CheckSHA: head, CheckHash: hash})
+	e := Entry{Action: ActionCheck, Promotion: promotion, SHA: head, Inputs: map[string]any{"checkRun": checkRun, "shown": hash}}
+	return s.effect(ctx, e, func(q *query.Queries) error {
+		return q.SetCheckRun(ctx, query.SetCheckRunParams{ID: promotion, CheckRunID: checkRun, CheckSHA: head, CheckHash: hash})
+	})
 }
 
 // RecordBody keeps what the pull request's title and body show since they were
@@ -145,7 +161,10 @@ func (s *Store) RecordCheckRun(ctx context.Context, promotion, checkRun int64, h
 // the next look shows them again.
 func (s *Store) RecordBody(ctx context.Context, p Promotion, hash, body string) (err error) {
 	defer wrap(&err, "keep the body of promotion %d", p.ID)
-	return s.query.SetBody(ctx, query.SetBodyParams{ID: p.ID, BodyHash: hash, PullBody: body, BodyEdits: p.BodyEdits})
+	e := Entry{Action: ActionBody, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]any{"pull": p.PullNumber, "shown": hash}}
+	return s.effect(ctx, e, func(q *query.Queries) error {
+		return q.SetBody(ctx, query.SetBodyParams{ID: p.ID, BodyHash: hash, PullBody: body, BodyEdits: p.BodyEdits})
+	})
 }
 
 // RecordClosed ends a promotion that will not be merged, and says why. One that
@@ -157,7 +176,7 @@ func (s *Store) RecordClosed(ctx context.Context, p Promotion, why string) (err 
 		if err != nil || rows == 0 {
 			return err
 		}
-		return s.audit(ctx, q, Entry{Action: "promotion closed", Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]string{"why": why}})
+		return s.audit(ctx, q, Entry{Action: ActionClosed, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]string{"why": why}})
 	})
 }
 
@@ -167,22 +186,36 @@ func (s *Store) RecordMessage(ctx context.Context, promotion int64, message stri
 	return s.query.SetMessage(ctx, query.SetMessageParams{ID: promotion, Message: message})
 }
 
-// RecordBranchDeleted keeps that the promotion's branch is gone.
-func (s *Store) RecordBranchDeleted(ctx context.Context, promotion int64) (err error) {
-	defer wrap(&err, "keep that the branch of promotion %d is gone", promotion)
-	return s.query.SetBranchDeleted(ctx, promotion)
+// RecordBranchDeleted keeps that a promotion is done with its branch: it was
+// deleted, or the next promotion uses it.
+func (s *Store) RecordBranchDeleted(ctx context.Context, p Promotion, deleted bool) (err error) {
+	defer wrap(&err, "keep that the branch of promotion %d is gone", p.ID)
+	if !deleted {
+		return s.query.SetBranchDeleted(ctx, p.ID)
+	}
+	e := Entry{Action: ActionBranch, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]string{"branch": p.Branch}}
+	return s.effect(ctx, e, func(q *query.Queries) error { return q.SetBranchDeleted(ctx, p.ID) })
 }
 
 // RecordComment keeps the one status comment of a promotion and what it shows.
 func (s *Store) RecordComment(ctx context.Context, promotion, comment int64, hash string) (err error) {
 	defer wrap(&err, "keep comment %d", comment)
-	return s.query.SetComment(ctx, query.SetCommentParams{ID: promotion, CommentID: comment, CommentHash: hash})
+	e := Entry{Action: ActionComment, Promotion: promotion, Inputs: map[string]any{"comment": comment, "shown": hash}}
+	return s.effect(ctx, e, func(q *query.Queries) error {
+		return q.SetComment(ctx, query.SetCommentParams{ID: promotion, CommentID: comment, CommentHash: hash})
+	})
 }
 
-// RecordDeployment keeps the GitHub deployment of a promotion and its state.
+// RecordDeployment keeps the GitHub deployment of a promotion and its state; a
+// deployment below 1 stands for none.
 func (s *Store) RecordDeployment(ctx context.Context, promotion, deployment int64, state string) (err error) {
 	defer wrap(&err, "keep deployment %d", deployment)
-	return s.query.SetDeployment(ctx, query.SetDeploymentParams{ID: promotion, DeploymentID: deployment, DeploymentState: state})
+	set := query.SetDeploymentParams{ID: promotion, DeploymentID: deployment, DeploymentState: state}
+	if deployment < 1 {
+		return s.query.SetDeployment(ctx, set)
+	}
+	e := Entry{Action: ActionDeployment, Promotion: promotion, Inputs: map[string]any{"deployment": deployment, "state": state}}
+	return s.effect(ctx, e, func(q *query.Queries) error { return q.SetDeployment(ctx, set) })
 }
 
 // RecordDeployed writes down that every cluster was healthy with a promotion.
@@ -194,12 +227,13 @@ func (s *Store) RecordDeployed(ctx context.Context, p Promotion, digest string) 
 		if err != nil || rows == 0 {
 			return err
 		}
-		if err := insertEvidence(ctx, q, p, digest, p.MergeSHA, Observed{
+		seen, err := insertEvidence(ctx, q, p, digest, p.MergeSHA, Observed{
 			Gate: "deployed", Verdict: "pass", Reason: "Every cluster of " + p.Env + " is healthy with this digest.", Source: "cluster",
-		}, now); err != nil {
+		}, now)
+		if err != nil {
 			return err
 		}
-		return s.audit(ctx, q, Entry{Action: "deployed", Promotion: p.ID, SHA: p.MergeSHA, Inputs: map[string]string{"digest": digest}})
+		return s.audit(ctx, q, Entry{Action: ActionDeployed, Promotion: p.ID, SHA: p.MergeSHA, Inputs: map[string]any{"digest": digest, "evidence": seen.Evidence}})
 	})
 }
 
@@ -214,7 +248,7 @@ func (s *Store) RecordOvertaken(ctx context.Context, p Promotion) (err error) {
 		if err != nil || rows == 0 {
 			return err
 		}
-		return s.audit(ctx, q, Entry{Action: "overtaken", Promotion: p.ID, SHA: p.MergeSHA})
+		return s.audit(ctx, q, Entry{Action: ActionOvertaken, Promotion: p.ID, SHA: p.MergeSHA})
 	})
 }
 
@@ -237,14 +271,24 @@ func (s *Store) Merge(ctx context.Context, repo int64, env string, f func(m Merg
 	})
 }
 
-// Evidence appends every gate's verdict as it was for the merge.
-func (m Merging) Evidence(ctx context.Context, p Promotion, digest, head string, gates []Observed) error {
-	for _, g := range gates {
-		if err := insertEvidence(ctx, m.query, p, digest, head, g, m.store.now()); err != nil {
-			return err
+// Evidence appends every gate's verdict as it was for the merge. Without gates it
+// answers what was observed last for this digest and head.
+func (m Merging) Evidence(ctx context.Context, p Promotion, digest, head string, gates []Observed) (judgements []Judged, err error) {
+	if len(gates) == 0 {
+		known, err := m.query.LatestEvidence(ctx, query.LatestEvidenceParams{PromotionID: p.ID, Digest: digest, HeadSHA: head})
+		for _, e := range known {
+			judgements = append(judgements, judged(e))
 		}
+		return judgements, err
 	}
-	return nil
+	for _, g := range gates {
+		j, err := insertEvidence(ctx, m.query, p, digest, head, g, m.store.now())
+		if err != nil {
+			return nil, err
+		}
+		judgements = append(judgements, j)
+	}
+	return judgements, nil
 }
 
 // MergedOlder handles a pull request that was merged with the commit of an older
@@ -272,13 +316,13 @@ func (m Merging) MergedOlder(ctx context.Context, p Promotion, wake func(promoti
 
 // Merged writes down the merge and raises the want of the environment's targets
 // for this app, whose sync jobs it enqueues.
-func (m Merging) Merged(ctx context.Context, p Promotion, by Actor, sha string, inputs any, sync func(target int64) river.JobArgs) error {
+func (m Merging) Merged(ctx context.Context, p Promotion, by Actor, sha string, grounds Grounds, sync func(target int64) river.JobArgs) error {
 	now := m.store.now()
 	rows, err := m.query.SetMerged(ctx, query.SetMergedParams{ID: p.ID, MergeSHA: sha, At: &now})
 	if err != nil || rows == 0 {
 		return err
 	}
-	if err := m.store.audit(ctx, m.query, Entry{Actor: by, Action: "merged", Promotion: p.ID, SHA: sha, Inputs: inputs}); err != nil {
+	if err := m.store.audit(ctx, m.query, Entry{Actor: by, Action: ActionMerged, Promotion: p.ID, SHA: sha, Inputs: grounds}); err != nil {
 		return err
 	}
 	targets, err := m.query.TargetsOfPair(ctx, query.TargetsOfPairParams{RepoID: p.RepoID, App: p.App, Env: p.Env})

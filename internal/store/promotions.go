@@ -91,7 +91,7 @@ func (s *Store) insertPromotion(ctx context.Context, q *query.Queries, in Propos
 		inputs["supersedes"] = older.ID
 	}
 	if err := s.audit(ctx, q, Entry{
-		Actor: in.Requester, Action: "promotion proposed", Promotion: p.ID, Delivery: in.Delivery, Inputs: inputs,
+		Actor: in.Requester, Action: ActionProposed, Promotion: p.ID, Delivery: in.Delivery, Inputs: inputs,
 	}); err != nil {
 		return p, err
 	}
@@ -114,12 +114,12 @@ func (s *Store) requested(ctx context.Context, tx pgx.Tx, q *query.Queries, p Pr
 	if err := s.recordRequest(ctx, q, p.ID, in); err != nil {
 		return err
 	}
-	if err := s.audit(ctx, q, Entry{
-		Actor: in.Requester, Action: "promotion asked for again", Promotion: p.ID, Delivery: in.Delivery, SHA: p.SeenHeadSHA,
-	}); err != nil {
+	if err := s.wake(ctx, tx, q, []Promotion{p}, wake); err != nil {
 		return err
 	}
-	return s.wake(ctx, tx, q, []Promotion{p}, wake)
+	return s.audit(ctx, q, Entry{
+		Actor: in.Requester, Action: ActionAskedAgain, Promotion: p.ID, Delivery: in.Delivery, SHA: p.SeenHeadSHA,
+	})
 }
 
 func (s *Store) recordRequest(ctx context.Context, q *query.Queries, promotion int64, in Proposal) error {

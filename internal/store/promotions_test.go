@@ -123,7 +123,7 @@ func TestAProposalWaitsForAMergeUnderWay(t *testing.T) {
 		until(t, "the proposal waits for the merge, or is through", func() bool {
 			return len(proposed) > 0 || w.waiting() > 0
 		})
-		return m.Merged(w.ctx, older, tagboat, sha("9"), nil, syncing)
+		return m.Merged(w.ctx, older, tagboat, sha("9"), store.Grounds{}, syncing)
 	}))
 	w.must(<-proposed)
 	if p := w.promotion(older.ID); p.State != "merged" {
@@ -154,8 +154,8 @@ func TestProposalsAtOnceLeaveOneActive(t *testing.T) {
 	if active != 1 || all < 8 || superseded != all-1 {
 		t.Errorf("of %d promotions %d are active and %d superseded", all, active, superseded)
 	}
-	if rows, err := w.store.VerifyAudit(w.ctx); err != nil || rows != int64(8+all) {
-		t.Errorf("the audit log has %d rows, %v; want %d", rows, err, 8+all)
+	if proof, err := w.store.VerifyAudit(w.ctx); err != nil || proof.Err() != nil || proof.Rows != int64(8+all) {
+		t.Errorf("the audit log has %d rows, %v, %v; want %d", proof.Rows, err, proof.Err(), 8+all)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestAPromotionsLife(t *testing.T) {
 		t.Errorf("unreported: %+v", waiting)
 	}
 
-	w.must(w.store.RecordBranchDeleted(w.ctx, p.ID))
+	w.must(w.store.RecordBranchDeleted(w.ctx, p, true))
 	w.must(w.store.RecordDeployment(w.ctx, p.ID, 31, "success"))
 	w.must(w.store.RecordComment(w.ctx, p.ID, 32, "told"))
 	for range 2 { // a crash behind the commit, and the job again
@@ -243,7 +243,8 @@ func TestAPromotionsLife(t *testing.T) {
 	if n := w.count("SELECT count(*) FROM evidence WHERE gate = 'deployed' AND digest = $1 AND head_sha = $2", a.Digest, sha("9")); n != 1 {
 		t.Errorf("%d rows of evidence say that it is deployed", n)
 	}
-	want := []string{"artifact verified", "promotion proposed", "pull request opened", "commit regenerated", "merged", "deployed"}
+	want := []string{"artifact verified", "promotion proposed", "pull request opened", "commit regenerated", "merged",
+		"branch deleted", "deployment recorded", "status comment published", "deployed"}
 	if diff := cmp.Diff(want, w.actions()); diff != "" {
 		t.Error(diff)
 	}
@@ -397,8 +398,10 @@ func TestAMergeThatFailsRecordsNothing(t *testing.T) {
 	p := w.open("dev", w.artifact("1.7.0", digest("a")), 7, sha("1"))
 	before := len(w.actions())
 	err := w.store.Merge(w.ctx, w.repo.ID, "dev", func(m store.Merging) error {
-		w.must(m.Evidence(w.ctx, p, digest("a"), sha("1"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "same"}}))
-		w.must(m.Merged(w.ctx, p, tagboat, sha("9"), nil, syncing))
+		if _, err := m.Evidence(w.ctx, p, digest("a"), sha("1"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "same"}}); err != nil {
+			return err
+		}
+		w.must(m.Merged(w.ctx, p, tagboat, sha("9"), store.Grounds{}, syncing))
 		return fault.Errorf(fault.Conflict, "the base moved")
 	})
 	if !fault.Is(err, fault.Conflict) {

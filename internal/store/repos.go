@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/tagboat/tagboat/internal/store/query"
 )
 
@@ -31,6 +33,16 @@ func (s *Store) RepoByName(ctx context.Context, owner, name string) (_ Repo, err
 func (s *Store) Repos(ctx context.Context) (_ []Repo, err error) {
 	defer wrap(&err, "read env repos")
 	return s.query.Repos(ctx)
+}
+
+// RecordStranger writes down our check on a commit that is not ours.
+func (s *Store) RecordStranger(ctx context.Context, repo Repo, checkRun int64, head, conclusion string) (err error) {
+	defer wrap(&err, "record the check on %s", head)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		return s.audit(ctx, q, Entry{Action: ActionStranger, SHA: head, Inputs: map[string]any{
+			"repo": repo.Owner + "/" + repo.Name, "checkRun": checkRun, "conclusion": conclusion,
+		}})
+	})
 }
 
 // SetConfigError keeps why a repo's tagboat.yaml cannot be used; "" when it can.

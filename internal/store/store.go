@@ -11,16 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/store/query"
-	"github.com/tagboat/tagboat/migrations"
 )
 
 // QueueSchema is the database schema that River's tables live in.
@@ -60,10 +55,12 @@ type Store struct {
 type Options struct {
 	MaxConns int32            // 0: pgx's default
 	Now      func() time.Time // nil: time.Now
+	// ReadOnly leaves the schema as it is, and refuses a database that is behind.
+	ReadOnly bool
 }
 
-// Open connects to the database at url and brings its schema up to date. Several
-// replicas may do so at once.
+// Open connects to the database at url and brings its schema up to date, where it
+// is not. Several replicas may do so at once.
 func Open(ctx context.Context, url string, opts Options) (_ *Store, err error) {
 	defer wrap(&err, "open the database")
 	config, err := pgxpool.ParseConfig(url)
@@ -83,7 +80,7 @@ func Open(ctx context.Context, url string, opts Options) (_ *Store, err error) {
 			pool.Close()
 		}
 	}()
-	if err := migrate(ctx, pool); err != nil {
+	if err := migrate(ctx, pool, opts.ReadOnly); err != nil {
 		return nil, err
 	}
 	jobs, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
@@ -102,47 +99,6 @@ func Open(ctx context.Context, url string, opts Options) (_ *Store, err error) {
 		s.now = time.Now
 	}
 	return s, nil
-}
-
-// migrate applies our migrations, then River's.
-func migrate(ctx context.Context, pool *pgxpool.Pool) error {
-	db := stdlib.OpenDBFromPool(pool)
-	defer db.Close()
-	// Replicas that start together take turns: ask every second, for 5 minutes.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS, goose.WithSessionLocker(locker))
-	if err != nil {
-		return err
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return err
-	}
-	if _, err := pool.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+QueueSchema); err != nil && !isUnique(err) {
-		return err
-	}
-	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{
-		Schema: QueueSchema,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
-	if err != nil {
-		return err
-	}
-	// River's migrator has no lock of its own.
-	// The lock has a connection of its own: the pool may have but one.
-	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the lock ends with the connection
-	const key = 0x7461_67_62_6f_61_74            // "tagboat"
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(key)); err != nil {
-		return err
-	}
-	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	return err
 }
 
 // Close releases the connections.
@@ -198,9 +154,4 @@ func wrap(err *error, format string, args ...any) {
 func isConnection(err error) bool {
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
 	return connecting || pgconn.SafeToRetry(err)
-}
-
-func isUnique(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == "23505"
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -201,11 +202,46 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 				return err
 			}
 		}
+		if err := s.auditSync(ctx, q, t, sync, r); err != nil {
+			return err
+		}
 		return q.SetTarget(ctx, query.SetTargetParams{
 			ID: t.ID, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, At: now,
 		})
 	})
+}
+
+// auditSync appends what a sync came to: an attempt that ended otherwise than the
+// last one did, or at another commit, and a look that mended something. One that
+// finds everything as it was, or fails as it did before, adds nothing.
+func (s *Store) auditSync(ctx context.Context, q *query.Queries, t Target, sync int64, r Reached) error {
+	same := r.State == t.State && r.Message == t.Message && (sync == 0 || r.Commit == t.CommitSHA)
+	if same && r.Changed == 0 {
+		return nil
+	}
+	promotion, err := q.MergedWithDigest(ctx, query.MergedWithDigestParams{RepoID: t.RepoID, App: t.App, Env: t.Env, Digest: r.Digest})
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	return s.audit(ctx, q, Entry{Action: ActionSynced, Promotion: promotion, SHA: r.Commit, Inputs: Synced{
+		App: t.App, Env: t.Env, Cluster: t.Cluster, State: r.State, Message: r.Message, Tag: r.Tag, Digest: r.Digest,
+		Rendered: r.RenderedHash, Changed: r.Changed, Sync: sync,
+	}})
+}
+
+// Synced is what a sync came to, as its row in the audit log keeps it.
+type Synced struct {
+	App      string `json:"app"`
+	Env      string `json:"env"`
+	Cluster  string `json:"cluster"`
+	State    string `json:"state"`
+	Message  string `json:"message,omitempty"`
+	Tag      string `json:"tag,omitempty"`
+	Digest   string `json:"digest,omitempty"`
+	Rendered string `json:"rendered,omitempty"` // SHA-256 of the manifests
+	Changed  int    `json:"changed"`            // objects that were written
+	Sync     int64  `json:"sync,omitempty"`     // 0: a look at what was there
 }
 
 // RecentSyncs are the newest attempts on a target.

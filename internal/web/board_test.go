@@ -67,7 +67,7 @@ func TestBoardFollowsAPromotionToItsEnd(t *testing.T) {
 	w.must(err)
 
 	w.must(w.store.Merge(w.ctx, p.RepoID, p.Env, func(m store.Merging) error {
-		return m.Merged(w.ctx, p, store.Actor{}, sha("9"), nil, syncing)
+		return m.Merged(w.ctx, p, store.Actor{}, sha("9"), store.Grounds{}, syncing)
 	}))
 	w.reached("payments", "prod", "prod-eu", a, store.TargetHealthy, "")
 	prod := parse(t, w.page("/")).cell(t, "payments", "prod")
@@ -198,7 +198,7 @@ func TestPromotionTellsItsStory(t *testing.T) {
 	w.must(err)
 	w.pass(time.Minute)
 	w.must(w.store.Merge(w.ctx, p.RepoID, p.Env, func(m store.Merging) error {
-		return m.Merged(w.ctx, p, store.Actor{}, sha("9"), nil, syncing)
+		return m.Merged(w.ctx, p, store.Actor{}, sha("9"), store.Grounds{}, syncing)
 	}))
 	w.pass(time.Minute)
 	w.reached("payments", "prod", "prod-us", a, store.TargetFailed, "Deployment payments: 1 of 2 pods are ready.")

@@ -12,25 +12,23 @@ import (
 	"github.com/tagboat/tagboat/internal/store"
 )
 
-// deleteBranch removes our branch after the merge, unless the next promotion of
-// the pair uses it already.
+// deleteBranch removes our branch after the pull request has ended, unless the next
+// promotion of the pair uses it already.
 func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
-	if err := w.dropBranch(ctx, l); err != nil {
-		return err
-	}
-	return w.Store.RecordBranchDeleted(ctx, l.row.ID)
-}
-
-// dropBranch deletes the branch if no promotion needs it. The lock keeps a new one
-// from being proposed meanwhile.
-func (w *Worker) dropBranch(ctx context.Context, l *look) error {
-	return w.Store.Merge(ctx, l.repo.ID, l.row.Env, func(store.Merging) error {
+	deleted := false
+	// The lock keeps a new one from being proposed meanwhile.
+	err := w.Store.Merge(ctx, l.repo.ID, l.row.Env, func(store.Merging) error {
 		_, err := w.Store.ActivePromotion(ctx, l.repo.ID, l.row.App, l.row.Env)
 		if fault.Is(err, fault.NotFound) {
-			return l.door.DeleteBranch(ctx, l.row.Branch)
+			err = l.door.DeleteBranch(ctx, l.row.Branch)
+			deleted = err == nil
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return w.Store.RecordBranchDeleted(ctx, l.row, deleted)
 }
 
 // The states of a deployment that GitHub does not know.
@@ -52,10 +50,16 @@ func (w *Worker) createDeployment(ctx context.Context, l *look) error {
 			return err
 		}
 	}
+	mark, err := w.Store.AuditMark(ctx)
+	if err != nil {
+		return err
+	}
 	id, err := l.door.CreateDeployment(ctx, github.Deployment{
 		Ref: l.row.MergeSHA, Environment: l.row.Env,
 		Description: fmt.Sprintf("%s %s", l.row.App, l.artifact.Tag),
-		Payload:     map[string]any{"app": l.row.App, "image": l.ref().String(), "promotion": l.row.ID},
+		// The mark lets people show later that nobody has rewritten the log: GitHub
+		// keeps it where whoever has the database cannot reach.
+		Payload: map[string]any{"app": l.row.App, "image": l.ref().String(), "promotion": l.row.ID, "audit": mark.String()},
 	})
 	if fault.Is(err, fault.Denied) {
 		w.Log.WarnContext(ctx, "deployments cannot be recorded on GitHub", "promotion", l.row.ID, "error", err)

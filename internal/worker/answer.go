@@ -60,7 +60,7 @@ func (w *Worker) reply(ctx context.Context, c store.Command, door *github.Repo) 
 			if err != nil {
 				return err
 			}
-			return w.Store.RecordReply(ctx, c.ID, id)
+			return w.Store.RecordReply(ctx, c, id)
 		}
 	}
 	if err := w.Store.AnnounceReply(ctx, c.ID); err != nil {
@@ -70,7 +70,7 @@ func (w *Worker) reply(ctx context.Context, c store.Command, door *github.Repo) 
 	if err != nil {
 		return err
 	}
-	return w.Store.RecordReply(ctx, c.ID, id)
+	return w.Store.RecordReply(ctx, c, id)
 }
 
 // obey carries out the commands of one comment. A command that cannot be carried

@@ -38,7 +38,10 @@ type look struct {
 	facts    promotion.Facts
 	required []github.RequiredCheck
 	approval approval.Result
-	mergedBy github.User // who merged the pull request, where that was found out
+	// requesters are the numbers of everybody who asked for it, where approvals are
+	// asked for.
+	requesters []int64
+	mergedBy   github.User // who merged the pull request, where that was found out
 }
 
 // ref is the artifact that is promoted.
@@ -262,12 +265,11 @@ func (l *look) reviews(ctx context.Context, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	requesters, err := l.w.Store.Requesters(ctx, l.row.ID)
-	if err != nil {
+	if l.requesters, err = l.w.Store.Requesters(ctx, l.row.ID); err != nil {
 		return err
 	}
 	snap := approval.Snapshot{
-		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, EditHash: l.row.EditHash, Requesters: requesters,
+		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, EditHash: l.row.EditHash, Requesters: l.requesters,
 		People: l.w.people.of(ctx, l.repo, rule, reviews, fresh),
 	}
 	for _, r := range reviews {

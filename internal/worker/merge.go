@@ -3,6 +3,8 @@ package worker
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -204,19 +206,50 @@ func (w *Worker) merged(ctx context.Context, m store.Merging, l *look, gates []p
 			return err
 		}
 		// The gates of the newer promotion say nothing about the older one.
-		return m.Merged(ctx, older, store.Actor{ID: older.RequesterID, Login: older.Requester}, sha, map[string]any{
-			"pull": older.PullNumber, "head": older.SeenHeadSHA, "takenOverBy": l.row.ID,
+		return m.Merged(ctx, older, store.Actor{ID: older.RequesterID, Login: older.Requester}, sha, store.Grounds{
+			Pull: older.PullNumber, Head: older.SeenHeadSHA, TakenOverBy: l.row.ID, Found: true,
 		}, syncJob)
 	}
 	// Without gates the merge was found, not made: its evidence is what was observed
 	// before.
-	if err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(gates)); err != nil {
+	judged, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(gates))
+	if err != nil {
 		return err
 	}
-	return m.Merged(ctx, l.row, l.merger(), sha, map[string]any{
-		"pull": l.row.PullNumber, "head": l.row.SeenHeadSHA, "digest": l.artifact.Digest,
-		"approvals": l.approval.Counted, "gates": observed(gates), "mergedBy": l.mergedBy.Login,
-	}, syncJob)
+	grounds := l.grounds()
+	grounds.Gates, grounds.Found = judged, len(gates) == 0
+	return m.Merged(ctx, l.row, l.merger(), sha, grounds, syncJob)
+}
+
+// grounds is what people had before them, and who of them counted.
+func (l *look) grounds() store.Grounds {
+	g := store.Grounds{
+		Pull: l.row.PullNumber, Image: l.artifact.Image, Tag: l.artifact.Tag, Digest: l.artifact.Digest,
+		OldTag: l.row.OldTag, OldDigest: l.row.OldDigest,
+		Head: l.row.SeenHeadSHA, Base: l.row.BaseSHA, Edit: l.row.EditHash, Diff: sha256Hex(l.row.Diff),
+		Body: l.row.BodyHash, Check: l.row.CheckHash, Requesters: l.requesters,
+	}
+	for _, r := range l.approval.Approvals {
+		g.ApprovedBy = append(g.ApprovedBy, store.Approved{
+			Actor: store.Actor{ID: r.Reviewer, Login: r.Login}, Review: r.ID, Head: r.HeadSHA, Edit: r.EditHash, Digest: r.Digest, At: r.At.UTC(),
+		})
+	}
+	for _, e := range l.approval.Excluded {
+		g.Excluded = append(g.Excluded, store.Excluded{Login: e.Login, State: string(e.State), Why: e.Why})
+	}
+	if l.mergedBy.ID != 0 {
+		g.Merger = &store.Actor{ID: l.mergedBy.ID, Login: l.mergedBy.Login}
+	}
+	return g
+}
+
+// sha256Hex is what anybody can calculate of a text; "" of none.
+func sha256Hex(text string) string {
+	if text == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // merger is who caused a merge: the person who pressed GitHub's button, else who

@@ -234,5 +234,5 @@ func (w *Worker) withdraw(ctx context.Context, l *look, why string) error {
 	if err := w.Store.RecordClosed(ctx, l.row, why); err != nil {
 		return err
 	}
-	return w.dropBranch(ctx, l)
+	return w.deleteBranch(ctx, l)
 }

@@ -49,11 +49,18 @@ func (w *Worker) tellRefused(ctx context.Context, p store.Promotion, v store.Ver
 	door, number := w.repo(repo), int(p.PullNumber)
 	marker := fmt.Sprintf("<!-- tagboat:refused %s -->", v.Digest)
 	if !fresh {
-		if _, found, err := door.FindComment(ctx, number, marker); err != nil || found {
+		id, found, err := door.FindComment(ctx, number, marker)
+		if err != nil {
 			return err
 		}
+		if found {
+			return w.Store.RecordToldRefused(ctx, p.ID, id, v, reason)
+		}
 	}
-	_, err = door.Comment(ctx, number, fmt.Sprintf("**Refused:** %s\n\n%s\n\n%s",
+	id, err := door.Comment(ctx, number, fmt.Sprintf("**Refused:** %s\n\n%s\n\n%s",
 		checklist.Code(image.Ref{Name: v.Image, Tag: v.Tag, Digest: v.Digest}.String()), checklist.Escape(reason), marker))
-	return err
+	if err != nil {
+		return err
+	}
+	return w.Store.RecordToldRefused(ctx, p.ID, id, v, reason)
 }

@@ -60,8 +60,12 @@ func (w *Worker) stranger(ctx context.Context, j *river.Job[job.Stranger]) error
 	if err != nil || !deployed || said == "success" && !found.refused() {
 		return err
 	}
-	_, err = door.CreateCheck(ctx, strangersCheck(j.Args.HeadSHA, found))
-	return err
+	check := strangersCheck(j.Args.HeadSHA, found)
+	id, err := door.CreateCheck(ctx, check)
+	if err != nil {
+		return err
+	}
+	return w.Store.RecordStranger(ctx, repo, id, check.HeadSHA, check.Conclusion)
 }
 
 // concluded is how our own check on a commit ended; "" where there is none.

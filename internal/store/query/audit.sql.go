@@ -10,6 +10,71 @@ import (
 	"time"
 )
 
+const auditByHash = `-- name: AuditByHash :one
+SELECT id FROM audit WHERE hash = $1 ORDER BY id LIMIT 1
+`
+
+// Where a row stands that somebody may have moved. It reads the whole log.
+func (q *Queries) AuditByHash(ctx context.Context, hash string) (int64, error) {
+	row := q.db.QueryRow(ctx, auditByHash, hash)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const auditHead = `-- name: AuditHead :one
+SELECT id, hash FROM audit_head
+`
+
+type AuditHeadRow struct {
+	ID   int64
+	Hash string
+}
+
+// How far the log goes, by its own account.
+func (q *Queries) AuditHead(ctx context.Context) (AuditHeadRow, error) {
+	row := q.db.QueryRow(ctx, auditHead)
+	var i AuditHeadRow
+	err := row.Scan(&i.ID, &i.Hash)
+	return i, err
+}
+
+const auditOfPromotion = `-- name: AuditOfPromotion :many
+SELECT id, at, actor_id, actor, action, promotion_id, delivery_id, sha, inputs, prev_hash, hash FROM audit WHERE promotion_id = $1::bigint ORDER BY id
+`
+
+func (q *Queries) AuditOfPromotion(ctx context.Context, promotionID int64) ([]Audit, error) {
+	rows, err := q.db.Query(ctx, auditOfPromotion, promotionID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Audit
+	for rows.Next() {
+		var i Audit
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.ActorID,
+			&i.Actor,
+			&i.Action,
+			&i.PromotionID,
+			&i.DeliveryID,
+			&i.SHA,
+			&i.Inputs,
+			&i.PrevHash,
+			&i.Hash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const auditRows = `-- name: AuditRows :many
 SELECT id, at, actor_id, actor, action, promotion_id, delivery_id, sha, inputs, prev_hash, hash FROM audit WHERE id > $1 ORDER BY id LIMIT $2
 `
@@ -40,6 +105,140 @@ func (q *Queries) AuditRows(ctx context.Context, arg AuditRowsParams) ([]Audit, 
 			&i.Inputs,
 			&i.PrevHash,
 			&i.Hash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const auditedMerges = `-- name: AuditedMerges :many
+SELECT a.id, a.at, a.actor_id, a.actor, a.action, a.promotion_id, a.delivery_id, a.sha, a.inputs, a.prev_hash, a.hash, p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, f.id, f.image, f.tag, f.digest, f.media_type, f.platforms, f.source_repo, f.source_commit, f.run_url, f.verified_at, r.id, r.owner, r.name, r.installation_id, r.default_branch, r.config_error, r.seen_at, r.surveyed
+FROM audit a JOIN promotion p ON p.id = a.promotion_id JOIN artifact f ON f.id = p.artifact_id JOIN env_repo r ON r.id = p.repo_id
+WHERE a.action = 'merged'
+  AND ($1::bigint = 0 OR a.promotion_id = $1::bigint)
+  AND ($2::text = '' OR p.app = $2::text) AND ($3::text = '' OR p.env = $3::text)
+  AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text))
+  AND ($5::timestamptz IS NULL OR a.at >= $5::timestamptz)
+  AND ($6::timestamptz IS NULL OR a.at < $6::timestamptz)
+ORDER BY a.id DESC LIMIT $7
+`
+
+type AuditedMergesParams struct {
+	Promotion int64
+	App       string
+	Env       string
+	Repo      string
+	Since     *time.Time
+	Until     *time.Time
+	Most      int32
+}
+
+type AuditedMergesRow struct {
+	Audit     Audit
+	Promotion Promotion
+	Artifact  Artifact
+	EnvRepo   EnvRepo
+}
+
+// The merges into an (app, environment), newest first.
+func (q *Queries) AuditedMerges(ctx context.Context, arg AuditedMergesParams) ([]AuditedMergesRow, error) {
+	rows, err := q.db.Query(ctx, auditedMerges,
+		arg.Promotion,
+		arg.App,
+		arg.Env,
+		arg.Repo,
+		arg.Since,
+		arg.Until,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditedMergesRow
+	for rows.Next() {
+		var i AuditedMergesRow
+		if err := rows.Scan(
+			&i.Audit.ID,
+			&i.Audit.At,
+			&i.Audit.ActorID,
+			&i.Audit.Actor,
+			&i.Audit.Action,
+			&i.Audit.PromotionID,
+			&i.Audit.DeliveryID,
+			&i.Audit.SHA,
+			&i.Audit.Inputs,
+			&i.Audit.PrevHash,
+			&i.Audit.Hash,
+			&i.Promotion.ID,
+			&i.Promotion.RepoID,
+			&i.Promotion.App,
+			&i.Promotion.Env,
+			&i.Promotion.ArtifactID,
+			&i.Promotion.State,
+			&i.Promotion.Message,
+			&i.Promotion.RequesterID,
+			&i.Promotion.Requester,
+			&i.Promotion.Reason,
+			&i.Promotion.Branch,
+			&i.Promotion.BaseBranch,
+			&i.Promotion.PullNumber,
+			&i.Promotion.PullURL,
+			&i.Promotion.PullState,
+			&i.Promotion.PullBody,
+			&i.Promotion.SeenHeadSHA,
+			&i.Promotion.HeadSHA,
+			&i.Promotion.BaseSHA,
+			&i.Promotion.EditHash,
+			&i.Promotion.OldTag,
+			&i.Promotion.OldDigest,
+			&i.Promotion.Diff,
+			&i.Promotion.Behind,
+			&i.Promotion.Labelled,
+			&i.Promotion.RegistryDigest,
+			&i.Promotion.RegistryError,
+			&i.Promotion.RegistryAt,
+			&i.Promotion.CheckRunID,
+			&i.Promotion.CheckSHA,
+			&i.Promotion.CheckHash,
+			&i.Promotion.BodyHash,
+			&i.Promotion.BodyEdits,
+			&i.Promotion.CommentID,
+			&i.Promotion.CommentHash,
+			&i.Promotion.DeploymentID,
+			&i.Promotion.DeploymentState,
+			&i.Promotion.BranchDeleted,
+			&i.Promotion.MergeSHA,
+			&i.Promotion.MergedAt,
+			&i.Promotion.DeployedAt,
+			&i.Promotion.NextCheck,
+			&i.Promotion.Want,
+			&i.Promotion.Got,
+			&i.Promotion.CreatedAt,
+			&i.Promotion.UpdatedAt,
+			&i.Artifact.ID,
+			&i.Artifact.Image,
+			&i.Artifact.Tag,
+			&i.Artifact.Digest,
+			&i.Artifact.MediaType,
+			&i.Artifact.Platforms,
+			&i.Artifact.SourceRepo,
+			&i.Artifact.SourceCommit,
+			&i.Artifact.RunURL,
+			&i.Artifact.VerifiedAt,
+			&i.EnvRepo.ID,
+			&i.EnvRepo.Owner,
+			&i.EnvRepo.Name,
+			&i.EnvRepo.InstallationID,
+			&i.EnvRepo.DefaultBranch,
+			&i.EnvRepo.ConfigError,
+			&i.EnvRepo.SeenAt,
+			&i.EnvRepo.Surveyed,
 		); err != nil {
 			return nil, err
 		}
@@ -110,4 +309,169 @@ SELECT pg_advisory_xact_lock(hashtextextended('tagboat audit', 0))
 func (q *Queries) LockAudit(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockAudit)
 	return err
+}
+
+const newestAudit = `-- name: NewestAudit :one
+SELECT coalesce(min(id), 0)::bigint FROM (
+    SELECT a.id FROM audit a LEFT JOIN promotion p ON p.id = a.promotion_id LEFT JOIN env_repo r ON r.id = p.repo_id
+    WHERE ($1::bigint = 0 OR a.promotion_id = $1::bigint)
+      AND ($2::text = '' OR p.app = $2::text) AND ($3::text = '' OR p.env = $3::text)
+      AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text))
+      AND ($5::text = '' OR a.action = $5::text) AND ($6::text = '' OR lower(a.actor) = lower($6::text))
+      AND ($7::timestamptz IS NULL OR a.at >= $7::timestamptz)
+      AND ($8::timestamptz IS NULL OR a.at < $8::timestamptz)
+    ORDER BY a.id DESC LIMIT $9
+) newest
+`
+
+type NewestAuditParams struct {
+	Promotion int64
+	App       string
+	Env       string
+	Repo      string
+	Action    string
+	Actor     string
+	Since     *time.Time
+	Until     *time.Time
+	Most      int32
+}
+
+// The row that a selection's newest rows begin with; as SelectAudit.
+func (q *Queries) NewestAudit(ctx context.Context, arg NewestAuditParams) (int64, error) {
+	row := q.db.QueryRow(ctx, newestAudit,
+		arg.Promotion,
+		arg.App,
+		arg.Env,
+		arg.Repo,
+		arg.Action,
+		arg.Actor,
+		arg.Since,
+		arg.Until,
+		arg.Most,
+	)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const selectAudit = `-- name: SelectAudit :many
+SELECT a.id, a.at, a.actor_id, a.actor, a.action, a.promotion_id, a.delivery_id, a.sha, a.inputs, a.prev_hash, a.hash FROM audit a LEFT JOIN promotion p ON p.id = a.promotion_id LEFT JOIN env_repo r ON r.id = p.repo_id
+WHERE a.id > $1
+  AND ($2::bigint = 0 OR a.promotion_id = $2::bigint)
+  AND ($3::text = '' OR p.app = $3::text) AND ($4::text = '' OR p.env = $4::text)
+  AND ($5::text = '' OR lower(r.owner || '/' || r.name) = lower($5::text))
+  AND ($6::text = '' OR a.action = $6::text) AND ($7::text = '' OR lower(a.actor) = lower($7::text))
+  AND ($8::timestamptz IS NULL OR a.at >= $8::timestamptz)
+  AND ($9::timestamptz IS NULL OR a.at < $9::timestamptz)
+ORDER BY a.id LIMIT $10
+`
+
+type SelectAuditParams struct {
+	After     int64
+	Promotion int64
+	App       string
+	Env       string
+	Repo      string
+	Action    string
+	Actor     string
+	Since     *time.Time
+	Until     *time.Time
+	Most      int32
+}
+
+// A selection of the log, oldest first. Rows that are about no promotion have no
+// env repo, app and environment.
+func (q *Queries) SelectAudit(ctx context.Context, arg SelectAuditParams) ([]Audit, error) {
+	rows, err := q.db.Query(ctx, selectAudit,
+		arg.After,
+		arg.Promotion,
+		arg.App,
+		arg.Env,
+		arg.Repo,
+		arg.Action,
+		arg.Actor,
+		arg.Since,
+		arg.Until,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Audit
+	for rows.Next() {
+		var i Audit
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.ActorID,
+			&i.Actor,
+			&i.Action,
+			&i.PromotionID,
+			&i.DeliveryID,
+			&i.SHA,
+			&i.Inputs,
+			&i.PrevHash,
+			&i.Hash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const unaudited = `-- name: Unaudited :one
+SELECT what::text AS what, id::bigint AS id FROM (
+    SELECT 'promotion' AS what, p.id FROM promotion p
+    WHERE NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = p.id AND a.action = 'promotion proposed')
+    UNION ALL
+    SELECT 'merge of promotion', p.id FROM promotion p
+    WHERE p.merged_at IS NOT NULL AND NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = p.id AND a.action = 'merged' AND a.sha = p.merge_sha)
+    UNION ALL
+    SELECT 'deployment of promotion', p.id FROM promotion p
+    WHERE p.deployed_at IS NOT NULL AND NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = p.id AND a.action = 'deployed')
+    UNION ALL
+    SELECT 'end of promotion', p.id FROM promotion p
+    WHERE p.state = 'closed' AND NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = p.id AND a.action = 'promotion closed')
+    UNION ALL
+    SELECT 'request', q.id FROM request q
+    WHERE NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = q.promotion_id AND a.actor_id = q.actor_id
+        AND a.action IN ('promotion proposed', 'promotion asked for again'))
+    UNION ALL
+    SELECT 'review', v.id FROM review v
+    WHERE NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = v.promotion_id AND a.action = 'review recorded'
+        AND a.actor_id = v.reviewer_id AND a.sha = v.head_sha
+        AND a.inputs::jsonb ->> 'review' = v.review_id::text AND a.inputs::jsonb ->> 'state' = v.state AND a.inputs::jsonb ->> 'digest' = v.digest)
+    UNION ALL
+    SELECT 'tick', k.id FROM tick k
+    WHERE NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = k.promotion_id AND a.action = 'checklist changed' AND a.actor_id = k.actor_id)
+    UNION ALL
+    SELECT 'artifact', f.id FROM artifact f
+    WHERE NOT EXISTS (SELECT FROM audit a WHERE a.action = 'artifact verified' AND a.sha = f.digest)
+    UNION ALL
+    SELECT 'refusal', x.id FROM refusal x
+    WHERE NOT EXISTS (SELECT FROM audit a WHERE a.action = 'artifact refused' AND a.sha = x.digest)
+    UNION ALL
+    SELECT 'command', c.id FROM command c
+    WHERE c.outcome <> '' AND NOT EXISTS (SELECT FROM audit a WHERE a.action = 'command answered' AND a.actor_id = c.author_id
+        AND a.delivery_id IS NOT DISTINCT FROM c.delivery_id)
+) missing ORDER BY what, id LIMIT 1
+`
+
+type UnauditedRow struct {
+	What string
+	ID   int64
+}
+
+// The first thing that is written down elsewhere and whose row in the log is
+// missing. Each of these is written in one transaction with its row.
+func (q *Queries) Unaudited(ctx context.Context) (UnauditedRow, error) {
+	row := q.db.QueryRow(ctx, unaudited)
+	var i UnauditedRow
+	err := row.Scan(&i.What, &i.ID)
+	return i, err
 }

@@ -30,9 +30,10 @@ SELECT DISTINCT ON (item) * FROM tick WHERE promotion_id = @promotion_id ORDER B
 SELECT DISTINCT ON (gate) * FROM evidence
 WHERE promotion_id = @promotion_id AND digest = @digest AND head_sha = @head_sha ORDER BY gate, id DESC;
 
--- name: InsertEvidence :exec
+-- name: InsertEvidence :one
 INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at)
-VALUES (@promotion_id, @app, @env, @digest, @head_sha, @gate, @verdict, @reason, @source, @url, @observed_at, @expires_at);
+VALUES (@promotion_id, @app, @env, @digest, @head_sha, @gate, @verdict, @reason, @source, @url, @observed_at, @expires_at)
+RETURNING id;
 
 -- name: Evidence :many
 SELECT * FROM evidence WHERE promotion_id = @promotion_id ORDER BY id;

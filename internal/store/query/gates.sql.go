@@ -87,9 +87,10 @@ func (q *Queries) Evidence(ctx context.Context, promotionID int64) ([]Evidence, 
 	return items, nil
 }
 
-const insertEvidence = `-- name: InsertEvidence :exec
+const insertEvidence = `-- name: InsertEvidence :one
 INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+RETURNING id
 `
 
 type InsertEvidenceParams struct {
@@ -107,8 +108,8 @@ type InsertEvidenceParams struct {
 	ExpiresAt   *time.Time
 }
 
-func (q *Queries) InsertEvidence(ctx context.Context, arg InsertEvidenceParams) error {
-	_, err := q.db.Exec(ctx, insertEvidence,
+func (q *Queries) InsertEvidence(ctx context.Context, arg InsertEvidenceParams) (int64, error) {
+	row := q.db.QueryRow(ctx, insertEvidence,
 		arg.PromotionID,
 		arg.App,
 		arg.Env,
@@ -122,7 +123,9 @@ func (q *Queries) InsertEvidence(ctx context.Context, arg InsertEvidenceParams) 
 		arg.ObservedAt,
 		arg.ExpiresAt,
 	)
-	return err
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }
 
 const insertReview = `-- name: InsertReview :execrows

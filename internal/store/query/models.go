@@ -35,6 +35,12 @@ type Audit struct {
 	Hash        string
 }
 
+type AuditHead struct {
+	Single bool
+	ID     int64
+	Hash   string
+}
+
 type CheckResult struct {
 	RepoID     int64
 	HeadSHA    string

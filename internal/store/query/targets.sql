@@ -58,3 +58,9 @@ SELECT * FROM sync WHERE target_id = @target_id ORDER BY id DESC LIMIT @most;
 -- name: StaleTargets :many
 -- Nobody has looked at them since.
 SELECT * FROM target WHERE NOT gone AND updated_at < @since ORDER BY repo_id, app, env, cluster;
+
+-- name: MergedWithDigest :one
+-- The promotion that brought a digest to an (app, environment).
+SELECT p.id FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND a.digest = @digest AND p.merged_at IS NOT NULL
+ORDER BY p.id DESC LIMIT 1;

@@ -89,6 +89,32 @@ func (q *Queries) MarkTargetsGone(ctx context.Context, arg MarkTargetsGoneParams
 	return err
 }
 
+const mergedWithDigest = `-- name: MergedWithDigest :one
+SELECT p.id FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+WHERE p.repo_id = $1 AND p.app = $2 AND p.env = $3 AND a.digest = $4 AND p.merged_at IS NOT NULL
+ORDER BY p.id DESC LIMIT 1
+`
+
+type MergedWithDigestParams struct {
+	RepoID int64
+	App    string
+	Env    string
+	Digest string
+}
+
+// The promotion that brought a digest to an (app, environment).
+func (q *Queries) MergedWithDigest(ctx context.Context, arg MergedWithDigestParams) (int64, error) {
+	row := q.db.QueryRow(ctx, mergedWithDigest,
+		arg.RepoID,
+		arg.App,
+		arg.Env,
+		arg.Digest,
+	)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const raiseTarget = `-- name: RaiseTarget :exec
 UPDATE target SET want = want + 1 WHERE id = $1
 `
