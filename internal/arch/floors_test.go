@@ -18,7 +18,7 @@ const module = "github.com/tagboat/tagboat/"
 // lower floors only.
 var floors = [][]string{
 	{"internal/fault", "internal/image", "internal/child", "migrations", "internal/arch"},
-	{"internal/promotion", "internal/approval", "internal/command", "internal/checklist", "internal/envrepo", "internal/overlay", "internal/manifest"},
+	{"internal/promotion", "internal/approval", "internal/command", "internal/checklist", "internal/envrepo", "internal/overlay", "internal/manifest", "internal/policy"},
 	{"internal/job", "internal/store", "internal/github", "internal/registry", "internal/gitmirror", "internal/cluster", "internal/render"},
 	{"internal/intake", "internal/web", "internal/worker"},
 	{"app"},
@@ -55,6 +55,7 @@ var pure = map[string][]string{
 	"internal/checklist": {"github.com/yuin/goldmark"},
 	"internal/envrepo":   {"sigs.k8s.io/kustomize/kyaml/yaml", "github.com/Masterminds/semver/v3"},
 	"internal/manifest":  {"sigs.k8s.io/kustomize/kyaml/yaml"},
+	"internal/policy":    {"k8s.io/apimachinery", "sigs.k8s.io/yaml", "sigs.k8s.io/kustomize/kyaml/yaml"},
 	"internal/overlay":   {"sigs.k8s.io/kustomize/kyaml/yaml", "github.com/pmezard/go-difflib/difflib"},
 }
 

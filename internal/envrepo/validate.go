@@ -38,10 +38,7 @@ func (r *reader) validate(c *Config) {
 	r.cycles(c)
 	r.clusters(c)
 	if c.Policies != nil {
-		r.unenforced("policies", "policies")
-		for name, mode := range c.Policies.Builtin {
-			r.oneOf("policies.builtin."+name, mode, "enforce", "warn", "off")
-		}
+		r.policies("policies", *c.Policies, c)
 	}
 	if len(c.Apps) == 0 {
 		c.Apps = []App{{Discover: DefaultDiscover}}
@@ -80,6 +77,9 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 		r.at(at+".clusters", "environment %s has no clusters; write clusters: [NAME]", e.Name)
 	}
 	r.strings(at+".clusters", e.Clusters, wrongName)
+	if e.Policies != nil {
+		r.builtin(at+".policies.builtin", e.Policies.Builtin)
+	}
 	for gate, declared := range map[string]bool{
 		"windows": e.Windows != nil, "signatures": e.Signatures != nil, "waves": e.Waves != nil,
 	} {
