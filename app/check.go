@@ -93,6 +93,7 @@ func (c *check) run() (Checked, error) {
 	if err := c.readRules(); err != nil {
 		return Checked{}, err
 	}
+	c.result.Warnings = c.rules.Idle(c.options.Now)
 	subjects, err := c.subjects()
 	if err != nil {
 		return Checked{}, err
@@ -133,7 +134,6 @@ func (c *check) readRules() (err error) {
 type subject struct {
 	policy.Overlay
 	head, base           *render.Source // nil where it is not there
-	namespace            string
 	after, before        render.Output
 	headError, baseError error
 	invalid              error // why nobody knows what to render

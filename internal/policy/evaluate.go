@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/tagboat/tagboat/internal/policy/admission"
 )
 
 // Rules are what an overlay is judged by. Either may be nil: without a team's, the
@@ -16,7 +18,8 @@ type Rules struct {
 // Source is the rules of one place.
 type Source struct {
 	Settings
-	problems []Violation // why some of its rules cannot be kept
+	custom   *admission.Set // its ValidatingAdmissionPolicies; nil where it has no directory
+	problems []Violation    // why some of its rules cannot be kept
 }
 
 // Input is one overlay, before and after a change.
@@ -39,7 +42,8 @@ type Violation struct {
 	Waived    *Waiver `json:"waived,omitempty"`  // it does not count
 	Expired   *Waiver `json:"expired,omitempty"` // it counts again
 	Refused   *Waiver `json:"refused,omitempty"` // it counts, because the organisation does not let teams waive the rule
-	Place     Place   `json:"place,omitzero"`    // set by a Locator; and where a file of rules is what is wrong
+	Rules     Place   `json:"rules,omitzero"`    // of a ValidatingAdmissionPolicy: the expression
+	Place     Place   `json:"place,omitzero"`    // where it stands: a Locator says it, of a file of rules it is known
 
 	floor Mode // how strict the organisation is
 	value any  // what stands at the path
@@ -74,12 +78,21 @@ func Evaluate(r Rules, in Input, now time.Time) []Violation {
 			found = append(found, v)
 		}
 	}
+	found = append(found, r.Team.judge(in)...)
+	for _, v := range r.Organisation.judge(in) {
+		v.floor = v.Mode
+		found = append(found, v)
+	}
 	for i := range found {
 		found[i].waive(r, in, now)
 	}
-	for _, s := range []*Source{r.Organisation, r.Team} {
-		if s != nil {
-			found = append(found, s.problems...)
+	if r.Team != nil {
+		found = append(found, r.Team.problems...)
+	}
+	if r.Organisation != nil {
+		for _, v := range r.Organisation.problems { // its files are in no env repo
+			v.Message, v.Place, v.floor = v.Place.String()+" of the organisation's policies: "+v.Message, Place{}, v.Mode
+			found = append(found, v)
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Violation) int {

@@ -84,7 +84,7 @@ func (f *Files) Locator(at string, reads []string) Locator { return Locator{f, a
 // Locate is where the violation stands: the line of the value, else of the closest
 // thing around it that some file has, else a file and no line.
 func (l Locator) Locate(v Violation) Place {
-	if v.Place.File != "" {
+	if v.Place.File != "" || v.Object.Kind == "" {
 		return v.Place
 	}
 	if len(v.Path) > 0 && v.Path[len(v.Path)-1].Key == "image" {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -75,6 +76,32 @@ func (s *Source) waivers() []Waiver {
 		return nil
 	}
 	return s.Waivers
+}
+
+// Idle says, of the waivers of a place, which can let nothing pass: those that are
+// over, and those of rules that nobody has.
+func (r Rules) Idle(now time.Time) []string {
+	known := map[string]bool{}
+	for _, rule := range Pack {
+		known[rule.Name] = true
+	}
+	for _, s := range []*Source{r.Team, r.Organisation} {
+		if s != nil && s.custom != nil {
+			for _, name := range s.custom.Names() {
+				known[name] = true
+			}
+		}
+	}
+	var notes []string
+	for _, w := range slices.Concat(r.Team.waivers(), r.Organisation.waivers()) {
+		switch {
+		case w.expired(now):
+			notes = append(notes, fmt.Sprintf("the waiver of %s for %s ended on %s; remove it, or have it granted again", w.Owner, w.Rule, w.Expires.Format(time.DateOnly)))
+		case !known[w.Rule]:
+			notes = append(notes, fmt.Sprintf("the waiver of %s is for %s, which is neither a built-in rule nor a policy; correct its rule", w.Owner, w.Rule))
+		}
+	}
+	return notes
 }
 
 func (s *Source) lets(rule string) bool { return s != nil && slices.Contains(s.Waivable, rule) }
