@@ -40,6 +40,7 @@ type commands struct {
 	Bump     bumpCommand     `cmd:"" help:"Move an image, a chart or a remote base in a checkout to another version."`
 	Render   renderCommand   `cmd:"" help:"Render an overlay of a checkout, as a sync would."`
 	Diff     diffCommand     `cmd:"" help:"Show how what a checkout renders to differs between two revisions."`
+	Check    checkCommand    `cmd:"" help:"Judge what a checkout renders to by policies."`
 	Audit    auditCommand    `cmd:"" help:"Who changed what, and the proof that the audit log holds."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, as its owner."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

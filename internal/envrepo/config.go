@@ -22,7 +22,7 @@ type Config struct {
 	Apps         []App         `yaml:"apps"`
 	Environments []Environment `yaml:"environments"`
 	Clusters     []Cluster     `yaml:"clusters"`
-	Policies     *Policies     `yaml:"policies"` // not enforced by this version
+	Policies     *Policies     `yaml:"policies"` // nil: the built-in rules as they are by default
 }
 
 // App says where versions stand and what is rendered: either a pattern that
@@ -64,6 +64,7 @@ type Environment struct {
 	Clusters   []string    `yaml:"clusters"`
 	Pin        string      `yaml:"pin"`        // tag, digest or tag+digest; "" is tag+digest
 	Refs       bool        `yaml:"refs"`       // remote bases whose revision equals the old tag follow to the new one
+	Policies   *Strictness `yaml:"policies"`   // over those of the file
 	Windows    []Window    `yaml:"windows"`    // when it may change; none is at any time
 	Signatures []Signature `yaml:"signatures"` // not enforced by this version
 	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
@@ -119,12 +120,6 @@ type Signature struct {
 // Cosign is a signature by a key in the env repo.
 type Cosign struct {
 	Key string `yaml:"key"`
-}
-
-// Policies are rules over rendered objects.
-type Policies struct {
-	Dir     string            `yaml:"dir"`
-	Builtin map[string]string `yaml:"builtin"`
 }
 
 // Environment is the environment of that name.

@@ -90,14 +90,18 @@ func invalid(problems []*Problem) error {
 }
 
 func decode(file string, data []byte) (*Config, *reader) {
-	r := &reader{file: file, lines: map[string]int{"": 1}}
+	r := newReader(file)
 	c := &Config{}
-	root := r.document(data)
-	if root != nil {
-		r.value(root, "", reflect.ValueOf(c).Elem())
+	if root := r.document(data); root != nil {
+		r.into(root, c)
 	}
 	return c, r
 }
+
+func newReader(file string) *reader { return &reader{file: file, lines: map[string]int{"": 1}} }
+
+// into decodes a document into what v points to.
+func (r *reader) into(root *yaml.Node, v any) { r.value(root, "", reflect.ValueOf(v).Elem()) }
 
 func (r *reader) report(line int, format string, args ...any) {
 	if len(r.problems) >= maxProblems {
@@ -167,7 +171,10 @@ func (r *reader) syntax(err error) {
 	r.report(line, "not valid YAML (%s); check indentation, colons and quotes near this line", text)
 }
 
-var durationType = reflect.TypeFor[time.Duration]()
+var (
+	durationType = reflect.TypeFor[time.Duration]()
+	dateType     = reflect.TypeFor[Date]()
+)
 
 // value decodes n into v, which has one of the few kinds that Config is made of.
 func (r *reader) value(n *yaml.Node, path string, v reflect.Value) {
@@ -184,6 +191,8 @@ func (r *reader) value(n *yaml.Node, path string, v reflect.Value) {
 		r.report(n.Line, "%s has no value; give one or remove the key", label(path))
 	case v.Type() == durationType:
 		r.duration(n, path, v)
+	case v.Type() == dateType:
+		r.date(n, path, v)
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		r.value(n, path, v.Elem())
@@ -238,6 +247,15 @@ func (r *reader) duration(n *yaml.Node, path string, v reflect.Value) {
 		return
 	}
 	v.SetInt(int64(d))
+}
+
+// date reads a day, which YAML takes for a timestamp unless it is quoted.
+func (r *reader) date(n *yaml.Node, path string, v reflect.Value) {
+	if _, err := time.Parse(time.DateOnly, n.Value); n.Kind != yaml.ScalarNode || err != nil {
+		r.report(n.Line, "%s must be a day such as 2026-12-31", label(path))
+		return
+	}
+	v.SetString(n.Value)
 }
 
 func (r *reader) list(n *yaml.Node, path string, v reflect.Value) {

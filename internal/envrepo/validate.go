@@ -38,10 +38,7 @@ func (r *reader) validate(c *Config) {
 	r.cycles(c)
 	r.clusters(c)
 	if c.Policies != nil {
-		r.unenforced("policies", "policies")
-		for name, mode := range c.Policies.Builtin {
-			r.oneOf("policies.builtin."+name, mode, "enforce", "warn", "off")
-		}
+		r.policies("policies", *c.Policies, c)
 	}
 	if len(c.Apps) == 0 {
 		c.Apps = []App{{Discover: DefaultDiscover}}
@@ -81,6 +78,9 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	}
 	r.strings(at+".clusters", e.Clusters, wrongName)
 	r.windows(e, at)
+	if e.Policies != nil {
+		r.builtin(at+".policies.builtin", e.Policies.Builtin)
+	}
 	for gate, declared := range map[string]bool{
 		"signatures": e.Signatures != nil, "waves": e.Waves != nil,
 	} {
