@@ -43,7 +43,7 @@ func (w *World) process(address string) *Process {
 		"TAGBOAT_LISTEN="+address,
 		"TAGBOAT_PUBLIC_URL=http://"+address,
 		"TAGBOAT_DATA_DIR="+filepath.Join(w.dir, "data"),
-		"TAGBOAT_DATABASE_URL="+w.DatabaseURL(),
+		"TAGBOAT_DATABASE_URL="+w.Postgres.URLAs(databaseName, databaseName),
 		"TAGBOAT_GITHUB_API_URL="+w.GitHub.APIURL(),
 		"TAGBOAT_GITHUB_URL="+w.GitHub.URL(),
 		fmt.Sprintf("TAGBOAT_GITHUB_APP_ID=%d", w.AppID),

@@ -31,6 +31,7 @@ type Step struct {
 	OK      bool    `json:"ok"`
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error,omitempty"`
+	Output  string  `json:"output,omitempty"` // what a command printed that the step is about
 }
 
 // Version is what a container runs.
@@ -100,6 +101,23 @@ func (t *teller) do(ctx context.Context, name string, act func(ctx context.Conte
 	c := &t.report.Chapters[len(t.report.Chapters)-1]
 	c.Steps = append(c.Steps, s)
 	t.say(strings.TrimRight(fmt.Sprintf("  %s %s (%.1fs) %s", mark, name, s.Seconds, s.Error), " "))
+}
+
+// shows plays a step whose output people should see.
+func (t *teller) shows(ctx context.Context, name string, act func(ctx context.Context) (string, error)) {
+	var output string
+	t.do(ctx, name, func(ctx context.Context) (err error) {
+		output, err = act(ctx)
+		return err
+	})
+	if t.failed {
+		return
+	}
+	c := &t.report.Chapters[len(t.report.Chapters)-1]
+	c.Steps[len(c.Steps)-1].Output = output
+	for line := range strings.Lines(output) {
+		t.say(strings.TrimRight("      "+line, " \n"))
+	}
 }
 
 // until plays a step that waits until the world is as look wants it.

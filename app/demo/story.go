@@ -307,13 +307,6 @@ func (s *story) repush(ctx context.Context) {
 	})
 }
 
-// audit: everything that happened is in the log, and nobody has changed it.
-func (s *story) audit(ctx context.Context) {
-	s.until(ctx, "no promotion is left unfinished", s.w.atRest)
-	s.do(ctx, "the audit log's chain is unbroken", s.w.soundAudit)
-	s.do(ctx, "no secret is in the database", s.w.noSecrets)
-}
-
 // finish reads the end state.
 func (s *story) finish(ctx context.Context) Report {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

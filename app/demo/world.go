@@ -115,7 +115,7 @@ func (w *World) startParts(ctx context.Context, tagboat string) error {
 		if err != nil {
 			return err
 		}
-		return w.Postgres.CreateDatabase(starting, "tagboat", "")
+		return w.makeDatabase(starting)
 	})
 	group.Go(func() error { return w.startRegistry(starting, "", tagboat) })
 	group.Go(func() error { return w.startGitHub() })
@@ -247,8 +247,23 @@ func (w *World) Close() {
 	})
 }
 
-// DatabaseURL is Tagboat's database.
-func (w *World) DatabaseURL() string { return w.Postgres.URL("tagboat") }
+// DatabaseURL is Tagboat's database, as its owner sees it.
+func (w *World) DatabaseURL() string { return w.Postgres.URL(databaseName) }
+
+// databaseName is Tagboat's database, and the user that it works as there.
+const databaseName = "tagboat"
+
+// makeDatabase makes Tagboat's database as docs/audit.md says: the owner migrates
+// it, and the server works as somebody who cannot change the audit log.
+func (w *World) makeDatabase(ctx context.Context) error {
+	if err := w.Postgres.CreateDatabase(ctx, databaseName, ""); err != nil {
+		return err
+	}
+	if _, err := store.Migrate(ctx, w.DatabaseURL()); err != nil {
+		return err
+	}
+	return w.asOwner(ctx, "CREATE ROLE "+databaseName+" LOGIN IN ROLE "+store.WriterRole)
+}
 
 // freeAddress finds a loopback address that nobody listens on.
 func freeAddress() (string, error) {

@@ -265,3 +265,46 @@ func TestTheAuditLogIsOneChain(t *testing.T) {
 		t.Errorf("%d rows, %v, %v; want 40", p.Rows, err, p.Err())
 	}
 }
+
+// What changes something, or comes to something else, has a row; a look that finds
+// everything as it was has none.
+func TestLooksHaveNoRows(t *testing.T) {
+	w := newWorld(t)
+	a := w.artifact("1.7.0", digest("a"))
+	target := w.target("prod", "eu")
+	p := w.open("prod", a, 7, sha("1"))
+	w.merge(p, alice, sha("9"))
+	counted := func(action string) int { return w.count("SELECT count(*) FROM audit WHERE action = $1", action) }
+	finish := func(sync int64, r store.Reached) {
+		t.Helper()
+		target, err := w.store.Target(w.ctx, target.ID)
+		w.must(err)
+		w.must(w.store.FinishSync(w.ctx, target, sync, r, reconcile))
+	}
+	healthy := store.Reached{Commit: sha("9"), Digest: a.Digest, State: store.TargetHealthy}
+	away := store.Reached{Commit: sha("9"), Digest: a.Digest, State: store.TargetUnreachable, Message: "no answer"}
+	mended := healthy
+	mended.Changed = 1
+	later := healthy
+	later.Commit = sha("8")
+	for i, step := range []struct {
+		sync    int64
+		reached store.Reached
+		rows    int
+	}{{1, healthy, 1}, {0, healthy, 1}, {0, later, 1}, {0, mended, 2}, {2, later, 3}, {3, away, 4}, {4, away, 4}, {0, healthy, 5}} {
+		finish(step.sync, step.reached)
+		if n := counted(store.ActionSynced); n != step.rows {
+			t.Errorf("step %d: %d rows, want %d", i, n, step.rows)
+		}
+	}
+	if n := w.count("SELECT count(*) FROM audit WHERE action = 'cluster synced' AND promotion_id = $1", p.ID); n != 5 {
+		t.Errorf("%d rows name the promotion that brought the digest", n)
+	}
+	for range 2 {
+		w.must(w.store.Observe(w.ctx, p, a.Digest, []store.Observed{{Gate: "digest", Verdict: "pass"}, {Gate: "head", Verdict: "pass"}}, true))
+		w.must(w.store.RecordToldRefused(w.ctx, p.ID, 5, w.verified("1.7.0", digest("b")), "other content"))
+	}
+	if observed, told := counted(store.ActionObserved), counted(store.ActionToldRefused); observed != 1 || told != 1 {
+		t.Errorf("%d rows about the gates, %d about the refusal; want one each", observed, told)
+	}
+}

@@ -138,9 +138,13 @@ func (s *Server) wait(ctx context.Context) error {
 	}
 }
 
-// URL is the connection URL of one database of the server.
-func (s *Server) URL(database string) string {
-	q := url.Values{"host": {s.dir}, "user": {"postgres"}, "sslmode": {"disable"}}
+// URL is the connection URL of one database of the server; its user may do
+// everything.
+func (s *Server) URL(database string) string { return s.URLAs(database, "postgres") }
+
+// URLAs is URL as another user sees it.
+func (s *Server) URLAs(database, user string) string {
+	q := url.Values{"host": {s.dir}, "user": {user}, "sslmode": {"disable"}}
 	return "postgres:///" + url.PathEscape(database) + "?" + q.Encode()
 }
 
