@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
@@ -280,7 +279,7 @@ func (c *check) judge(s *subject, files *policy.Files, findings *policy.Findings
 		at, _ = kustomizationIn(c.head, s.Path) // it was rendered
 	}
 	if s.head != nil {
-		in.Namespace = namespaceOf(c.head, *s.head)
+		in.Namespace = render.Namespace(c.head, *s.head)
 	}
 	var reads []string
 	for _, r := range s.after.Reads {
@@ -294,24 +293,6 @@ func (c *check) judge(s *subject, files *policy.Files, findings *policy.Findings
 		violations[i].Place = locator.Locate(v)
 	}
 	findings.Add(s.Overlay, violations)
-}
-
-// namespaceOf is the namespace that an overlay says for all that it renders; "" where
-// it says none.
-func namespaceOf(tree fs.FS, source render.Source) string {
-	if source.Helm != nil {
-		return source.Helm.Namespace
-	}
-	file, err := kustomizationIn(tree, source.Dir)
-	if file == "" || err != nil || source.Manifest != "" {
-		return ""
-	}
-	data, err := readFile(tree, file)
-	var k struct{ Namespace string }
-	if err != nil || yaml.Unmarshal(data, &k) != nil {
-		return ""
-	}
-	return k.Namespace
 }
 
 // organisation reads the organisation's policies; nil where there are none.

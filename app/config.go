@@ -33,6 +33,8 @@ type Config struct {
 	Remotes    []string          `name:"remote" env:"TAGBOAT_REMOTES" help:"Where remote bases and charts may be fetched from when an overlay pins them: a prefix such as https://github.com/acme/ or oci://registry.example.com/charts. Nothing by default." placeholder:"URL"`
 	Clusters   map[string]string `name:"cluster" env:"TAGBOAT_CLUSTERS" mapsep:"," help:"Cluster by its name in tagboat.yaml, and its kubeconfig and context; “in-cluster” is the one that Tagboat runs in." placeholder:"NAME=KUBECONFIG[#CONTEXT]"`
 
+	Policies string `env:"TAGBOAT_POLICIES" help:"The organisation's policies: a file whose rules hold in every env repo, and that no env repo can loosen." placeholder:"FILE" type:"path"`
+
 	HealthTimeout time.Duration `default:"10m" env:"TAGBOAT_HEALTH_TIMEOUT" help:"How long a rollout may take before it counts as failed."`
 	LogLevel      Level         `default:"info" env:"TAGBOAT_LOG_LEVEL" help:"debug, info, warn or error."`
 

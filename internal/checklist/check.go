@@ -21,7 +21,19 @@ type Check struct {
 	Summary    string // Markdown, at most 65,535 bytes
 	Text       string // Markdown, at most 65,535 bytes
 	Conclusion string // "success", "failure", "cancelled"; "" is still in progress
+
+	Annotations []Annotation // at most 50, which is what GitHub takes at once
 }
+
+// Annotation is a remark on a line of a file.
+type Annotation struct {
+	Path           string
+	Line           int // from 1
+	Blocks         bool
+	Title, Message string
+}
+
+const maxAnnotations = 50
 
 // maxOutput is GitHub's limit for summary and text, in bytes: it stores them in a
 // MySQL TEXT column (https://github.com/rust-lang/highfive/pull/321).
@@ -40,7 +52,7 @@ func RenderCheck(p Pull, state State) Check {
 		Title:      cutRunes(clean(title), maxTitle),
 		Summary:    cutLines(gateTable(p), maxOutput),
 		Text:       cutLines(facts(p)+"\n\n"+p.Rendered+changes(cutLines(p.Diff, maxOutput/4)), maxOutput),
-		Conclusion: conclusion,
+		Conclusion: conclusion, Annotations: p.Annotations[:min(len(p.Annotations), maxAnnotations)],
 	}
 }
 

@@ -58,6 +58,7 @@ type Pull struct {
 	Supersedes   []Superseded
 	Diff         string // unified
 	Rendered     string // what changes in the clusters: finished Markdown, bounded
+	Annotations  []Annotation
 	Platforms    []string
 	MediaType    string
 }

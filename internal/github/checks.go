@@ -212,6 +212,18 @@ type CheckRun struct {
 	Title, Summary, Text   string
 	DetailsURL, ExternalID string
 	StartedAt, CompletedAt time.Time // StartedAt only counts when it is created
+
+	// Annotations are added to those that the run has; none can be taken away. At most
+	// 50 (https://docs.github.com/en/rest/checks/runs).
+	Annotations []Annotation
+}
+
+// Annotation is a remark on a line of a file of the commit.
+type Annotation struct {
+	Path           string
+	Line           int    // from 1
+	Level          string // "notice", "warning", "failure"
+	Title, Message string
 }
 
 // checkTextCap is GitHub's limit, in bytes. Over it the request is refused and
@@ -235,7 +247,13 @@ func (c CheckRun) output() *gh.CheckRunOutput {
 	if c.Title == "" {
 		return nil
 	}
-	return &gh.CheckRunOutput{Title: &c.Title, Summary: gh.String(clip(c.Summary)), Text: optional(clip(c.Text))}
+	out := &gh.CheckRunOutput{Title: &c.Title, Summary: gh.String(clip(c.Summary)), Text: optional(clip(c.Text))}
+	for _, a := range c.Annotations {
+		out.Annotations = append(out.Annotations, &gh.CheckRunAnnotation{
+			Path: &a.Path, StartLine: &a.Line, EndLine: &a.Line, AnnotationLevel: &a.Level, Title: &a.Title, Message: &a.Message,
+		})
+	}
+	return out
 }
 
 // optional is nil for the zero value, which go-github then leaves out.

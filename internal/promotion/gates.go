@@ -36,6 +36,7 @@ const (
 	GateDigest    = "digest"
 	GateHead      = "head"
 	GateRendered  = "rendered"
+	GatePolicy    = "policy"
 	GateChecks    = "checks"
 	GateChecklist = "checklist"
 	GateApprovals = "approvals"
@@ -56,6 +57,9 @@ func Evaluate(f Facts, now time.Time) []Gate {
 	gates := []Gate{digestGate(f), headGate(f)}
 	if f.Plan.Err == "" { // else there is no edit that could be rendered
 		gates = append(gates, renderedGate(f))
+	}
+	if f.Policy.Blocking+f.Policy.Warnings > 0 {
+		gates = append(gates, policyGate(f))
 	}
 	gates = append(gates, checksGate(f))
 	if len(f.Checklist) > 0 {
@@ -138,6 +142,14 @@ func renderedGate(f Facts) Gate {
 		g.Verdict, g.Owner, g.Reason = Wait, "Tagboat", "What the clusters would get has not been rendered yet."
 	default:
 		g.Verdict, g.Reason = Pass, f.Rendered.Summary
+	}
+	return g
+}
+
+func policyGate(f Facts) Gate {
+	g := Gate{Name: GatePolicy, Title: "Policy", Verdict: Pass, Reason: f.Policy.Reason}
+	if f.Policy.Blocking > 0 {
+		g.Verdict, g.Owner = Fail, "whoever maintains the overlay"
 	}
 	return g
 }

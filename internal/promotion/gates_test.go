@@ -76,6 +76,9 @@ func TestGates(t *testing.T) {
 		{GateRendered, "it cannot be rendered", func(f *Facts) { f.Rendered.Err = "apps/payments: no such file" }, Fail, "no such file", 0},
 		{GateRendered, "it was not rendered", func(f *Facts) { f.Rendered = Rendered{} }, Wait, "not been rendered yet", 0},
 
+		{GatePolicy, "a rule is violated", func(f *Facts) { f.Policy = Policy{Blocking: 1, Warnings: 2, Reason: "resource-limits: no limit."} }, Fail, "no limit", 0},
+		{GatePolicy, "a rule warns", func(f *Facts) { f.Policy = Policy{Warnings: 2, Reason: "probes: none."} }, Pass, "none", 0},
+
 		{GateStop, "a person holds it", func(f *Facts) {
 			f.Stops = []Stop{{What: "payments in prod", By: "carol", Reason: "the migration", Lift: "/unhold"}}
 		}, Wait, "carol stopped payments in prod (“the migration”).", 0},

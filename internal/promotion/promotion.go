@@ -54,6 +54,7 @@ type Facts struct {
 	Checklist   []ChecklistItem
 	Upstream    []Upstream
 	Rendered    Rendered
+	Policy      Policy
 	Stops       []Stop // what people stopped that this belongs to
 
 	Published Published // what people were last shown
@@ -175,6 +176,12 @@ type Rendered struct {
 	Known   bool
 	Err     string // why they cannot be rendered with the edit; "" when they can
 	Summary string // what changes, in a sentence
+}
+
+// Policy is what the rules find in what is rendered.
+type Policy struct {
+	Blocking, Warnings int
+	Reason             string // what is found, in sentences
 }
 
 // Stop is a hold or a freeze in force.

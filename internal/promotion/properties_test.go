@@ -41,6 +41,8 @@ var mishaps = map[string]func(f *Facts){
 	"upstream ill":              up(func(u *Upstream) { u.Healthy, u.Reason = false, "eu is failed" }),
 	"upstream healthy just now": up(func(u *Upstream) { u.HealthySince = noon }),
 	"it does not render":        func(f *Facts) { f.Rendered.Err = "no such file" },
+	"a policy is violated":      func(f *Facts) { f.Policy = Policy{Blocking: 1, Reason: "no limits"} },
+	"a policy warns":            func(f *Facts) { f.Policy.Warnings = 3 },
 	"stopped":                   func(f *Facts) { f.Stops = append(f.Stops, Stop{What: "prod", By: "carol", Lift: "/thaw prod"}) },
 	"outside of the window":     func(f *Facts) { f.Rule.Schedule = closed },
 	"check of another head":     func(f *Facts) { f.Published.CheckSHA = sha("0") },
@@ -135,6 +137,7 @@ func mayMerge(f Facts, shown Shown) error {
 		"people see this body":                      f.Published.BodyHash == shown.BodyHash,
 		"it is known which checks are required":     f.ChecksKnown,
 		"the clusters' objects are known":           f.Rendered.Known && f.Rendered.Err == "",
+		"no rule is violated":                       f.Policy.Blocking == 0,
 		"nobody stopped it":                         len(f.Stops) == 0,
 		"it is a time for changes":                  !slices.ContainsFunc(f.Rule.Schedule.Allow, func(a window.Allowed) bool { return !a.Contains(noon) }),
 		"people approved, and nobody is against it": !f.Rule.Approvals || f.Approval.Satisfied && !f.Approval.Blocked,
@@ -320,7 +323,7 @@ func TestAPromotionComesToAnEnd(t *testing.T) {
 		goal := ready()
 		f.Rule, f.RuleErr, f.Plan, f.Digest = goal.Rule, "", goal.Plan, goal.Digest
 		f.Required, f.Checks, f.ChecksKnown = goal.Required, goal.Checks, true
-		f.Approval, f.Checklist, f.Upstream, f.Rendered, f.Stops = goal.Approval, goal.Checklist, goal.Upstream, goal.Rendered, nil
+		f.Approval, f.Checklist, f.Upstream, f.Rendered, f.Policy, f.Stops = goal.Approval, goal.Checklist, goal.Upstream, goal.Rendered, goal.Policy, nil
 		if foreign && f.Pull != nil {
 			f.Pull.HeadSHA = f.Pull.OurHeadSHA // taken off the branch
 		}

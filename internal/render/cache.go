@@ -91,16 +91,39 @@ func (c *Cache) Stats() Stats {
 // Build renders a source of a tree, as Pool.Build does, from what is kept if it
 // can. Callers must not change the result.
 func (c *Cache) Build(ctx context.Context, scope string, tree Tree, src Source) ([]byte, error) {
+	r, err := c.rendering(ctx, scope, tree, src)
+	if err != nil {
+		return nil, err
+	}
+	return r.manifests, nil
+}
+
+// Output is Build that also tells what the rendering was made from.
+func (c *Cache) Output(ctx context.Context, scope string, tree Tree, src Source) (Output, error) {
+	r, err := c.rendering(ctx, scope, tree, src)
+	if err != nil {
+		return Output{}, err
+	}
+	out := Output{Manifests: r.manifests}
+	for _, p := range r.places {
+		for _, q := range p.reads {
+			out.Reads = append(out.Reads, q.Read)
+		}
+	}
+	return out, nil
+}
+
+func (c *Cache) rendering(ctx context.Context, scope string, tree Tree, src Source) (*rendering, error) {
 	key := keyOf(scope, src)
-	if manifests, err := c.find(tree, key); manifests != nil && err == nil {
-		return manifests, nil
+	if r, err := c.find(tree, key); r != nil && err == nil {
+		return r, nil
 	}
 	r, err := c.render(ctx, tree, src)
 	if err != nil {
 		return nil, err
 	}
 	c.keep(key, r, func(s *Stats) { s.Built++ })
-	return r.manifests, nil
+	return r, nil
 }
 
 // Affected tells of each source whether it may render differently in tree to than
@@ -137,7 +160,7 @@ func (c *Cache) renderings(key sourceKey) []*rendering {
 }
 
 // find answers from what is kept, or with nil.
-func (c *Cache) find(tree Tree, key sourceKey) ([]byte, error) {
+func (c *Cache) find(tree Tree, key sourceKey) (*rendering, error) {
 	now := &answers{tree: tree}
 	for _, r := range c.renderings(key) {
 		places, changed, err := r.against(now)
@@ -146,15 +169,16 @@ func (c *Cache) find(tree Tree, key sourceKey) ([]byte, error) {
 			return nil, err
 		case len(changed) == 0:
 			c.count(func(s *Stats) { s.Same++ })
-			return r.manifests, nil
+			return r, nil
 		case places != nil && r.template != nil && changed[0] == r.template.file && now.file(changed[0]):
 			data, err := fs.ReadFile(tree, r.template.file)
 			if err != nil {
 				return nil, err
 			}
 			if manifests := r.template.fill(data); manifests != nil {
-				c.keep(key, &rendering{places, manifests, r.template, r.size}, func(s *Stats) { s.Substituted++ })
-				return manifests, nil
+				filled := &rendering{places, manifests, r.template, r.size}
+				c.keep(key, filled, func(s *Stats) { s.Substituted++ })
+				return filled, nil
 			}
 		}
 	}

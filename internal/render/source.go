@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"sigs.k8s.io/kustomize/api/konfig"
+	"sigs.k8s.io/kustomize/api/types"
 
 	"github.com/tagboat/tagboat/internal/fault"
 )
@@ -48,4 +49,18 @@ func (s Source) check() error {
 type Output struct {
 	Manifests []byte // YAML documents in Kustomize's order
 	Reads     []Read // everything the build asked of the tree, absences included; sorted, each once
+}
+
+// Namespace is the namespace that a source says for all that it renders; "" where it
+// says none.
+func Namespace(tree fs.FS, s Source) string {
+	if s.Helm != nil {
+		return s.Helm.Namespace
+	}
+	file, data := ownKustomization(tree, s.Dir)
+	k := &types.Kustomization{}
+	if file == "" || s.Manifest != "" || k.Unmarshal(data) != nil {
+		return ""
+	}
+	return k.Namespace
 }

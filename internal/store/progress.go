@@ -147,12 +147,13 @@ func (s *Store) SawRegistry(ctx context.Context, promotion int64, digest, proble
 	return s.query.SetRegistry(ctx, query.SetRegistryParams{ID: promotion, Digest: digest, Error: problem, At: &now})
 }
 
-// RecordCheckRun keeps what our check run shows, and on which head.
-func (s *Store) RecordCheckRun(ctx context.Context, promotion, checkRun int64, head, hash string) (err error) {
+// RecordCheckRun keeps what our check run shows, with which annotations, and on which
+// head.
+func (s *Store) RecordCheckRun(ctx context.Context, promotion, checkRun int64, head, hash, annotations string) (err error) {
 	defer wrap(&err, "keep check run %d", checkRun)
 	e := Entry{Action: ActionCheck, Promotion: promotion, SHA: head, Inputs: map[string]any{"checkRun": checkRun, "shown": hash}}
 	return s.effect(ctx, e, func(q *query.Queries) error {
-		return q.SetCheckRun(ctx, query.SetCheckRunParams{ID: promotion, CheckRunID: checkRun, CheckSHA: head, CheckHash: hash})
+		return q.SetCheckRun(ctx, query.SetCheckRunParams{ID: promotion, CheckRunID: checkRun, CheckSHA: head, CheckHash: hash, CheckAnnotations: annotations})
 	})
 }
 

@@ -44,7 +44,7 @@ func TestAnArtifactIsProposed(t *testing.T) {
 func TestANewerArtifactSupersedesInPlace(t *testing.T) {
 	w := newWorld(t)
 	older := w.open("prod", w.artifact("1.7.0", digest("a")), 7, sha("1"))
-	w.must(w.store.RecordCheckRun(w.ctx, older.ID, 5, sha("1"), "shown"))
+	w.must(w.store.RecordCheckRun(w.ctx, older.ID, 5, sha("1"), "shown", ""))
 	w.must(w.store.SawRegistry(w.ctx, older.ID, digest("a"), ""))
 
 	out, err := w.store.Propose(w.ctx, w.proposal("prod", w.artifact("1.7.1", digest("b"))), reconcile)

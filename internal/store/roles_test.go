@@ -107,7 +107,7 @@ func TestTheWriterDoesTheWork(t *testing.T) {
 	_, err = w.store.Announce(w.ctx, p.ID, "create check")
 	w.must(err)
 	w.must(w.store.RecordLabelled(w.ctx, p.ID))
-	w.must(w.store.RecordCheckRun(w.ctx, p.ID, 5, sha("1"), "shown"))
+	w.must(w.store.RecordCheckRun(w.ctx, p.ID, 5, sha("1"), "shown", ""))
 	w.must(w.store.RecordBody(w.ctx, p, "shown", "body"))
 	w.must(w.store.RecordTicks(w.ctx, p.ID, []store.NewTick{{Item: "dashboards", Checked: true}}, alice, "body", 0, reconcile))
 	w.must(w.store.RecordReview(w.ctx, p.ID, store.NewReview{ReviewID: 1, Reviewer: bob, State: "APPROVED", HeadSHA: sha("1"), SubmittedAt: w.clock.now()}, 0, reconcile))

@@ -12,6 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/gitmirror"
+	"github.com/tagboat/tagboat/internal/policy"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -23,6 +24,8 @@ type base struct {
 	tree   *gitmirror.Tree
 	config *envrepo.Config
 	pairs  []envrepo.Pair
+	rules  *policy.Source // the team's, of the configuration's commit (I10)
+	from   string         // the configuration's commit
 }
 
 // pair is one (app, environment), and its environment's rules.
@@ -119,13 +122,14 @@ func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) 
 	if err != nil {
 		return nil, err
 	}
-	got := &base{commit: commit, tree: tree}
+	got := &base{commit: commit, from: config, tree: tree}
 	memory := b.memory(repo)
 	if got.config, got.pairs, err = memory.Load(tree); fault.Is(err, fault.Transient) {
 		return nil, err // nothing is wrong with the file
 	} else if err != nil {
 		return nil, fault.E(fault.Invalid, explain(err), err)
 	}
+	got.rules = policy.Read(tree, PolicySettings(got.config))
 	if commit != config {
 		if got.tree, err = mirror.At(ctx, commit); err != nil {
 			return nil, err

@@ -421,7 +421,9 @@ func (l *look) shown(gates []promotion.Gate) promotion.Shown {
 
 // checkHash is what is remembered of a published check run: what is shown now has
 // to be compared with exactly that.
-func checkHash(c checklist.Check) string { return hash(c.Title, c.Summary, c.Text, c.Conclusion) }
+func checkHash(c checklist.Check) string {
+	return hash(c.Title, c.Summary, c.Text, c.Conclusion, annotationsHash(c))
+}
 
 func hash(parts ...string) string {
 	h := sha256.New()

@@ -21,28 +21,58 @@ func (w *Worker) publishCheck(ctx context.Context, l *look, gates []promotion.Ga
 	if shown.Conclusion != "" {
 		run.Status, run.Conclusion = "completed", shown.Conclusion
 	}
-	id, err := w.checkRun(ctx, l)
+	remarks := annotationsHash(shown)
+	id, err := w.checkRun(ctx, l, remarks)
 	if err != nil {
 		return err
 	}
 	if id != 0 {
 		err = l.door.UpdateCheck(ctx, id, run)
 	} else {
+		run.Annotations = annotations(shown)
 		id, err = l.door.CreateCheck(ctx, run)
 	}
 	if err != nil {
 		return err
 	}
-	return w.Store.RecordCheckRun(ctx, l.row.ID, id, l.row.SeenHeadSHA, checkHash(shown))
+	return w.Store.RecordCheckRun(ctx, l.row.ID, id, l.row.SeenHeadSHA, checkHash(shown), remarks)
 }
 
-// checkRun is our check run on the head, 0 if there is none. One whose creation
-// was never recorded is looked for.
-func (w *Worker) checkRun(ctx context.Context, l *look) (int64, error) {
-	if l.row.CheckSHA == l.row.SeenHeadSHA && l.row.CheckRunID != 0 {
+func annotations(c checklist.Check) (all []github.Annotation) {
+	for _, a := range c.Annotations {
+		level := "warning"
+		if a.Blocks {
+			level = "failure"
+		}
+		all = append(all, github.Annotation{Path: a.Path, Line: max(1, a.Line), Level: level, Title: a.Title, Message: a.Message})
+	}
+	return all
+}
+
+// annotationsHash is "" where there are none.
+func annotationsHash(c checklist.Check) string {
+	var parts []string
+	for _, a := range c.Annotations {
+		parts = append(parts, fmt.Sprintf("%+v", a))
+	}
+	if parts == nil {
+		return ""
+	}
+	return hash(parts...)
+}
+
+// checkRun is our check run on the head with these annotations, 0 if there is none:
+// annotations cannot be taken back, so others want a run of their own. One whose
+// creation was never recorded is looked for.
+func (w *Worker) checkRun(ctx context.Context, l *look, remarks string) (int64, error) {
+	if l.row.CheckSHA == l.row.SeenHeadSHA && l.row.CheckRunID != 0 && l.row.CheckAnnotations == remarks {
 		return l.row.CheckRunID, nil
 	}
-	fresh, err := w.Store.Announce(ctx, l.row.ID, "create check on "+l.row.SeenHeadSHA)
+	intent := "create check on " + l.row.SeenHeadSHA
+	if remarks != "" || l.row.CheckAnnotations != "" {
+		intent += " with " + remarks
+	}
+	fresh, err := w.Store.Announce(ctx, l.row.ID, intent)
 	if err != nil || fresh {
 		return 0, err
 	}

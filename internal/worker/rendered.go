@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/manifest"
 	"github.com/tagboat/tagboat/internal/promotion"
@@ -17,10 +19,13 @@ import (
 // a third of what GitHub takes.
 const maxRendered = 20_000
 
-// rendering is what an edit does to the clusters of its environment.
+// rendering is what an edit does to the clusters of its environment, and what the
+// rules say of it.
 type rendering struct {
 	facts    promotion.Rendered
 	markdown string
+	policy   promotion.Policy
+	remarks  []checklist.Annotation
 }
 
 // rendered renders the overlays of the environment's clusters with the edit and
@@ -30,7 +35,9 @@ func (l *look) rendered(ctx context.Context) error {
 	if l.facts.Plan.Err != "" || l.facts.Plan.Nothing {
 		return nil
 	}
-	key := strings.Join([]string{renderScope(l.repo), l.base.commit, l.row.App, l.row.Env, l.edit.Hash()}, " ")
+	// Waivers end at the end of a day.
+	today := l.w.Now().UTC().Format(time.DateOnly)
+	key := strings.Join([]string{renderScope(l.repo), l.base.from, l.base.commit, l.row.App, l.row.Env, l.edit.Hash(), today}, " ")
 	r, known := l.w.renderings.Get(key)
 	if !known {
 		var err error
@@ -39,7 +46,8 @@ func (l *look) rendered(ctx context.Context) error {
 		}
 		l.w.renderings.Add(key, r)
 	}
-	l.facts.Rendered, l.model.Rendered = r.facts, r.markdown
+	l.facts.Rendered, l.facts.Policy = r.facts, r.policy
+	l.model.Rendered, l.model.Annotations = r.markdown, r.remarks
 	return nil
 }
 
@@ -48,6 +56,7 @@ func (l *look) rendered(ctx context.Context) error {
 func (l *look) compareRendered(ctx context.Context) (r rendering, err error) {
 	after := render.Edited(l.base.tree, l.pair.File, l.edit.After)
 	var diffs []manifest.OverlayDiff
+	judged := l.judging(after)
 	of := map[string]int{}
 	for _, cluster := range l.env.Clusters {
 		source := sourceFor(l.base.config, l.pair, cluster)
@@ -61,7 +70,7 @@ func (l *look) compareRendered(ctx context.Context) (r rendering, err error) {
 		}
 		of[name] = len(diffs)
 		d := manifest.OverlayDiff{Path: source.Dir, App: l.row.App, Env: l.row.Env, Cluster: cluster}
-		if d.Diff, err = l.compareSource(ctx, after, source); err != nil {
+		if d.Diff, err = l.compareSource(ctx, after, source, cluster, judged); err != nil {
 			if fault.KindOf(err).Retryable() {
 				return rendering{}, err
 			}
@@ -72,21 +81,25 @@ func (l *look) compareRendered(ctx context.Context) (r rendering, err error) {
 	}
 	r.facts.Known, r.facts.Summary = true, summary(diffs)
 	r.markdown = manifest.Markdown(diffs, maxRendered)
+	r.policy, r.remarks = judged.result()
 	return r, nil
 }
 
 // compareSource is what the edit changes in a source's objects. Where they cannot be
 // rendered without the edit, all of them are new: the edit may mend it.
-func (l *look) compareSource(ctx context.Context, after render.Tree, source render.Source) (manifest.Diff, error) {
-	new, err := l.w.Render.Build(ctx, renderScope(l.repo), after, source)
+func (l *look) compareSource(ctx context.Context, after render.Tree, source render.Source, cluster string, j *judging) (manifest.Diff, error) {
+	is, err := l.w.Render.Output(ctx, renderScope(l.repo), after, source)
 	if err != nil {
 		return manifest.Diff{}, err
 	}
-	old, err := l.w.Render.Build(ctx, renderScope(l.repo), l.base.tree, source)
+	was, err := l.w.Render.Build(ctx, renderScope(l.repo), l.base.tree, source)
 	if err != nil && fault.KindOf(err).Retryable() {
 		return manifest.Diff{}, err
 	}
-	return manifest.Compare(old, new)
+	if err := j.judge(source, cluster, is, was); err != nil {
+		return manifest.Diff{}, err
+	}
+	return manifest.Compare(was, is.Manifests)
 }
 
 // summary is what a reviewer should know before reading on.

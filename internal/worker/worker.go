@@ -14,6 +14,7 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/policy"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
@@ -33,6 +34,7 @@ type Config struct {
 	Hosts    func(string) string         // a registry's host as its notifications tell it -> as image names write it
 	Mirrors  string                      // directory for copies of env repos; a cache
 	BoardURL string                      // where people find the board; "" when nowhere
+	Policies *policy.Source              // the organisation's; nil where it has none
 	// HealthTimeout is how long a rollout may take before it counts as failed.
 	HealthTimeout time.Duration
 	Now           func() time.Time

@@ -217,7 +217,7 @@ func (q *Queries) NewestArtifact(ctx context.Context, image string) (Artifact, e
 }
 
 const promotionsOfTag = `-- name: PromotionsOfTag :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE a.image = $1 AND a.tag = $2 AND p.pull_number > 0
 ORDER BY p.id DESC
 `
@@ -284,6 +284,7 @@ func (q *Queries) PromotionsOfTag(ctx context.Context, arg PromotionsOfTagParams
 			&i.Got,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CheckAnnotations,
 		); err != nil {
 			return nil, err
 		}

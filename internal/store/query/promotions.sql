@@ -108,7 +108,7 @@ ORDER BY p.id DESC LIMIT 1;
 -- name: DetachPull :exec
 -- Back to having no pull request: that one was merged with an older artifact.
 UPDATE promotion SET state = 'proposed', pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
-    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', merge_sha = '', behind = false, labelled = false
+    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', check_annotations = '', merge_sha = '', behind = false, labelled = false
 WHERE id = @id;
 
 -- name: HasPromotion :one
@@ -135,7 +135,7 @@ WHERE id = @id AND state IN ('proposed', 'open');
 UPDATE promotion SET registry_digest = @digest, registry_error = @error, registry_at = @at WHERE id = @id;
 
 -- name: SetCheckRun :exec
-UPDATE promotion SET check_run_id = @check_run_id, check_sha = @check_sha, check_hash = @check_hash WHERE id = @id;
+UPDATE promotion SET check_run_id = @check_run_id, check_sha = @check_sha, check_hash = @check_hash, check_annotations = @check_annotations WHERE id = @id;
 
 -- name: SetBody :exec
 -- Not when somebody has edited it since it was looked at: then it is shown again.

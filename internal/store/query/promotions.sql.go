@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotion = `-- name: ActivePromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
 `
 
 type ActivePromotionParams struct {
@@ -70,12 +70,13 @@ func (q *Queries) ActivePromotion(ctx context.Context, arg ActivePromotionParams
 		&i.Got,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CheckAnnotations,
 	)
 	return i, err
 }
 
 const activePromotions = `-- name: ActivePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
@@ -134,6 +135,7 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 			&i.Got,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CheckAnnotations,
 		); err != nil {
 			return nil, err
 		}
@@ -146,7 +148,7 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const activePromotionsOfRepo = `-- name: ActivePromotionsOfRepo :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]Promotion, error) {
@@ -205,6 +207,7 @@ func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]P
 			&i.Got,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CheckAnnotations,
 		); err != nil {
 			return nil, err
 		}
@@ -250,7 +253,7 @@ func (q *Queries) ClearIntent(ctx context.Context, arg ClearIntentParams) error 
 
 const detachPull = `-- name: DetachPull :exec
 UPDATE promotion SET state = 'proposed', pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
-    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', merge_sha = '', behind = false, labelled = false
+    base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', check_annotations = '', merge_sha = '', behind = false, labelled = false
 WHERE id = $1
 `
 
@@ -261,7 +264,7 @@ func (q *Queries) DetachPull(ctx context.Context, id int64) error {
 }
 
 const duePromotions = `-- name: DuePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
 `
 
 func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotion, error) {
@@ -320,6 +323,7 @@ func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotio
 			&i.Got,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CheckAnnotations,
 		); err != nil {
 			return nil, err
 		}
@@ -472,7 +476,7 @@ UPDATE promotion p SET
     old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch, labelled = o.labelled
 FROM promotion o
 WHERE p.id = $1 AND o.id = $2
-RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at
+RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations
 `
 
 type InheritPullParams struct {
@@ -531,6 +535,7 @@ func (q *Queries) InheritPull(ctx context.Context, arg InheritPullParams) (Promo
 		&i.Got,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CheckAnnotations,
 	)
 	return i, err
 }
@@ -565,7 +570,7 @@ func (q *Queries) InsertHead(ctx context.Context, arg InsertHeadParams) error {
 const insertPromotion = `-- name: InsertPromotion :one
 INSERT INTO promotion (repo_id, app, env, artifact_id, state, requester_id, requester, reason, branch, base_branch, want, created_at, updated_at)
 VALUES ($1, $2, $3, $4, 'proposed', $5, $6, $7, $8, $9, 1, $10, $10)
-RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at
+RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations
 `
 
 type InsertPromotionParams struct {
@@ -642,6 +647,7 @@ func (q *Queries) InsertPromotion(ctx context.Context, arg InsertPromotionParams
 		&i.Got,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CheckAnnotations,
 	)
 	return i, err
 }
@@ -681,7 +687,7 @@ func (q *Queries) KnownHead(ctx context.Context, headSha string) (bool, error) {
 }
 
 const latestPromotions = `-- name: LatestPromotions :many
-SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion ORDER BY repo_id, app, env, id DESC
+SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion ORDER BY repo_id, app, env, id DESC
 `
 
 func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
@@ -740,6 +746,7 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 			&i.Got,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CheckAnnotations,
 		); err != nil {
 			return nil, err
 		}
@@ -752,7 +759,7 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const lockPromotion = `-- name: LockPromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE id = $1 FOR UPDATE
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error) {
@@ -805,12 +812,13 @@ func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error
 		&i.Got,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CheckAnnotations,
 	)
 	return i, err
 }
 
 const mergedPromotionsOfApp = `-- name: MergedPromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
 `
 
 type MergedPromotionsOfAppParams struct {
@@ -875,6 +883,7 @@ func (q *Queries) MergedPromotionsOfApp(ctx context.Context, arg MergedPromotion
 			&i.Got,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CheckAnnotations,
 		); err != nil {
 			return nil, err
 		}
@@ -911,7 +920,7 @@ func (q *Queries) Overtaken(ctx context.Context, arg OvertakenParams) (bool, err
 }
 
 const ownerOfHead = `-- name: OwnerOfHead :one
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
 WHERE h.head_sha = $1 AND p.repo_id = $2 AND p.pull_number = $3 AND p.id <> $4
   AND NOT EXISTS (SELECT 1 FROM promotion_head own WHERE own.head_sha = $1 AND own.promotion_id = $4)
 ORDER BY p.id DESC LIMIT 1
@@ -980,12 +989,13 @@ func (q *Queries) OwnerOfHead(ctx context.Context, arg OwnerOfHeadParams) (Promo
 		&i.Got,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CheckAnnotations,
 	)
 	return i, err
 }
 
 const promotion = `-- name: Promotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE id = $1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE id = $1
 `
 
 func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
@@ -1038,12 +1048,13 @@ func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
 		&i.Got,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CheckAnnotations,
 	)
 	return i, err
 }
 
 const promotionByPull = `-- name: PromotionByPull :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND pull_number = $2 ORDER BY id DESC LIMIT 1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE repo_id = $1 AND pull_number = $2 ORDER BY id DESC LIMIT 1
 `
 
 type PromotionByPullParams struct {
@@ -1101,12 +1112,13 @@ func (q *Queries) PromotionByPull(ctx context.Context, arg PromotionByPullParams
 		&i.Got,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.CheckAnnotations,
 	)
 	return i, err
 }
 
 const promotionsByHead = `-- name: PromotionsByHead :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
 `
 
 type PromotionsByHeadParams struct {
@@ -1170,6 +1182,7 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 			&i.Got,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CheckAnnotations,
 		); err != nil {
 			return nil, err
 		}
@@ -1182,7 +1195,7 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 }
 
 const promotionsOfApp = `-- name: PromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
 `
 
 type PromotionsOfAppParams struct {
@@ -1247,6 +1260,7 @@ func (q *Queries) PromotionsOfApp(ctx context.Context, arg PromotionsOfAppParams
 			&i.Got,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CheckAnnotations,
 		); err != nil {
 			return nil, err
 		}
@@ -1353,14 +1367,15 @@ func (q *Queries) SetBranchDeleted(ctx context.Context, id int64) error {
 }
 
 const setCheckRun = `-- name: SetCheckRun :exec
-UPDATE promotion SET check_run_id = $1, check_sha = $2, check_hash = $3 WHERE id = $4
+UPDATE promotion SET check_run_id = $1, check_sha = $2, check_hash = $3, check_annotations = $4 WHERE id = $5
 `
 
 type SetCheckRunParams struct {
-	CheckRunID int64
-	CheckSHA   string
-	CheckHash  string
-	ID         int64
+	CheckRunID       int64
+	CheckSHA         string
+	CheckHash        string
+	CheckAnnotations string
+	ID               int64
 }
 
 func (q *Queries) SetCheckRun(ctx context.Context, arg SetCheckRunParams) error {
@@ -1368,6 +1383,7 @@ func (q *Queries) SetCheckRun(ctx context.Context, arg SetCheckRunParams) error 
 		arg.CheckRunID,
 		arg.CheckSHA,
 		arg.CheckHash,
+		arg.CheckAnnotations,
 		arg.ID,
 	)
 	return err
@@ -1683,7 +1699,7 @@ func (q *Queries) Superseded(ctx context.Context, arg SupersededParams) ([]Super
 }
 
 const unreportedPromotions = `-- name: UnreportedPromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at FROM promotion WHERE state = 'merged' ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE state = 'merged' ORDER BY id
 `
 
 // Merged, but the clusters' state has not been reported to the end.
@@ -1743,6 +1759,7 @@ func (q *Queries) UnreportedPromotions(ctx context.Context) ([]Promotion, error)
 			&i.Got,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.CheckAnnotations,
 		); err != nil {
 			return nil, err
 		}
