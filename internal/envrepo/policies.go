@@ -89,8 +89,8 @@ func (r *reader) organisation(o *Organisation) {
 }
 
 var (
-	minorGrammar = regexp.MustCompile(`^1\.[0-9]{1,3}$`)
-	objectGrammar  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(/[a-z0-9][a-z0-9.:-]*){1,2}$`)
+	minorGrammar  = regexp.MustCompile(`^1\.[0-9]{1,3}$`)
+	objectGrammar = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(/[a-z0-9][a-z0-9.:-]*){1,2}$`)
 )
 
 // policies checks what both files have. Without a config, apps and environments are

@@ -53,7 +53,7 @@ waivers: [{rule: privileged, app: agent, owner: platform, reason: it is an agent
 	for text, want := range map[string]string{
 		"dir: x\n": `org.yaml:1: apiVersion is ""`,
 		"apiVersion: tagboat.dev/v1\nenvironments: {prod: {builtin: {digests: warn}}}\n": `org.yaml:2: there is no built-in rule "digests"`,
-		"apiVersion: tagboat.dev/v1\nbuiltin: {privileged: true}\n":                        `builtin.privileged must be a string`,
+		"apiVersion: tagboat.dev/v1\nbuiltin: {privileged: true}\n":                      `builtin.privileged must be a string`,
 		"apiVersion: tagboat.dev/v1\nwaivable: [a, a]\n":                                 `waivable[1] repeats a`,
 		"apiVersion: tagboat.dev/v1\nwaivers: [{rule: a}]\n":                             `waivers[0] has no owner`,
 		"apiVersion: tagboat.dev/v1\napps: []\n":                                         `unknown field "apps"`,
