@@ -274,12 +274,14 @@ func (c *check) judge(s *subject, files *policy.Files, findings *policy.Findings
 	if s.baseError != nil {
 		c.result.Warnings = append(c.result.Warnings, s.String()+" could not be rendered before the change, so what is gone is not known: "+oneLine(s.baseError))
 	}
-	at := s.Path
-	if s.head != nil && !isFile(c.head, at) {
-		at, _ = kustomizationIn(c.head, s.Path) // it was rendered
+	at, tree := s.Path, c.head
+	if s.head == nil {
+		tree = c.base
+	} else {
+		in.Namespace = render.Namespace(tree, *s.head)
 	}
-	if s.head != nil {
-		in.Namespace = render.Namespace(c.head, *s.head)
+	if file, err := kustomizationIn(tree, s.Path); err == nil && file != "" {
+		at = file
 	}
 	var reads []string
 	for _, r := range s.after.Reads {

@@ -17,7 +17,9 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/overlay"
+	"github.com/tagboat/tagboat/internal/policy"
 	"github.com/tagboat/tagboat/internal/render"
+	"github.com/tagboat/tagboat/internal/worker"
 )
 
 // Summary is what Validate looked at.
@@ -41,10 +43,10 @@ func counted(n int, noun string) string {
 }
 
 // Validate does to a checkout of an env repo what a server would do to it, and
-// returns everything that would go wrong: it reads tagboat.yaml, plans an edit of
-// every image and chart, renders every overlay for every cluster, and fills in every
-// pull request template. Overlays of an environment that lives on another branch are
-// looked at as far as this checkout has them. Remotes are as in Render.
+// returns everything that would go wrong: it reads tagboat.yaml, compiles its policies,
+// plans an edit of every image and chart, renders every overlay for every cluster, and
+// fills in every pull request template. Overlays of an environment that lives on another
+// branch are looked at as far as this checkout has them. Remotes are as in Render.
 func Validate(ctx context.Context, dir string, allowed []string) (Summary, []error) {
 	root, err := openCheckout(dir)
 	if err != nil {
@@ -71,6 +73,7 @@ func validate(ctx context.Context, tree fs.FS, pool *render.Pool) (Summary, []er
 	envrepo.RefuseSeveral(pairs)
 	v := validation{ctx: ctx, tree: tree, config: config}
 	v.summary = Summary{Environments: len(config.Environments), Overlays: len(pairs)}
+	v.policies()
 	for _, a := range config.Apps {
 		v.finds(a)
 	}
@@ -106,6 +109,18 @@ type workload struct {
 func (v *validation) report(err error) {
 	if err != nil {
 		v.problems = append(v.problems, err)
+	}
+}
+
+// policies reads and compiles the policies.
+func (v *validation) policies() {
+	for _, p := range policy.Read(v.tree, worker.PolicySettings(v.config)).Problems() {
+		text := fmt.Sprintf("%s: policy %s: %s", p.Place, p.Rule, p.Message)
+		if p.Blocks() {
+			v.report(fault.Errorf(fault.Invalid, "%s", text))
+		} else {
+			v.summary.Warnings = append(v.summary.Warnings, text)
+		}
 	}
 }
 

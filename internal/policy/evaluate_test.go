@@ -2,6 +2,8 @@ package policy_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -127,6 +129,41 @@ func TestWaivers(t *testing.T) {
 	}}}}
 	if notes := rules.Idle(now); len(notes) != 2 || !strings.Contains(notes[0], "mutabletag, which is neither") || !strings.Contains(notes[1], "ended on 2026-01-01") {
 		t.Errorf("idle: %q", notes)
+	}
+}
+
+// TestAMountedConfigMapIsADirectoryOfPolicies: its files are links to those of a hidden
+// directory. What is behind a link to a directory would be left out, so it is refused.
+func TestAMountedConfigMapIsADirectoryOfPolicies(t *testing.T) {
+	dir := t.TempDir()
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(dir, "admission", "..2026_01_01"), 0o700),
+		os.WriteFile(filepath.Join(dir, "admission", "..2026_01_01", "team.yaml"), []byte(labelled), 0o600),
+		os.Symlink("..2026_01_01", filepath.Join(dir, "admission", "..data")),
+		os.Symlink("..data/team.yaml", filepath.Join(dir, "admission", "team.yaml")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := policy.Input{Head: objects(t, workload("Deployment", "image: shop:1.0.0"))}
+	rules := func() []string {
+		var names []string
+		for _, v := range policy.Evaluate(policy.Rules{Organisation: policy.Read(os.DirFS(dir), policy.Settings{Dir: "admission"})}, in, time.Time{}) {
+			if v.Blocks() {
+				names = append(names, v.Rule)
+			}
+		}
+		return names
+	}
+	if got := rules(); !slices.Equal(got, []string{"team-label"}) {
+		t.Errorf("found %q", got)
+	}
+	if err := os.Symlink("..data", filepath.Join(dir, "admission", "more")); err != nil {
+		t.Fatal(err)
+	}
+	if got := rules(); !slices.Equal(got, []string{"policies"}) {
+		t.Errorf("with a link to a directory: found %q", got)
 	}
 }
 

@@ -92,6 +92,9 @@ func (l Locator) Locate(v Violation) Place {
 			if p, found := l.image(image); found {
 				return p
 			}
+			if p, found := l.values(image); found {
+				return p
+			}
 		}
 	}
 	if p, found := l.written(v); found {

@@ -43,6 +43,9 @@ func TestFindingsAreAtTheLineThatCausesThem(t *testing.T) {
 		{"a prefix that two could have", "privileged", strings.Replace(rendered, "{name: web,", "{name: prod-web,", 1), map[string]string{at: "", "a.yaml": base, "b.yaml": strings.Replace(base, "{name: web,", "{name: prod,", 1)}, at},
 		{"another kind of the same name", "privileged", rendered, map[string]string{at: "", "d.yaml": strings.Replace(base, "kind: Deployment", "kind: StatefulSet", 1)}, at},
 		{"a chart's template", "privileged", rendered, map[string]string{at: "", "charts/web/templates/d.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {{ .Release.Name }}\n"}, at},
+		{"Helm values", "mutable-tag", rendered, map[string]string{"helm/shop/values-prod.yaml": "image:\n  repository: shop\n  # moves\n  tag: latest\nother: {repository: other, tag: latest}\n", "charts/shop/values.yaml": "image: {repository: shop, tag: latest}\n"}, "helm/shop/values-prod.yaml:4"},
+		{"Helm values in one", "mutable-tag", rendered, map[string]string{"helm/shop/values-prod.yaml": "a: 1\nimage: registry.example.com/shop:latest\n"}, "helm/shop/values-prod.yaml:2"},
+		{"Helm values that say it twice", "mutable-tag", rendered, map[string]string{"helm/shop/values-prod.yaml": "a: {repository: shop, tag: latest}\nb: {repository: shop, tag: latest}\n"}, "helm/shop/values-prod.yaml"},
 		{"an argument is found by its value", "plaintext-secret", workload("Deployment", "args: [a, --password=hunter2]"), map[string]string{at: "", "d.yaml": strings.Replace(workload("Deployment", "args:\n- a\n- --password=hunter2"), "apps/v1", "apps/v1 # c", 1)}, "d.yaml:11"},
 		{"an argument that others are put before", "plaintext-secret", workload("Deployment", "args: [a, --password=hunter2]"), map[string]string{at: "", "d.yaml": workload("Deployment", "args:\n- --password=hunter2\n- b")}, "d.yaml:9"},
 		{"a generated literal", "plaintext-secret", "apiVersion: v1\nkind: Secret\nmetadata: {name: db-5h2b9bfk6t}\ndata: {PASSWORD: aHVudGVyMg==}\n", map[string]string{at: "secretGenerator:\n  - name: db\n    literals:\n      - A=1\n      - PASSWORD=hunter2\n"}, at + ":5"},
@@ -60,6 +63,10 @@ func TestFindingsAreAtTheLineThatCausesThem(t *testing.T) {
 		if len(all) != 1 {
 			t.Errorf("%s: found %+v", tt.name, all)
 			continue
+		}
+		at := at
+		if strings.HasPrefix(tt.name, "Helm") {
+			at = "helm/shop/values-prod.yaml"
 		}
 		if got := policy.NewFiles(tree).Locator(at, reads).Locate(all[0]).String(); got != tt.want {
 			t.Errorf("%s: at %s, want %s", tt.name, got, tt.want)

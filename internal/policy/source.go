@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/tagboat/tagboat/internal/policy/admission"
 )
@@ -42,6 +43,9 @@ func Read(tree fs.FS, s Settings) *Source {
 	return source
 }
 
+// Problems is why some of the rules cannot be kept, and what of them is hardly meant.
+func (s *Source) Problems() []Violation { return s.problems }
+
 // unreadable is the rule that files of rules violate which name none.
 const unreadable = "policies"
 
@@ -53,24 +57,38 @@ func (s *Source) problem(p admission.Problem) {
 	s.problems = append(s.problems, v)
 }
 
-// policyFiles are the YAML and JSON files at or below a directory.
+// policyFiles are the YAML and JSON files at or below a directory. Files may be
+// symbolic links, as those of a mounted ConfigMap are, whose real ones are in a hidden
+// directory beside them; a link to a directory is refused, for what is behind it would
+// be left out.
 func policyFiles(tree fs.FS, dir string) (files []admission.File, err error) {
 	err = fs.WalkDir(tree, dir, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name != dir && strings.HasPrefix(path.Base(name), "."):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.IsDir():
+			return nil
+		}
+		info, err := fs.Stat(tree, name)
 		if err != nil {
 			return err
 		}
-		if ext := path.Ext(name); !entry.Type().IsRegular() || ext != ".yaml" && ext != ".yml" && ext != ".json" || slices.Contains(kustomizationNames, path.Base(name)) {
+		if info.IsDir() {
+			return fmt.Errorf("%s is a symbolic link to a directory; put the files here", name)
+		}
+		if ext := path.Ext(name); ext != ".yaml" && ext != ".yml" && ext != ".json" || slices.Contains(kustomizationNames, path.Base(name)) {
 			return nil
 		}
 		if len(files) == maxPolicyFiles {
 			return fmt.Errorf("it has more than %d files", maxPolicyFiles)
 		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		if info.Size() > maxPolicyFile {
-			return fmt.Errorf("%s is larger than %d MiB", name, maxPolicyFile>>20)
+		if !info.Mode().IsRegular() || info.Size() > maxPolicyFile {
+			return fmt.Errorf("%s is no file of at most %d MiB", name, maxPolicyFile>>20)
 		}
 		data, err := fs.ReadFile(tree, name)
 		files = append(files, admission.File{Name: name, Data: data})

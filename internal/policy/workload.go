@@ -36,7 +36,7 @@ var templates = map[string]Path{
 	"CronJob":     fields("spec", "jobTemplate", "spec", "template"),
 }
 
-// lasting are the kinds of pods that end.
+// ending are the kinds whose pods end, or may.
 var ending = map[string]bool{"Job": true, "CronJob": true, "Pod": true, "PodTemplate": true}
 
 // pods are the pod templates of an object: one, mostly, or none. A kind that nobody

@@ -10,10 +10,15 @@ import (
 // Kubernetes' own, which drops what the type does not know, writes amounts in one way,
 // and leaves out what is false or empty; with the defaults of its fields. What does not
 // fit its type, which an API server would refuse, stays as it is.
-func typed(o *unstructured.Unstructured) runtime.Object {
+func typed(o *unstructured.Unstructured) (as runtime.Object) {
 	if o == nil {
 		return nil
 	}
+	defer func() {
+		if recover() != nil { // the converter knows its types, not what anybody may write
+			as = o
+		}
+	}()
 	object, err := scheme.Scheme.New(o.GroupVersionKind())
 	if err != nil {
 		return o
