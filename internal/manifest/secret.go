@@ -2,67 +2,8 @@ package manifest
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 )
-
-// secretWords are parts of names of things that hold secrets, in lower case
-// without separators.
-var secretWords = []string{
-	"password", "passwd", "passphrase", "token", "secret", "credential", "apikey", "accesskey", "privatekey",
-	"signingkey", "encryptionkey", "sharedkey", "sessionkey", "connectionstring", "authorization", "dsn",
-}
-
-// harmless are ends of names that speak about a secret without holding it:
-// secretName, tokenPath, PASSWORD_FILE.
-var harmless = []string{
-	"name", "names", "ref", "refs", "reference", "file", "filename", "path", "paths", "mount", "dir", "directory", "class", "type", "kind",
-	"ttl", "seconds", "minutes", "expiry", "expiration", "length", "policy", "namespace", "version", "enabled", "url", "uri", "endpoint",
-	"audience", "issuer", "lifetime", "interval", "algorithm",
-}
-
-var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "/", "")
-
-// secretField reports whether a field of this name holds a secret.
-func secretField(name string) bool {
-	n := separators.Replace(strings.ToLower(name))
-	if n == "auth" || n == "pwd" {
-		return true
-	}
-	return contains(n, secretWords) && !slices.ContainsFunc(harmless, func(end string) bool { return strings.HasSuffix(n, end) })
-}
-
-var keyWord = regexp.MustCompile(`(?i)(^|[_.-])(key|keys|pwd|pass|pem|auth)([_.-]|$)`)
-
-// secretVariable reports whether an environment variable or a file of this name
-// holds a secret: what a field may be, and DEPLOY_KEY and tls.key besides.
-func secretVariable(name string) bool {
-	return secretField(name) || keyWord.MatchString(name) && !slices.ContainsFunc(harmless, func(end string) bool {
-		return strings.HasSuffix(separators.Replace(strings.ToLower(name)), end)
-	})
-}
-
-func contains(s string, words []string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
-}
-
-// holdsValue reports whether a key under a secret's name holds the secret
-// itself, as in password: {value: ...}; password: {secretName: ...} does not.
-func holdsValue(name string) bool {
-	switch strings.ToLower(name) {
-	case "value", "values", "data", "stringdata", "literal", "plaintext", "plain", "raw", "default", "inline", "text":
-		return true
-	}
-	return false
-}
-
-var flagOnly = regexp.MustCompile(`^--?([A-Za-z0-9-]+)$`)
-
-// secretFlag reports whether an argument says that the one after it is a secret.
-func secretFlag(argument string) bool {
-	m := flagOnly.FindStringSubmatch(argument)
-	return m != nil && secretField(m[1])
-}
 
 // secretValue matches what is a secret wherever it stands. The prefixes are
 // documented by those who issue them, for GitHub at
