@@ -55,10 +55,13 @@ func (s scope) around(n *node) scope {
 	if n == nil || n.kind != mapKind {
 		return s
 	}
-	if kind := n.str("kind"); kind != "" && (n.field("apiVersion") != nil || n.field("metadata") != nil) {
+	if kind := n.str("kind"); kind != "" && (n.field("apiVersion") != nil || n.field("metadata") != nil || holdsSecrets(kind) && slices.ContainsFunc(n.keys, holdsData)) {
 		s = s.object(kind)
 	}
 	s.value = s.value || namesSecret(n)
+	if s.command == "" {
+		s.command = commandOf(n)
+	}
 	s.named = s.named || n.field("name") != nil
 	return s
 }

@@ -28,7 +28,7 @@ var harmless = []string{
 	"name", "names", "ref", "refs", "reference", "references", "file", "filename", "path", "paths", "mount", "dir", "directory", "class", "type", "kind",
 	"ttl", "seconds", "minutes", "expiry", "expiration", "length", "policy", "namespace", "version", "enabled", "url", "uri", "endpoint",
 	"audience", "issuer", "lifetime", "interval", "algorithm", "mode", "method", "image", "tag", "digest", "repository", "registry", "replicas",
-	"port", "host", "publickey", "pubkey", "pullsecret", "pullsecrets",
+	"port", "host", "stdin", "publickey", "pubkey", "pullsecret", "pullsecrets",
 }
 
 // limits are names like maxTokens and MIN_TOKENS.
@@ -40,6 +40,15 @@ var components = []string{
 	"service", "server", "manager", "operator", "controller", "store", "provider", "proxy", "reviewer", "rotator", "generator", "exchange", "handler",
 	"template", "templates", "request", "requests",
 }
+
+// stems are what a line has in it, in lower case, that has the name of a secret in
+// it. To look for them is much faster than to look for names.
+var stems = []string{
+	"pass", "pwd", "pw", "psk", "pem", "key", "token", "secret", "credential", "connection", "auth", "dsn", "netrc", "docker", "rsa", "ed25519", "ecdsa",
+}
+
+// mayName reports whether a line may have the name of a secret in it.
+func mayName(line string) bool { return contains(strings.ToLower(line), stems) }
 
 var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "/", "", `\`, "")
 
@@ -85,6 +94,12 @@ var (
 // holds a secret: what a field may be, and DEPLOY_KEY and tls.key besides.
 func secretVariable(name string) bool {
 	return secretField(name) || keyWord.MatchString(name) && !speaksOnly(name)
+}
+
+// keyOnly reports whether a name says only that something is a key, as half of all
+// the mappings do that have keys and values.
+func keyOnly(name string) bool {
+	return strings.EqualFold(name, "key") || strings.EqualFold(name, "keys")
 }
 
 // secretKey reports whether a mapping's key of this name holds a secret, in a

@@ -33,6 +33,7 @@ type scope struct {
 	variables  bool   // the keys here are names of variables or files
 	value      bool   // the key "value" here holds a secret
 	named      bool   // there is a key "name" here, so that "key" is a part of a reference
+	command    string // what the container runs whose arguments are here
 	refers     bool   // a list here, and what is in it, only says where secrets are
 }
 
@@ -49,7 +50,7 @@ var simpleKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 func (s scope) key(name string) scope {
 	t := scope{kind: s.kind, base: s.base, name: name, mask: s.inner, config: s.config || name == "values" || name == "valuesObject"}
 	switch {
-	case secretValue.MatchString(name):
+	case secretKeyText(name):
 		t.path = s.path + "[" + maskSecret + "]"
 	case !simpleKey.MatchString(name):
 		t.path = s.path + "[" + strconv.Quote(name) + "]"
@@ -62,23 +63,23 @@ func (s scope) key(name string) scope {
 		t.refers = true
 		return t
 	}
-	t.hot = secretKey(name) || s.hot && holdsValue(name) || s.variables && secretVariable(name)
+	t.hot = secretKey(name) || s.hot && holdsValue(name) || s.variables && secretVariable(name) || t.config && secretVariable(name) && !keyOnly(name)
 	t.deep = t.hot && (plural(name) || t.config && holdsAll(name))
 	switch {
 	case s.value && holdsValue(name), s.deep && !describes(name) && (name != "key" || !s.named):
 		t.hot, t.deep = true, true
 	}
 	t.variables = holdsVariables(name)
+	if name == "args" {
+		t.command = s.command
+	}
 	return s.data(t)
 }
 
-// element is the place of one element of a list. An argument like --token is
-// followed by a secret.
+// element is the place of one element of a list.
 func (s scope) element(name string, n *node, i int) scope {
 	t := scope{kind: s.kind, base: s.base, path: s.path + "[" + name + "]", hot: s.hot, deep: s.deep, config: s.config, refers: s.refers}
-	if i > 0 && n.items[i-1].kind == textKind && secretFlag(n.items[i-1].text) {
-		t.hot = true
-	}
+	t.hot = t.hot || secretArgument(s.command, n, i)
 	return t
 }
 
@@ -130,7 +131,7 @@ func (s scope) open(n *node) bool {
 	for i, item := range n.items {
 		var within scope
 		if n.kind == mapKind {
-			if secretValue.MatchString(n.keys[i]) {
+			if secretKeyText(n.keys[i]) {
 				return false
 			}
 			within = s.key(n.keys[i])

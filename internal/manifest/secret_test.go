@@ -99,11 +99,11 @@ func keptQuiet(t *testing.T, stream, secret string) {
 		all := everywhere(t, d)
 		for _, s := range []string{secret, next} {
 			if strings.Contains(strings.ToUpper(all), strings.ToUpper(s)) {
-				t.Errorf("%s: the secret %s can be read:\n%s", what, s, all)
+				t.Errorf("%s: the secret %s can be read:\n%s", what, s, told(d))
 			}
 		}
 		if masks := strings.Count(all, "(secret") + strings.Count(all, "(binary") + strings.Count(all, "(encrypted"); masks == 0 {
-			t.Errorf("%s: nothing says that something is masked:\n%s", what, all)
+			t.Errorf("%s: nothing says that something is masked:\n%s", what, told(d))
 		}
 	}
 }
@@ -165,7 +165,7 @@ changed ConfigMap x
     |-  password: (secret)
     |-log: info
     |+  user: b
-    |+  password: (secret)
+    |+  password: (secret, changed)
     |+log: debug
 `)
 }
