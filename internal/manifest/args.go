@@ -27,15 +27,20 @@ func secretArgument(command string, n *node, i int) bool {
 	if secretFlag(before) {
 		return true
 	}
-	if !shortFlag.MatchString(before) && !strings.HasPrefix(word.text, "-p") {
-		return false
-	}
-	line := command + " " + phrase(n.items[max(0, i-nearby):i])
-	from := len(line)
-	to := from + len(word.text)
-	line += word.text + " " + phrase(n.items[i+1:min(len(n.items), i+1+nearby)])
-	for at := range credentials(line) {
-		if at >= from && at < to {
+	return mayBePassword(before, word.text) &&
+		passwordWithin(command+" "+phrase(n.items[max(0, i-nearby):i]), word.text, phrase(n.items[i+1:min(len(n.items), i+1+nearby)]))
+}
+
+// mayBePassword reports whether an argument may be a password in some commands,
+// judging by the one before it.
+func mayBePassword(before, word string) bool {
+	return shortFlag.MatchString(before) || strings.HasPrefix(word, "-p")
+}
+
+// passwordWithin reports whether a credential begins within a word of a command.
+func passwordWithin(before, word, after string) bool {
+	for at := range credentials(before + word + " " + after) {
+		if at >= len(before) && at < len(before)+len(word) {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -31,8 +32,14 @@ type place struct {
 	named bool
 }
 
+// earlier is the first of two places.
 func (p place) earlier(from int, named bool) place {
-	if from >= 0 && (p.from < 0 || from < p.from) {
+	switch {
+	case from < 0:
+		return p
+	case from == p.from:
+		return place{from, named || p.named}
+	case earliest(p.from, from) == from:
 		return place{from, named}
 	}
 	return p
@@ -41,11 +48,34 @@ func (p place) earlier(from int, named bool) place {
 // secretIn finds the first secret in a line of which nobody knows what it is.
 func secretIn(line string, depth int) place {
 	p := place{from: -1}.earlier(credentialIn(line, depth), false)
-	p = p.earlier(pairIn(line), false).earlier(secretObjectIn(line), false)
+	p = p.earlier(pairIn(line), false).earlier(secretObjectIn(line), false).earlier(quotedIn(line, depth), false)
 	if !mayName(line) || !strings.ContainsAny(line, ":=->") {
 		return p
 	}
 	return p.earlier(assignedIn(line), true).earlier(flaggedIn(line), true)
+}
+
+var literal = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'[^']*'`)
+
+// quotedIn is where in a line the first text in quotes begins that by itself is a
+// secret, perhaps once its escapes are resolved; or -1.
+func quotedIn(line string, depth int) int {
+	if !strings.ContainsAny(line, `"'`) {
+		return -1
+	}
+	for _, m := range literal.FindAllStringIndex(line, -1) {
+		within := line[m[0]+1 : m[1]-1]
+		if line[m[0]] == '"' && strings.Contains(within, `\`) {
+			text, err := strconv.Unquote(strings.ReplaceAll(line[m[0]:m[1]], `\/`, "/"))
+			if err == nil && text != within && holdsSecret(text, depth+1) {
+				return m[0]
+			}
+		}
+		for range credentials(within) {
+			return m[0]
+		}
+	}
+	return -1
 }
 
 func assignedIn(line string) int {

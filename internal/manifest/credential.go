@@ -17,6 +17,7 @@ import (
 var values = []form{
 	known("private key", `PRIVATE KEY`),
 	known("putty-user-key-file", `PuTTY-User-Key-File`),
+	known("openvpn static key", `OpenVPN Static key`),
 	known("age-secret-key-1", `AGE-SECRET-KEY-1`),
 	known("enc[aes256_gcm", `ENC\[AES256_GCM,`), // sops; its length is the secret's
 	known("ghp_ gho_ ghu_ ghs_ ghr_", `gh[pousr]_[A-Za-z0-9]{10}`),
@@ -33,7 +34,7 @@ var values = []form{
 	// npm, Docker, PyPI, Vault, DigitalOcean, Hugging Face
 	known("npm dckr_pat pypi hvs hvb dop_v1 hf", `(npm|dckr_pat|pypi|hvs|hvb|dop_v1|hf)[_.-][A-Za-z0-9_-]{20}`),
 	known("hooks.slack. /api/webhooks/ webhook.office.", `hooks\.slack\.com/services/|discord(app)?\.com/api/webhooks/|webhook\.office\.com/webhookb2/`),
-	known("sig=", `[?&]sig=[A-Za-z0-9%+/_-]{8}`), // a URL that Azure signed
+	known("sig=", `[?&]sig=[^\s"']{8}`), // a URL that Azure signed
 	known("bearer", `(?i:bearer)\s+[A-Za-z0-9+/_=.-]{12}`),
 	known("$", `\$\$?(apr1|2[abxy]|5|6|7|y|gy|argon2id?|argon2d|scrypt|pbkdf2[a-z0-9-]*)\$[^\s"']{22}`), // crypt(3)
 }
@@ -97,9 +98,25 @@ var forms = []form{
 }
 
 // secretValue reports whether a line has one of the known secrets in it.
-func secretValue(line string) bool {
-	lower := strings.ToLower(line)
-	return slices.ContainsFunc(values, func(v form) bool { return v.mayBeIn(lower) && v.pattern.MatchString(line) })
+func secretValue(line string) bool { return knownIn(line) >= 0 }
+
+// knownIn is where in a line the word begins that the first known secret is in, or
+// -1. It is the same place whether such a word is only known for what stands
+// before it, as a hash in htpasswd is; else the mask would tell which was the case.
+func knownIn(line string) int {
+	from, lower := -1, strings.ToLower(line)
+	for _, v := range values {
+		if !v.mayBeIn(lower) {
+			continue
+		}
+		if at := v.pattern.FindStringIndex(line); at != nil {
+			from = earliest(from, at[0])
+		}
+	}
+	for from > 0 && strings.IndexByte(" \t\"'=:,;<>()[]{}", line[from-1]) < 0 {
+		from--
+	}
+	return from
 }
 
 // colons is what a line needs that has four of them, anywhere.
@@ -112,19 +129,21 @@ func (f form) mayBeIn(lower string) bool {
 	return slices.ContainsFunc(f.needs, func(s string) bool { return strings.Contains(lower, s) })
 }
 
-// credentialIn is where in a line the first credential begins, or -1. Where one
-// has no name, nobody knows what else of the line belongs to it.
+// credentialIn is where in a line the first credential begins, or -1.
 func credentialIn(line string, depth int) int {
-	if secretValue(line) || encodesSecret(line, depth) {
-		return indentation(line)
-	}
-	from := -1
+	from := earliest(knownIn(line), encodedIn(line, depth))
 	for at := range credentials(line) {
-		if from < 0 || at < from {
-			from = at
-		}
+		from = earliest(from, at)
 	}
 	return from
+}
+
+// earliest is the first of two places, of which -1 is none.
+func earliest(a, b int) int {
+	if a < 0 || b >= 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // credentials are the places in a line where the credentials of all forms begin.
@@ -201,34 +220,36 @@ func encodesPair(m []string) bool {
 // shortEncoded is how long a text in base64 is at least that is looked into.
 const shortEncoded = 16
 
-// encodesSecret reports whether something in a line is a text in base64 with a
-// secret in it.
-func encodesSecret(line string, depth int) bool {
-	for len(line) >= shortEncoded {
+// encodedIn is where in a line the first text in base64 begins that has a secret
+// in it, or -1.
+func encodedIn(line string, depth int) int {
+	for i := 0; i+shortEncoded <= len(line); i++ {
 		n := 0
-		for n < len(line) && inBase64(line[n]) {
+		for i+n < len(line) && inBase64(line[i+n]) {
 			n++
 		}
 		if n >= shortEncoded {
-			if _, ok := decoded(line[:4]); ok {
-				if text, ok := decoded(line[:n]); ok && holdsSecret(text, depth+1) {
-					return true
+			if _, ok := decoded(line[i : i+4]); ok {
+				if text, ok := decoded(line[i : i+n]); ok && holdsSecret(text, depth+1) {
+					return i
 				}
 			}
 		}
-		line = line[min(n+1, len(line)):]
+		i += n
 	}
-	return false
+	return -1
 }
 
 func inBase64(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("+/_-", c) >= 0
 }
 
+// standard makes standard base64 without padding of all that there is.
+var standard = strings.NewReplacer("-", "+", "_", "/", "=", "")
+
 // decoded is the text that s is in base64.
 func decoded(s string) (string, bool) {
-	s = strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(s)
-	raw, err := base64.RawStdEncoding.DecodeString(s)
+	raw, err := base64.RawStdEncoding.DecodeString(standard.Replace(s))
 	if err != nil || !utf8.Valid(raw) {
 		return "", false
 	}

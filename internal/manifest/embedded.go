@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,7 @@ type embedded struct {
 	starts []at // of all nodes, sorted
 	keys   []at // of the keys that hold a secret themselves
 	depth  int
+	all    bool // one secret hides all lines, for the parser sees more of them than there are
 
 	columns map[int][]int // where the characters of a line begin; a line may be a megabyte with a thousand secrets
 }
@@ -37,16 +39,14 @@ func (p at) compare(q at) int {
 func hideParsed(text string, lines []string, out []hidden, depth int) bool {
 	e := embedded{lines: lines, out: out, depth: depth}
 	documents, ok := e.parse(text)
+	if blank := withoutTemplates(text); !ok && blank != text {
+		e.starts, e.keys = nil, nil
+		documents, ok = e.parse(blank)
+	}
 	if !ok {
 		return false
 	}
-	whole := otherBreaks(text) // the parser counts more lines then than there are
-	if whole {
-		e.out = make([]hidden, len(out))
-		for i := range e.out {
-			e.out[i].from = -1
-		}
-	}
+	e.all = otherBreaks(text)
 	for _, d := range documents {
 		e.walk(d, scope{config: true})
 	}
@@ -56,10 +56,25 @@ func hideParsed(text string, lines []string, out []hidden, depth int) bool {
 	for i, line := range e.lines {
 		e.remarks(i, line)
 	}
-	if whole && slices.ContainsFunc(e.out, func(h hidden) bool { return h.from >= 0 }) {
-		cover(out, 0, 0, len(out)-1)
-	}
 	return true
+}
+
+var (
+	templateLine = regexp.MustCompile(`(?m)^[ \t]*(?:\{\{[^{}]*\}\}[ \t]*|\{%[^{}]*%\}[ \t]*)+\r?$`)
+	templatePart = regexp.MustCompile(`\{\{[^{}]*\}\}|\{%[^{}]*%\}`)
+	visibleRune  = regexp.MustCompile(`[^ \t\r\n]`)
+	anyRune      = regexp.MustCompile(`[^\r\n]`)
+)
+
+// withoutTemplates is a text in which something harmless stands for what a
+// template engine would put there, character by character: lines of nothing else
+// are blank.
+func withoutTemplates(text string) string {
+	if !strings.Contains(text, "{{") && !strings.Contains(text, "{%") {
+		return text
+	}
+	text = templateLine.ReplaceAllStringFunc(text, func(s string) string { return visibleRune.ReplaceAllString(s, " ") })
+	return templatePart.ReplaceAllStringFunc(text, func(s string) string { return anyRune.ReplaceAllString(s, "x") })
 }
 
 // remarks hides what a parser does not look at: comments, and secrets in keys.
@@ -101,7 +116,8 @@ func (e *embedded) parse(text string) (documents []*node, ok bool) {
 			return documents, errors.Is(err, io.EOF) && len(documents) > 0
 		}
 		e.collect(&parsed)
-		root, err := convert(&parsed)
+		c := converter{lenient: true}
+		root, err := c.convert(&parsed, 0)
 		switch {
 		case err != nil || root.scalar() && root.kind != nullKind:
 			return nil, false
@@ -167,6 +183,12 @@ func (e *embedded) leaves(n *node, do func(*node)) {
 }
 
 func (e *embedded) hideLines(from at, last int) {
+	if e.all {
+		if last := len(e.out) - 1; e.out[0].from != 0 || !e.out[last].more {
+			cover(e.out, 0, 0, last)
+		}
+		return
+	}
 	if from.line < 1 || from.line > len(e.lines) {
 		return
 	}
@@ -175,6 +197,9 @@ func (e *embedded) hideLines(from at, last int) {
 
 // offset is where in its line a place is, in bytes.
 func (e *embedded) offset(p at) int {
+	if p.line > len(e.lines) {
+		return 0
+	}
 	if e.columns[p.line] == nil {
 		columns := []int{}
 		for i := range e.lines[p.line-1] {
@@ -210,7 +235,7 @@ func (e *embedded) last(n *node) int {
 		}
 		if i < len(e.starts) {
 			next := e.starts[i]
-			if last = next.line; strings.Trim(e.lines[last-1][:e.offset(next)], " \t-?") == "" {
+			if last = min(next.line, len(e.lines)); strings.Trim(e.lines[last-1][:e.offset(next)], " \t-?") == "" {
 				last--
 			}
 		}
@@ -273,19 +298,15 @@ func (e *embedded) text(n *node) {
 	}
 	first := n.start.line // the index of the line after the one with the bar
 	for i, line := range strings.Split(strings.TrimRight(n.text, "\n"), "\n") {
-		if looksPrivate(n.text) || n.style&yaml.LiteralStyle == 0 || first+i >= len(e.lines) || !strings.HasSuffix(strings.TrimSuffix(e.lines[first+i], "\r"), line) {
+		if e.all || looksPrivate(n.text) || n.style&yaml.LiteralStyle == 0 || first+i >= len(e.lines) || !strings.HasSuffix(strings.TrimSuffix(e.lines[first+i], "\r"), line) {
 			e.hideNode(n)
 			return
 		}
 	}
 	for i, line := range strings.Split(strings.TrimRight(n.text, "\n"), "\n") {
 		if h := within[i]; h.from >= 0 {
-			o := &e.out[first+i]
 			from := h.from + len(strings.TrimSuffix(e.lines[first+i], "\r")) - len(line)
-			if o.from < 0 || from < o.from {
-				o.from = from
-			}
-			o.more = o.more || h.more
+			e.out[first+i] = e.out[first+i].and(hidden{from, h.more})
 		}
 	}
 }

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -18,20 +19,25 @@ type guesser struct {
 	until    string // the secret ends where this stands
 	brackets nest   // the secret ends where they are closed
 	next     bool   // the next line is the secret
+	data     bool   // the name is that of a Secret's data, whose keys say nothing
 	secret   bool   // the document is of a kind of Secret
 	netrc    bool   // the text is like ~/.netrc
+	done     int    // the lines before this one are done
+	tries    int    // how many lines may still be looked at for a closing bracket
 }
 
 // hideGuessed hides the secrets of a text, line by line: what follows a secret's
 // name on its line, and the lines under it.
 func hideGuessed(lines []string, out []hidden, depth int) {
-	g := guesser{lines: lines, out: out, depth: depth, under: -1}
+	g := guesser{lines: lines, out: out, depth: depth, under: -1, tries: 10_000}
 	for i, line := range lines {
 		if i == 0 || strings.HasPrefix(line, "---") {
 			g.secret = secretDocument(lines[i:])
 		}
 		g.netrc = g.netrc || netrcLine.MatchString(line)
-		g.line(i, strings.TrimRight(line, "\r"))
+		if i >= g.done {
+			g.line(i, strings.TrimRight(line, "\r"))
+		}
 	}
 	for i := len(out) - 2; i > 0; i-- { // what is blank within a secret is a part of it
 		if strings.TrimSpace(lines[i]) == "" && out[i+1].more {
@@ -113,7 +119,7 @@ func (g *guesser) belongs(line string, indent int) bool {
 
 // below hides a line under a secret's name, unless the line only speaks of a secret.
 func (g *guesser) below(i int, line string, indent int) {
-	if m := lineName.FindStringSubmatch(line); g.open && !g.started && m != nil && speaksOnly(m[1]) {
+	if m := lineName.FindStringSubmatch(line); g.open && !g.started && !g.data && m != nil && speaksOnly(m[1]) {
 		if p := secretIn(line, g.depth); p.from < 0 {
 			return
 		}
@@ -127,13 +133,17 @@ func (g *guesser) below(i int, line string, indent int) {
 
 // plain hides what is secret in a line that belongs to nothing.
 func (g *guesser) plain(i int, line string) {
+	if g.fragment(i, line) {
+		return
+	}
 	p := secretIn(line, g.depth)
 	if p.named && g.parsed(i, line, p) {
 		return
 	}
-	for _, also := range []int{g.directiveIn(line), g.pairAround(i), g.dataIn(line)} {
-		p = p.earlier(also, also >= 0 && also == len(line))
-	}
+	data := g.dataIn(line)
+	g.data = data >= 0
+	p = p.earlier(data, true).earlier(g.directiveIn(line), false).earlier(g.argumentIn(i), false)
+	p = p.earlier(g.pairAround(i), true)
 	if p.from < 0 {
 		return
 	}
@@ -173,6 +183,37 @@ func (g *guesser) parsed(i int, line string, p place) bool {
 	if out[0].from >= 0 {
 		g.hide(i, indentation(line)+out[0].from, false)
 	}
+	return true
+}
+
+// leadingTabs are what YAML does not take for indentation.
+var leadingTabs = regexp.MustCompile(`(?m)^[ \t]*\t`)
+
+// fragment hides what is secret in a mapping or a list in brackets that begins on
+// a line, and reports whether there is one which the parser understands.
+func (g *guesser) fragment(i int, line string) bool {
+	if start := nameColumn(line); start == len(line) || strings.IndexByte("[{", line[start]) < 0 {
+		return false
+	}
+	var open nest
+	last := i
+	for open.read(line); open > 0; open.read(g.lines[last]) {
+		if last++; last == len(g.lines) || g.tries == 0 {
+			return false
+		}
+		g.tries--
+	}
+	out := make([]hidden, last+1-i)
+	for j := range out {
+		out[j].from = -1
+	}
+	lines := g.lines[i : last+1]
+	text := leadingTabs.ReplaceAllStringFunc(strings.Join(lines, "\n"), func(tabs string) string { return strings.Repeat(" ", len(tabs)) })
+	if !hideParsed(text, lines, out, g.depth) {
+		return false
+	}
+	copy(g.out[i:], out)
+	g.done = last + 1
 	return true
 }
 
@@ -262,6 +303,36 @@ func (g *guesser) pairAround(i int) int {
 				break
 			}
 		}
+	}
+	return -1
+}
+
+var listed = regexp.MustCompile(`^\s*-\s+["']?([^\s"'|>][^\s"']*)["']?\s*,?$`)
+
+// argumentIn is where on a line an argument begins that is a password for what
+// stands on the lines around it; or -1.
+func (g *guesser) argumentIn(i int) int {
+	m := listed.FindStringSubmatchIndex(g.lines[i])
+	if m == nil {
+		return -1
+	}
+	words := func(from, to int) (found []string) {
+		for _, line := range g.lines[max(0, from):min(len(g.lines), to)] {
+			if m := listed.FindStringSubmatch(line); m != nil {
+				found = append(found, m[1])
+			}
+		}
+		return found
+	}
+	word, last := g.lines[i][m[2]:m[3]], words(i-1, i)
+	if !mayBePassword(strings.Join(last, ""), word) {
+		return -1
+	}
+	before, after := words(i-nearby, i), words(i+1, i+nearby)
+	// The command may follow its arguments.
+	all := slices.Concat(before, after, before, []string{""})
+	if passwordWithin(strings.Join(all, " "), word, strings.Join(after, " ")) {
+		return m[2]
 	}
 	return -1
 }

@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +26,9 @@ func secretKeyText(key string) bool {
 
 // looksPrivate reports whether a text of several lines is a private key; no line
 // of it may be shown then.
-func looksPrivate(s string) bool { return strings.Contains(s, "PRIVATE KEY") }
+func looksPrivate(s string) bool {
+	return strings.Contains(s, "PRIVATE KEY") || strings.Contains(s, "PuTTY-User-Key-File") || strings.Contains(s, "OpenVPN Static key")
+}
 
 func holdsSecret(text string, depth int) bool {
 	if depth > maxWithin || looksPrivate(text) {
@@ -53,8 +57,68 @@ func hide(text string, depth int) []hidden {
 	if !hideParsed(text, lines, out, depth) {
 		hideGuessed(lines, out, depth)
 	}
+	hideContinued(lines, out)
+	hideComments(lines, out, depth)
 	hideWrapped(lines, out, depth)
 	return out
+}
+
+// hideContinued hides the passwords in commands that stand on several lines.
+func hideContinued(lines []string, out []hidden) {
+	for i := 0; i < len(lines); i++ {
+		var whole strings.Builder
+		var begins []int // where in the whole the lines begin
+		for last := i; last < len(lines); last++ {
+			begins = append(begins, whole.Len())
+			part, more := strings.CutSuffix(strings.TrimRight(lines[last], "\r"), `\`)
+			whole.WriteString(part + " ")
+			if !more {
+				break
+			}
+		}
+		if len(begins) == 1 {
+			continue
+		}
+		for at := range credentials(whole.String()) {
+			j, there := slices.BinarySearch(begins, at)
+			if !there {
+				j--
+			}
+			cover(out, i+j, min(at-begins[j], len(lines[i+j])), i+j)
+		}
+		i += len(begins) - 1
+	}
+}
+
+var comment = regexp.MustCompile(`^[ \t]*((#+|//+|;+)[ \t]?)+`)
+
+// hideComments hides the secrets in comments of several lines, which are texts by
+// themselves: settings that somebody took out.
+func hideComments(lines []string, out []hidden, depth int) {
+	for i := 0; i < len(lines); i++ {
+		var text []string
+		last := i
+		for ; last < len(lines) && comment.MatchString(lines[last]); last++ {
+			text = append(text, comment.ReplaceAllString(lines[last], ""))
+		}
+		if len(text) == 0 {
+			continue
+		}
+		for j, h := range hide(strings.Join(text, "\n"), depth+1) {
+			if h.from >= 0 {
+				out[i+j] = out[i+j].and(hidden{h.from + len(lines[i+j]) - len(text[j]), h.more})
+			}
+		}
+		i = last - 1
+	}
+}
+
+// and is what both hide.
+func (h hidden) and(also hidden) hidden {
+	if h.from >= 0 && h.from < also.from {
+		also.from = h.from
+	}
+	return hidden{also.from, h.more || also.more}
 }
 
 // hideWrapped hides texts in base64 that were cut into lines, with a secret in them.
@@ -69,8 +133,10 @@ func hideWrapped(lines []string, out []hidden, depth int) {
 			}
 			whole.WriteString(part)
 		}
-		if text, ok := decoded(whole.String()); ok && last > i+1 && holdsSecret(text, depth+1) {
-			cover(out, i, indentation(lines[i]), last-1)
+		if last > i+1 {
+			if text, ok := decoded(whole.String()); ok && holdsSecret(text, depth+1) {
+				cover(out, i, indentation(lines[i]), last-1)
+			}
 		}
 		i = max(i, last-1)
 	}
@@ -83,9 +149,7 @@ func cover(out []hidden, first, from, last int) {
 			from = 0
 			out[i].more = true
 		}
-		if out[i].from < 0 || from < out[i].from {
-			out[i].from = from
-		}
+		out[i] = out[i].and(hidden{from: from})
 	}
 }
 

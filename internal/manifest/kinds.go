@@ -39,6 +39,9 @@ var wholeObjects = []string{
 	"banzaicloud.com/last-applied",
 }
 
+// generator is the field of a kustomization whose elements become Secrets.
+const generator = "secretGenerator"
+
 // object is the place of an object of this kind, whose path ends where it begins.
 func (s scope) object(kind string) scope {
 	s.top, s.base = true, len(s.path)
@@ -62,8 +65,19 @@ func (s scope) around(n *node) scope {
 	if s.command == "" {
 		s.command = commandOf(n)
 	}
+	s.schema = s.schema || describesType(n)
 	s.named = s.named || n.field("name") != nil
 	return s
+}
+
+// describesType reports whether a mapping is a part of an OpenAPI schema, in which
+// names are of fields and nothing is their value.
+func describesType(n *node) bool {
+	switch n.str("type") {
+	case "string", "object", "array", "integer", "number", "boolean":
+		return true
+	}
+	return n.field("$ref") != nil
 }
 
 // namesSecret reports whether a mapping is a secret's name beside its value, or
@@ -86,6 +100,8 @@ func patchesSecret(path string) bool {
 func (s scope) data(t scope) scope {
 	within := strings.TrimPrefix(t.path[s.base:], ".")
 	switch {
+	case t.name == generator:
+		t.kind = "Secret"
 	case slices.Contains(wholeObjects, t.name):
 		t.mask = maskSecret
 	case slices.Contains(ciphertexts[s.kind], within):

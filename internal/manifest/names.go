@@ -28,7 +28,7 @@ var harmless = []string{
 	"name", "names", "ref", "refs", "reference", "references", "file", "filename", "path", "paths", "mount", "dir", "directory", "class", "type", "kind",
 	"ttl", "seconds", "minutes", "expiry", "expiration", "length", "policy", "namespace", "version", "enabled", "url", "uri", "endpoint",
 	"audience", "issuer", "lifetime", "interval", "algorithm", "mode", "method", "image", "tag", "digest", "repository", "registry", "replicas",
-	"port", "host", "stdin", "publickey", "pubkey", "pullsecret", "pullsecrets",
+	"port", "host", "stdin", "publickey", "publickeys", "pubkey", "authorizedkeys", "pullsecret", "pullsecrets",
 }
 
 // limits are names like maxTokens and MIN_TOKENS.
@@ -83,7 +83,7 @@ func describes(name string) bool {
 
 // holdsAll reports whether whatever stands under a secret's name is secret too.
 // In a token service's settings it is not.
-func holdsAll(name string) bool { return !endsIn(bareName(name), components) }
+func holdsAll(name string) bool { return name == generator || !endsIn(bareName(name), components) }
 
 var (
 	keyWord = regexp.MustCompile(`(?i)(^|[_.-])(key|keys|pwd|pass|pem|auth)([_.-]|$)`)

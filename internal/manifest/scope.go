@@ -32,6 +32,7 @@ type scope struct {
 	config     bool   // within the settings of a program, where nobody knows the keys
 	variables  bool   // the keys here are names of variables or files
 	value      bool   // the key "value" here holds a secret
+	schema     bool   // here is a part of a schema
 	named      bool   // there is a key "name" here, so that "key" is a part of a reference
 	command    string // what the container runs whose arguments are here
 	refers     bool   // a list here, and what is in it, only says where secrets are
@@ -66,10 +67,10 @@ func (s scope) key(name string) scope {
 	t.hot = secretKey(name) || s.hot && holdsValue(name) || s.variables && secretVariable(name) || t.config && secretVariable(name) && !keyOnly(name)
 	t.deep = t.hot && (plural(name) || t.config && holdsAll(name))
 	switch {
-	case s.value && holdsValue(name), s.deep && !describes(name) && (name != "key" || !s.named):
+	case s.value && holdsValue(name), s.deep && !s.schema && !describes(name) && (name != "key" || !s.named):
 		t.hot, t.deep = true, true
 	}
-	t.variables = holdsVariables(name)
+	t.variables = holdsVariables(name) && !s.schema && s.name != "properties"
 	if name == "args" {
 		t.command = s.command
 	}
@@ -106,12 +107,17 @@ func (s scope) masks(n *node) string {
 	return ""
 }
 
-var variable = regexp.MustCompile(`^\$(\([A-Za-z_][A-Za-z0-9_.-]*\)|\{[A-Za-z_][A-Za-z0-9_.-]*\})$`)
+// What stands where a secret might, and is none: the name of the variable that
+// holds it, and of the file.
+var (
+	variable = regexp.MustCompile(`^\$(\([A-Za-z_][A-Za-z0-9_.-]*\)|\{[A-Za-z_][A-Za-z0-9_.-]*\})$`)
+	filePath = regexp.MustCompile(`^(/var)?/run/secrets(/[\w.-]+)+$|^(/[\w.-]+)+\.(json|ya?ml|toml|conf|env|txt|key|pem|crt|cert|pub|jks|p12|kubeconfig|token)$`)
+)
 
 // saysNothing reports whether a text is no secret though it stands where one
-// might: a truth, or the name of the variable that holds the secret.
+// might.
 func saysNothing(text string) bool {
-	return text == "true" || text == "false" || variable.MatchString(text)
+	return text == "true" || text == "false" || variable.MatchString(text) || filePath.MatchString(text)
 }
 
 // flat is a mapping or list as one line, where that is short and everything in

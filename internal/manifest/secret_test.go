@@ -139,10 +139,15 @@ func TestWhatOnlySpeaksOfSecretsCanBeRead(t *testing.T) {
 		"env: [{name: PASSWORD, value: $(VALUE)}]",
 		"env: {DB_PASSWORD: {secretKeyRef: {name: db, key: VALUE}}}",
 		"imagePullSecrets: [VALUE]",
+		"args: [--proxy-client-key=/etc/tls/VALUE.key]",
+		"env: [{name: GOOGLE_APPLICATION_CREDENTIALS, value: /etc/gcp/VALUE.json}]",
+		"env: [{name: TOKEN, value: /var/run/secrets/VALUE/token}]",
 		"passwordSecretRef: {name: db, key: VALUE}",
 		"secrets: [{name: VALUE}]",
 		"maxTokens: VALUE",
 		"properties: {password: {type: string, description: VALUE}}",
+		"properties: {secrets: {type: array, description: VALUE}}",
+		"properties: {env: {type: array, x-kubernetes-list-map-keys: [VALUE]}}",
 	} {
 		before, after := strings.ReplaceAll(fields, "VALUE", "first"), strings.ReplaceAll(fields, "VALUE", "second")
 		got := told(compare(t, object("Thing", before), object("Thing", after)))

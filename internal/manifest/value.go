@@ -81,6 +81,7 @@ const (
 type converter struct {
 	within  []*yaml.Node // the aliases that are being followed
 	aliased int
+	lenient bool // a key may stand twice, as the two ways of a template's condition do
 }
 
 // convert reads a parsed document as Kubernetes does.
@@ -161,7 +162,7 @@ func (c *converter) mapping(n *yaml.Node, depth int) (*node, error) {
 	slices.SortFunc(pairs, func(a, b pair) int { return strings.Compare(a.key, b.key) })
 	out := &node{kind: mapKind, keys: make([]string, 0, len(pairs)), items: make([]*node, 0, len(pairs)), start: at{n.Line, n.Column}}
 	for i, p := range pairs {
-		if i > 0 && pairs[i-1].key == p.key {
+		if i > 0 && pairs[i-1].key == p.key && !c.lenient {
 			return nil, fmt.Errorf("line %d: the key %s stands twice in the mapping that begins here", n.Line, quoted(p.key))
 		}
 		out.keys, out.items = append(out.keys, p.key), append(out.items, p.value)
