@@ -51,6 +51,8 @@ func keysBy(fields []string, n *node) ([]string, bool) {
 				at = at.field(name)
 			}
 			switch {
+			case at != nil && at.scalar() && looksSecret(at.text):
+				return nil, false // by position then, which gives nothing away
 			case at != nil && at.scalar():
 				parts = append(parts, selector(f, at.text))
 			case f == "protocol": // TCP where it is left out

@@ -37,13 +37,14 @@ type FieldDiff struct {
 	Path   string `json:"path"`
 	Change Change `json:"change"`
 	// Old and New are YAML on one line. A value that is not there is "", as both
-	// are where Lines tells the difference. A masked one says "(secret)", and
-	// "(secret, changed)" after a change.
+	// are where Lines tells the difference. A masked one says "(secret)", "(binary)"
+	// or "(encrypted)", and "(secret, changed)" after a change.
 	Old string `json:"old,omitempty"`
 	New string `json:"new,omitempty"`
 	// Lines is the difference of a text of several lines: unified, with three
 	// lines of context, each line after its mark ("+", "-" or " "), "@@ line N"
-	// where a hunk begins.
+	// where a hunk begins. A secret of several lines is one, here and where lines are
+	// counted; a new one is "(secret, changed)" where it would look like the old one.
 	Lines     []string `json:"lines,omitempty"`
 	Secret    bool     `json:"secret,omitempty"`    // something in it is masked
 	Reference bool     `json:"reference,omitempty"` // follows the new name of a generated object

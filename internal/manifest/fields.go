@@ -29,6 +29,7 @@ func (c *comparison) compare(a, b *node, s scope) {
 	if mask == "" {
 		mask = s.masks(b)
 	}
+	s = s.around(a).around(b)
 	switch {
 	case a == nil && b == nil || a != nil && b != nil && equal(a, b):
 	case mask != "":
@@ -69,7 +70,7 @@ func maskedField(a, b *node, s scope, mask string) FieldDiff {
 		f.New = mask
 	}
 	if f.Change == Changed {
-		f.New = map[string]string{maskSecret: maskSecretChanged, maskBinary: maskBinaryChanged}[mask]
+		f.New = changedMask(mask)
 	}
 	return f
 }

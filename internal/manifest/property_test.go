@@ -299,6 +299,7 @@ func FuzzCompare(f *testing.F) {
 	f.Add([]byte(overlay), []byte(strings.Replace(overlay, "1.6.0", "1.7.0", 1)))
 	f.Add([]byte(hostileObject("```", "@acme")), []byte(hostileObject("- [ ] a", "</details>")))
 	f.Add([]byte("%YAML 1.1\n---\n"+service), []byte(service+"...\n"))
+	f.Add([]byte(settings("a: |\n  passwords:\n  - 'x\n\n    y'\n# token: z\nb: {c: \"d\n  e\"}")), []byte(settings("{{ x }}\n\tauth: [\n'a]', // b\n]\r\nkey = \"\"\"\nc")))
 	f.Add([]byte("a: &a [*a]"), []byte("{<<: [{a: b}]}"))
 	f.Fuzz(func(t *testing.T, before, after []byte) {
 		d, err := manifest.Compare(before, after)

@@ -23,8 +23,9 @@ func everywhere(t *testing.T, d manifest.Diff) string {
 	return manifest.Text(all) + manifest.Markdown(all, 60_000) + string(raw)
 }
 
+const thing = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: x\n"
+
 func TestNobodyReadsASecretInADiff(t *testing.T) {
-	const thing = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: x\n"
 	for name, c := range map[string]struct{ stream, secret string }{
 		"data of a Secret":              {"apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  a: HUNTER\n", "HUNTER"},
 		"stringData":                    {"apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData:\n  a: |\n    line\n    HUNTER\n", "HUNTER"},
@@ -43,6 +44,18 @@ func TestNobodyReadsASecretInADiff(t *testing.T) {
 		"the argument after a flag":     {thing + "args: [--log, --db-password, HUNTER, --x]\n", "HUNTER"},
 		"a shell command":               {thing + "command: [sh, -c, 'login --password HUNTER now']\n", "HUNTER"},
 		"a header":                      {thing + "args: ['-H', 'Authorization: Bearer HUNTERHUNTER']\n", "HUNTER"},
+		"a mapping of passwords":        {thing + "passwords: {alice: HUNTER, bob: x}\n", "HUNTER"},
+		"a Helm value":                  {thing + "values: {auth: {admin: HUNTER}}\n", "HUNTER"},
+		"an Application's value":        {thing + "valuesObject: {db: {credentials: [{is: HUNTER}]}}\n", "HUNTER"},
+		"a value's variable":            {thing + "values: {extra: {DEPLOY_KEY: HUNTER}}\n", "HUNTER"},
+		"variables as a mapping":        {thing + "env: {tls.key: HUNTER}\n", "HUNTER"},
+		"a pair that is no element":     {thing + "one: {name: DB_PASSWORD, value: HUNTER}\n", "HUNTER"},
+		"a pair of a longer value":      {thing + "one: {name: DB_PASSWORD, value: {a: [HUNTER]}}\n", "HUNTER"},
+		"a default":                     {thing + "parameters: [{name: db-password, default: HUNTER}]\n", "HUNTER"},
+		"a pair with capitals":          {thing + "env: [{Name: DB_PASSWORD, Value: HUNTER}]\n", "HUNTER"},
+		"a short name":                  {thing + "smtp: {smtpPass: HUNTER}\n", "HUNTER"},
+		"a key that is one":             {thing + "users: {ghp_abcdefghijklmnopqrstuvwxyz0123456789: admin, b: [a]}\n", "abcdefghij"},
+		"an element known by one":       {thing + "env: [{name: ghp_abcdefghijklmnopqrstuvwxyz0123456789, value: a, of: {several: [fields]}}]\n", "abcdefghij"},
 		"a URL":                         {thing + "env: [{name: DB, value: 'postgres://app:HUNTER@db/app'}]\n", "HUNTER"},
 		"a GitHub token":                {thing + "note: ghp_abcdefghijklmnopqrstuvwxyz0123456789\n", "abcdefghij"},
 		"an installation token":         {thing + "note: ghs_abcdefghijklmnopqrstuvwxyz0123456789\n", "abcdefghij"},
@@ -56,32 +69,42 @@ func TestNobodyReadsASecretInADiff(t *testing.T) {
 		"a file that is a key":          {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  tls.key: HUNTER\n", "HUNTER"},
 		"binary data":                   {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nbinaryData:\n  a: HUNTER\n", "HUNTER"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			if !strings.Contains(c.stream, c.secret) {
-				t.Fatal("the secret is not in the stream")
+		t.Run(name, func(t *testing.T) { keptQuiet(t, c.stream, c.secret) })
+	}
+}
+
+// keptQuiet holds that nobody reads the secret, whether it is what was before or
+// what is after, comes or goes; and that something says that it is there.
+func keptQuiet(t *testing.T, stream, secret string) {
+	t.Helper()
+	if !strings.Contains(stream, secret) {
+		t.Fatal("the secret is not in the stream")
+	}
+	next := strings.ToLower(secret[:len(secret)-1]) + "9z"
+	other := strings.ReplaceAll(stream, secret, next)
+	bare := "" // the object itself comes and goes
+	if strings.HasPrefix(stream, thing) {
+		bare = thing
+	}
+	for what, pair := range map[string][2]string{
+		"before": {stream, other}, "after": {other, stream}, "added": {bare, stream}, "removed": {stream, bare},
+	} {
+		d, err := manifest.Compare([]byte(pair[0]), []byte(pair[1]))
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if d.Empty() {
+			t.Errorf("%s: no difference", what)
+		}
+		all := everywhere(t, d)
+		for _, s := range []string{secret, next} {
+			if strings.Contains(strings.ToUpper(all), strings.ToUpper(s)) {
+				t.Errorf("%s: the secret %s can be read:\n%s", what, s, told(d))
 			}
-			other := strings.ReplaceAll(c.stream, c.secret, strings.ToLower(c.secret[:len(c.secret)-1])+"9z")
-			bare := strings.SplitAfter(c.stream, "name: x")[0]
-			if strings.Contains(c.stream, "kind: Secret") || strings.Contains(c.stream, "kind: ConfigMap") {
-				bare = "" // the object itself comes and goes
-			}
-			for what, pair := range map[string][2]string{
-				"before": {c.stream, other}, "after": {other, c.stream}, "added": {bare, c.stream}, "removed": {c.stream, bare},
-			} {
-				d, err := manifest.Compare([]byte(pair[0]), []byte(pair[1]))
-				if err != nil {
-					t.Fatalf("%s: %v", what, err)
-				}
-				if d.Empty() {
-					t.Errorf("%s: no difference", what)
-				}
-				if all := everywhere(t, d); strings.Contains(strings.ToUpper(all), strings.ToUpper(c.secret)) {
-					t.Errorf("%s: the secret can be read:\n%s", what, all)
-				} else if masks := strings.Count(all, "(secret") + strings.Count(all, "(binary"); masks == 0 {
-					t.Errorf("%s: nothing says that something is masked:\n%s", what, all)
-				}
-			}
-		})
+		}
+		if masks := strings.Count(all, "(secret") + strings.Count(all, "(binary") + strings.Count(all, "(encrypted"); masks == 0 {
+			t.Errorf("%s: nothing says that something is masked:\n%s", what, told(d))
+		}
 	}
 }
 
@@ -107,6 +130,24 @@ func TestWhatOnlySpeaksOfSecretsCanBeRead(t *testing.T) {
 		"tolerations: [{key: VALUE}]",
 		"secretStoreRef: {name: VALUE}",
 		"args: ['https://login.example.com/VALUE?a=b']",
+		"parameters: [{name: token-service.image.tag, value: VALUE}]",
+		"values: {token-service: {image: {tag: VALUE}, log: info}}",
+		"values: {token-service: {image: {tag: a}, log: VALUE}}",
+		"values: {auth: {existingSecret: VALUE, username: app}}",
+		"values: {auth: {existingSecret: x, username: VALUE}}",
+		"values: {auth: {password: {name: VALUE, key: password}}}",
+		"env: [{name: PASSWORD, value: $(VALUE)}]",
+		"env: {DB_PASSWORD: {secretKeyRef: {name: db, key: VALUE}}}",
+		"imagePullSecrets: [VALUE]",
+		"args: [--proxy-client-key=/etc/tls/VALUE.key]",
+		"env: [{name: GOOGLE_APPLICATION_CREDENTIALS, value: /etc/gcp/VALUE.json}]",
+		"env: [{name: TOKEN, value: /var/run/secrets/VALUE/token}]",
+		"passwordSecretRef: {name: db, key: VALUE}",
+		"secrets: [{name: VALUE}]",
+		"maxTokens: VALUE",
+		"properties: {password: {type: string, description: VALUE}}",
+		"properties: {secrets: {type: array, description: VALUE}}",
+		"properties: {env: {type: array, x-kubernetes-list-map-keys: [VALUE]}}",
 	} {
 		before, after := strings.ReplaceAll(fields, "VALUE", "first"), strings.ReplaceAll(fields, "VALUE", "second")
 		got := told(compare(t, object("Thing", before), object("Thing", after)))
@@ -129,7 +170,7 @@ changed ConfigMap x
     |-  password: (secret)
     |-log: info
     |+  user: b
-    |+  password: (secret)
+    |+  password: (secret, changed)
     |+log: debug
 `)
 }

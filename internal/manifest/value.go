@@ -34,6 +34,9 @@ type node struct {
 	text  string   // a scalar's canonical text
 	keys  []string // a mapping's keys, sorted; items[i] belongs to keys[i]
 	items []*node  // a list's elements, or a mapping's values
+
+	start at // where it stands, for those who know the text
+	style yaml.Style
 }
 
 // field is the value of one key, or nil.
@@ -78,6 +81,7 @@ const (
 type converter struct {
 	within  []*yaml.Node // the aliases that are being followed
 	aliased int
+	lenient bool // a key may stand twice, as the two ways of a template's condition do
 }
 
 // convert reads a parsed document as Kubernetes does.
@@ -104,9 +108,11 @@ func (c *converter) convert(n *yaml.Node, depth int) (*node, error) {
 		defer func() { c.within = c.within[:len(c.within)-1] }()
 		return c.convert(n.Alias, depth+1)
 	case yaml.ScalarNode:
-		return scalar(n), nil
+		out := *scalar(n) // words are shared
+		out.start, out.style = at{n.Line, n.Column}, n.Style
+		return &out, nil
 	case yaml.SequenceNode:
-		out := &node{kind: listKind, items: make([]*node, 0, len(n.Content))}
+		out := &node{kind: listKind, items: make([]*node, 0, len(n.Content)), start: at{n.Line, n.Column}}
 		for _, item := range n.Content {
 			v, err := c.convert(item, depth+1)
 			if err != nil {
@@ -154,9 +160,9 @@ func (c *converter) mapping(n *yaml.Node, depth int) (*node, error) {
 		pairs = append(pairs, pair{k.text, value})
 	}
 	slices.SortFunc(pairs, func(a, b pair) int { return strings.Compare(a.key, b.key) })
-	out := &node{kind: mapKind, keys: make([]string, 0, len(pairs)), items: make([]*node, 0, len(pairs))}
+	out := &node{kind: mapKind, keys: make([]string, 0, len(pairs)), items: make([]*node, 0, len(pairs)), start: at{n.Line, n.Column}}
 	for i, p := range pairs {
-		if i > 0 && pairs[i-1].key == p.key {
+		if i > 0 && pairs[i-1].key == p.key && !c.lenient {
 			return nil, fmt.Errorf("line %d: the key %s stands twice in the mapping that begins here", n.Line, quoted(p.key))
 		}
 		out.keys, out.items = append(out.keys, p.key), append(out.items, p.value)
