@@ -65,8 +65,6 @@ func (k *kept) add(id string, size int) bool {
 
 // all answers questions, and what will be asked next as far as that is clear.
 func (a *answering) all(questions []question) ([]answer, error) {
-	a.reading.Store(true)
-	defer a.reading.Store(false)
 	if a.asks++; a.asks > maxAsks {
 		return nil, broken("it asks more than %d times", maxAsks)
 	}
@@ -86,6 +84,8 @@ func (a *answering) all(questions []question) ([]answer, error) {
 
 // about answers one question.
 func (a *answering) about(q question) []answer {
+	a.reading.Store(true)
+	defer a.reading.Store(false)
 	if q.want == wantRemote {
 		return []answer{a.remote(q)}
 	}
@@ -267,7 +267,7 @@ const maxBelow = 4096
 func (a *answering) below(dir string) []answer {
 	var answers []answer
 	pending := []string{dir}
-	for len(pending) > 0 {
+	for len(pending) > 0 && a.ctx.Err() == nil { // nobody waits for the rest
 		here := pending[0]
 		pending = pending[1:]
 		listed := a.listing(here)

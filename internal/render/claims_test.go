@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 	"unicode"
 
 	"github.com/tagboat/tagboat/internal/fault"
@@ -17,7 +18,7 @@ import (
 // TestAChildThatLiesIsEnded gives builds to children that do what a build never does.
 func TestAChildThatLiesIsEnded(t *testing.T) {
 	var fetched atomic.Int32
-	p := mischievous(t, render.Options{Workers: 2, Fetch: func(context.Context, render.Remote) (fs.FS, error) {
+	p := mischievous(t, render.Options{Workers: 2, Timeout: 10 * time.Minute, Fetch: func(context.Context, render.Remote) (fs.FS, error) {
 		fetched.Add(1)
 		return fstest.MapFS{}, nil
 	}})
@@ -55,6 +56,26 @@ func TestAChildThatLiesIsEnded(t *testing.T) {
 			t.Errorf("%d remotes were fetched that are none", n)
 		}
 	})
+}
+
+// At its deadline a build that asks all the time is at fault itself; one that waits for
+// the tree is not.
+func TestADeadlineIsTheBuildsOrTheTrees(t *testing.T) {
+	p := mischievous(t, render.Options{Workers: 1, Timeout: 500 * time.Millisecond})
+	files := fstest.MapFS{}
+	for i := range 3000 { // so that it takes long to look at all
+		files[fmt.Sprintf("d%d/f", i)] = &fstest.MapFile{}
+	}
+	if _, err := p.Build(t.Context(), files, render.Source{Dir: "lie=all for ever"}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.HintOf(err), "it takes longer than 500ms to render") {
+		t.Errorf("it asks all the time: %v: %v", fault.KindOf(err), err)
+	}
+	slow := stalling{tree(app), make(chan struct{}), make(chan struct{})}
+	go func() { <-slow.reached }()
+	_, err := p.Build(t.Context(), slow, render.Source{Dir: prod})
+	close(slow.release)
+	if !fault.Is(err, fault.Transient) {
+		t.Errorf("the tree stalls: %v: %v", fault.KindOf(err), err)
+	}
 }
 
 // No build is tried again because its child says so.

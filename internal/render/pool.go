@@ -115,12 +115,27 @@ func (p *Pool) Build(ctx context.Context, tree fs.FS, src Source) (_ Output, err
 		return r.output, r.err
 	case <-ctx.Done():
 	}
-	if reading.Load() || context.Cause(ctx) != errDeadline {
+	if context.Cause(ctx) != errDeadline {
 		return Output{}, tooLate(ctx)
 	}
-	r := <-done // the child is being killed
+	stalled := time.NewTimer(patience)
+	defer stalled.Stop()
+	select {
+	case r := <-done: // the child is being killed
+		return r.output, r.err
+	case <-stalled.C:
+	}
+	if reading.Load() {
+		return Output{}, tooLate(ctx)
+	}
+	r := <-done
 	return r.output, r.err
 }
+
+// patience is how long after the deadline one read of the tree may take before it is
+// the tree that has kept the build. Without, a build that asks all the time would be
+// tried again as if it had been.
+const patience = time.Second
 
 var errClosed = fault.Errorf(fault.Transient, "rendering stops because Tagboat does")
 
