@@ -153,6 +153,13 @@ func TestADatabaseInUseIsMigrated(t *testing.T) {
 	if reviews, err := s.Reviews(t.Context(), p.ID); err != nil || len(reviews) != 1 {
 		t.Errorf("its reviews read as %+v, %v", reviews, err)
 	}
+	// The log goes on from where it stood.
+	if _, err := s.Refuse(t.Context(), store.Verified{Image: "r/payments", Tag: "edge", Digest: digest("b")}, "mutable"); err != nil {
+		t.Error(err)
+	}
+	if mark, err := s.AuditMark(t.Context()); err != nil || mark.Row != 2 {
+		t.Errorf("the audit log ends with %s, %v", mark, err)
+	}
 }
 
 // everything is at least one row for each table of the first migration.
