@@ -11,4 +11,4 @@ func SecretText(line string) bool { return looksSecret(line) }
 
 // SecretForm reports whether a text holds what is a secret by its form: a private key,
 // a token of a known kind, a URL with a password.
-func SecretForm(text string) bool { return secretValue(text) }
+func SecretForm(text string) bool { return credentialIn(text, 0) >= 0 }
