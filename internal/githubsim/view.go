@@ -59,6 +59,7 @@ type CheckView struct {
 	Title, Summary, Text         string
 	DetailsURL                   string
 	Actions                      []string // identifiers of its buttons
+	Annotations                  []any    // as they were sent, all of the run's
 }
 
 // StatusView is a commit status.
@@ -246,7 +247,7 @@ func (r *repo) checkViews(sha string) []CheckView {
 	for _, run := range r.latestRuns(sha) {
 		c := CheckView{
 			ID: run.id, Name: run.name, App: run.app.Slug, Status: run.status, Concluded: run.conclusion,
-			Title: run.output.Title, Summary: run.output.Summary, Text: run.output.Text, DetailsURL: run.details,
+			Title: run.output.Title, Summary: run.output.Summary, Text: run.output.Text, DetailsURL: run.details, Annotations: run.output.Annotations,
 		}
 		for _, a := range run.actions {
 			c.Actions = append(c.Actions, a.Identifier)
