@@ -255,18 +255,18 @@ func TestSecretValuesStayOutOfErrors(t *testing.T) {
 
 func TestAQuotaThatOnlyAWriteMeets(t *testing.T) {
 	s := newSite(t)
-	// Of secrets, because the cluster itself puts a ConfigMap into every namespace, at
+	// Of services, because the cluster itself puts a ConfigMap into every namespace, at
 	// a time of its own.
-	s.mustApply("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {secrets: \"1\"}}\n")
+	s.mustApply("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {services: \"1\"}}\n")
 	quotas := schema.GroupVersionResource{Version: "v1", Resource: "resourcequotas"}
 	eventually(t, "the quota to be counted", func(context.Context) bool {
-		_, counted, _ := unstructured.NestedString(s.get(quotas, "few").Object, "status", "used", "secrets")
+		_, counted, _ := unstructured.NestedString(s.get(quotas, "few").Object, "status", "used", "services")
 		return counted
 	})
-	secret := func(name string) string {
-		return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\nstringData: {a: b}\n", name)
+	service := func(name string) string {
+		return fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {ports: [{port: 80}]}\n", name)
 	}
-	result, err := s.apply(secret("a"), secret("b"), secret("c"))
+	result, err := s.apply(service("a"), service("b"), service("c"))
 	expect(t, err, fault.Denied, "exceeded quota")
 	if len(result.Applied) == 0 || len(result.Applied) > 1 {
 		t.Errorf("one more object fits, and what was written is told; got %v", result)
