@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	_ "github.com/tagboat/tagboat/app" // what the binary is made of: without it, Go would take a cached result for that of a changed binary
 	"github.com/tagboat/tagboat/internal/githubsim"
 	"github.com/tagboat/tagboat/internal/githubsim/openapi"
 )

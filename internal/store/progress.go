@@ -32,6 +32,18 @@ func (s *Store) KeepHead(ctx context.Context, promotion int64, c Commit) (err er
 	return insertHead(ctx, s.query, promotion, c, s)
 }
 
+// HeadOf finds the newest commit that we made for a promotion and that makes the
+// same edit as c. A Commit without HeadSHA means that there is none.
+func (s *Store) HeadOf(ctx context.Context, promotion int64, c Commit) (_ Commit, err error) {
+	defer wrap(&err, "find a commit of promotion %d", promotion)
+	head, err := s.query.HeadOfEdit(ctx, query.HeadOfEditParams{PromotionID: promotion, EditHash: c.EditHash, Digest: c.Digest})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Commit{}, nil
+	}
+	c.HeadSHA, c.BaseSHA = head.HeadSHA, head.BaseSHA
+	return c, err
+}
+
 func insertHead(ctx context.Context, q *query.Queries, promotion int64, c Commit, s *Store) error {
 	return q.InsertHead(ctx, query.InsertHeadParams{
 		HeadSHA: c.HeadSHA, PromotionID: promotion, BaseSHA: c.BaseSHA, EditHash: c.EditHash, Digest: c.Digest, MadeAt: s.now(),

@@ -20,11 +20,8 @@ func (w *Worker) openPull(ctx context.Context, l *look) error {
 	if err != nil || l == nil {
 		return err
 	}
-	commit, err := w.commit(ctx, l)
+	commit, err := w.branch(ctx, l)
 	if err != nil {
-		return err
-	}
-	if err := w.point(ctx, l, commit.HeadSHA); err != nil {
 		return err
 	}
 	l.takeCommit(commit)
@@ -103,6 +100,27 @@ func (w *Worker) adopt(ctx context.Context, l *look, title, body string) (github
 	return l.door.EditPull(ctx, pull.Number, github.PullEdit{Title: &title, Body: &body})
 }
 
+// branch has our branch stand at a commit that makes the edit. An earlier attempt
+// whose answer was lost may have brought it there, and its pull request may have
+// been reviewed since: then the commit stays as it is.
+func (w *Worker) branch(ctx context.Context, l *look) (store.Commit, error) {
+	kept, err := w.Store.HeadOf(ctx, l.row.ID, l.commitOf("", ""))
+	if err != nil {
+		return kept, err
+	}
+	if kept.HeadSHA != "" {
+		stands, err := l.door.Branch(ctx, l.row.Branch)
+		if stands == kept.HeadSHA || err != nil && !fault.Is(err, fault.NotFound) {
+			return kept, err
+		}
+	}
+	made, err := w.commit(ctx, l)
+	if err != nil {
+		return made, err
+	}
+	return made, w.point(ctx, l, made.HeadSHA)
+}
+
 // commit makes the commit that changes the overlay on the base that was looked
 // at. No branch points to it yet.
 func (w *Worker) commit(ctx context.Context, l *look) (store.Commit, error) {
@@ -117,11 +135,16 @@ func (w *Worker) commit(ctx context.Context, l *look) (store.Commit, error) {
 	if err != nil {
 		return store.Commit{}, err
 	}
-	c := store.Commit{
-		HeadSHA: sha, BaseSHA: l.base.commit, EditHash: l.edit.Hash(), Digest: l.artifact.Digest,
+	c := l.commitOf(sha, l.base.commit)
+	return c, w.Store.KeepHead(ctx, l.row.ID, c)
+}
+
+// commitOf is a commit that makes the edit which was looked at.
+func (l *look) commitOf(head, base string) store.Commit {
+	return store.Commit{
+		HeadSHA: head, BaseSHA: base, EditHash: l.edit.Hash(), Digest: l.artifact.Digest,
 		OldTag: l.edit.Old.Tag, OldDigest: l.edit.Old.Digest, Diff: overlay.UnifiedDiff(l.edit),
 	}
-	return c, w.Store.KeepHead(ctx, l.row.ID, c)
 }
 
 // takeCommit lets the model show a commit that was just made.

@@ -78,6 +78,12 @@ INSERT INTO promotion_head (head_sha, promotion_id, base_sha, edit_hash, digest,
 VALUES (@head_sha, @promotion_id, @base_sha, @edit_hash, @digest, @made_at)
 ON CONFLICT DO NOTHING;
 
+-- name: HeadOfEdit :one
+-- The newest commit made for a promotion that makes this edit.
+SELECT * FROM promotion_head
+WHERE promotion_id = @promotion_id AND edit_hash = @edit_hash AND digest = @digest
+ORDER BY made_at DESC LIMIT 1;
+
 -- name: Head :one
 SELECT * FROM promotion_head WHERE head_sha = @head_sha AND promotion_id = @promotion_id;
 

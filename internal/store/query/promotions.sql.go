@@ -395,6 +395,33 @@ func (q *Queries) Head(ctx context.Context, arg HeadParams) (PromotionHead, erro
 	return i, err
 }
 
+const headOfEdit = `-- name: HeadOfEdit :one
+SELECT head_sha, promotion_id, base_sha, edit_hash, digest, made_at FROM promotion_head
+WHERE promotion_id = $1 AND edit_hash = $2 AND digest = $3
+ORDER BY made_at DESC LIMIT 1
+`
+
+type HeadOfEditParams struct {
+	PromotionID int64
+	EditHash    string
+	Digest      string
+}
+
+// The newest commit made for a promotion that makes this edit.
+func (q *Queries) HeadOfEdit(ctx context.Context, arg HeadOfEditParams) (PromotionHead, error) {
+	row := q.db.QueryRow(ctx, headOfEdit, arg.PromotionID, arg.EditHash, arg.Digest)
+	var i PromotionHead
+	err := row.Scan(
+		&i.HeadSHA,
+		&i.PromotionID,
+		&i.BaseSHA,
+		&i.EditHash,
+		&i.Digest,
+		&i.MadeAt,
+	)
+	return i, err
+}
+
 const heads = `-- name: Heads :many
 SELECT h.head_sha, h.promotion_id, h.base_sha, h.edit_hash, h.digest, h.made_at FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
 WHERE p.repo_id = $1 AND p.pull_number = $2
