@@ -19,7 +19,8 @@ import (
 func TestWhatIsDown(t *testing.T) {
 	s := newScene(t)
 	// The slow ones are begun first: their retries take a minute.
-	_ = s.limitedWithoutHeaders; limited := s.limitedWithoutHeaders()
+	_ = s.limitedWithoutHeaders
+	limited := s.limitedWithoutHeaders()
 	lost := s.lostWebhooks()
 	s.story("GitHub limits without saying for how long", limited)
 	s.story("webhooks are lost", lost)
