@@ -24,6 +24,11 @@ func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
 // dropBranch deletes the branch if no promotion needs it. The lock keeps a new one
 // from being proposed meanwhile.
 func (w *Worker) dropBranch(ctx context.Context, l *look) error {
+	ctx, done, err := l.door.Reserve(ctx, 0, 1)
+	if err != nil {
+		return err
+	}
+	defer done()
 	return w.Store.Merge(ctx, l.repo.ID, l.row.Env, func(store.Merging) error {
 		_, err := w.Store.ActivePromotion(ctx, l.repo.ID, l.row.App, l.row.Env)
 		if fault.Is(err, fault.NotFound) {
