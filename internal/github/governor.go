@@ -194,7 +194,10 @@ func (g *governor) refuse(p Priority, c cost, short *shortage) error {
 		g.promised = slices.DeleteFunc(g.promised, func(o promise) bool { return !o.until.After(now) })
 		g.promised = append(g.promised, promise{until, p, c})
 	}
-	return fault.Limited(until, fmt.Errorf("GitHub's limits leave no room before %s: %s", short.until.UTC().Format(time.RFC3339), short.of))
+	return &fault.Error{
+		Kind: fault.RateLimited, Until: until, Hint: "GitHub's rate limits leave no room for it now; Tagboat goes on by itself.",
+		Err: fmt.Errorf("GitHub's limits leave no room before %s: %s", short.until.UTC().Format(time.RFC3339), short.of),
+	}
 }
 
 // promisedFor is what those are promised who come before p.

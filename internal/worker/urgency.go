@@ -10,11 +10,12 @@ import (
 
 // urgency is the priority of an effect's requests. What a merge waits for is as
 // urgent as the merge: the verdict, once nothing else is missing, and what is done
-// under the lock that merges of the environment take.
+// under the lock that merges of the environment take. What production's merge waits
+// for before that goes along with the merges of the others.
 func (l *look) urgency(d promotion.Decision) github.Priority {
-	merging := github.Merging
+	opening, checking, merging := github.Opening, github.Checking, github.Merging
 	if l.lastStage() {
-		merging = github.MergingLast
+		opening, checking, merging = github.Merging, github.Merging, github.MergingLast
 	}
 	switch d.Effect {
 	case promotion.Merge, promotion.RecordMerged, promotion.DeleteBranch, promotion.Withdraw:
@@ -24,10 +25,10 @@ func (l *look) urgency(d promotion.Decision) github.Priority {
 			return merging
 		}
 		if d.Effect == promotion.PublishCheck {
-			return github.Checking
+			return checking
 		}
 	case promotion.OpenPull, promotion.Regenerate, promotion.Label: // the verdict comes after the labels
-		return github.Opening
+		return opening
 	case promotion.CreateDeployment, promotion.UpdateDeployment:
 		return github.Deploying
 	}
