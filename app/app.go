@@ -69,12 +69,6 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 			a.Close()
 		}
 	}()
-	app, err := github.New(github.Config{
-		APIURL: c.GitHubAPI, GitURL: c.GitHubURL, AppID: c.AppID, PrivateKey: c.Secrets.PrivateKey, Now: time.Now, Logger: log,
-	})
-	if err != nil {
-		return nil, err
-	}
 	endpoints, err := c.endpoints()
 	if err != nil {
 		return nil, err
@@ -86,6 +80,13 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	// A merge holds one connection while it reads and writes on others.
 	if a.store, err = store.Open(ctx, c.Database, store.Options{MaxConns: 40}); err != nil {
 		return nil, noDatabase(err)
+	}
+	app, err := github.New(github.Config{
+		APIURL: c.GitHubAPI, GitURL: c.GitHubURL, AppID: c.AppID, PrivateKey: c.Secrets.PrivateKey, Now: time.Now, Logger: log,
+		Limits: c.Limits.Limits, Ledger: a.store,
+	})
+	if err != nil {
+		return nil, err
 	}
 	images := registry.New(registry.Config{Endpoints: endpoints})
 	if a.render, err = openRenderer(c.Remotes, images, log); err != nil {
@@ -165,7 +166,7 @@ func (a *App) handler(app *github.App) (http.Handler, error) {
 	}
 	doors.Register(e)
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(newCallsCollector(app))
+	metrics.MustRegister(newCallsCollector(app), newBudgetsCollector(app))
 	board, err := web.New(web.Config{Store: a.store, Metrics: metrics, Now: time.Now, Log: a.log})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/intake"
 	"github.com/tagboat/tagboat/internal/registry"
 )
@@ -26,6 +27,7 @@ type Config struct {
 
 	GitHubAPI string   `name:"github-api" default:"https://api.github.com/" env:"TAGBOAT_GITHUB_API_URL" help:"https://HOST/api/v3/ for GitHub Enterprise Server."`
 	GitHubURL string   `name:"github-url" default:"https://github.com" env:"TAGBOAT_GITHUB_URL" help:"Where repositories are cloned from."`
+	Limits    Limits   `name:"github-limits" default:"github.com" env:"TAGBOAT_GITHUB_LIMITS" help:"Rate limits of an installation to keep within: github.com, none (a GitHub Enterprise Server has none by default), or your own, such as points=900/1m,content=80/1m,content=500/1h."`
 	AppID     int64    `name:"github-app-id" env:"TAGBOAT_GITHUB_APP_ID" help:"Number of the GitHub App." placeholder:"NUMBER"`
 	EnvRepos  []string `name:"env-repo" env:"TAGBOAT_ENV_REPOS" help:"GitOps repository to look after; can be given several times." placeholder:"OWNER/NAME"`
 
@@ -55,6 +57,9 @@ func (l *Level) UnmarshalText(text []byte) error {
 	*l = Level(level)
 	return nil
 }
+
+// Limits are rate limits of GitHub, as a flag.
+type Limits struct{ github.Limits }
 
 // Secrets are what nobody else may know.
 type Secrets struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/intake"
 	"github.com/tagboat/tagboat/internal/registry"
 )
@@ -230,7 +231,7 @@ func TestTheCommandLine(t *testing.T) {
 	}
 	want := Config{
 		Listen: "127.0.0.1:8080", PublicURL: "https://tagboat.example.com", DataDir: "/var/lib/tagboat",
-		GitHubAPI: "https://api.github.com/", GitHubURL: "https://github.com", AppID: 17, EnvRepos: []string{"acme/env", "acme/other"},
+		GitHubAPI: "https://api.github.com/", GitHubURL: "https://github.com", Limits: Limits{github.GitHubLimits}, AppID: 17, EnvRepos: []string{"acme/env", "acme/other"},
 		Registries:    []string{"registry.example.com=http://127.0.0.1:5000", "ghcr.io"},
 		Clusters:      map[string]string{"prod-eu": "/etc/kube/eu#admin", "dev": "in-cluster"},
 		HealthTimeout: 90 * time.Second, LogLevel: Level(slog.LevelDebug),

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"strconv"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tagboat/tagboat/internal/github"
@@ -25,5 +28,58 @@ func (c callsCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
 func (c callsCollector) Collect(ch chan<- prometheus.Metric) {
 	for call, n := range c.app.Calls() {
 		ch <- prometheus.MustNewConstMetric(c.desc, prometheus.CounterValue, float64(n), call.Method, string(call.Class))
+	}
+}
+
+// budgetsCollector tells how the installations stand with GitHub's limits, and whom
+// that has kept waiting.
+type budgetsCollector struct {
+	app                                                     *github.App
+	left, primary, closed, limited, passed, refused, waited *prometheus.Desc
+}
+
+func newBudgetsCollector(app *github.App) prometheus.Collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("tagboat_github_"+name, help, append([]string{"installation"}, labels...), nil)
+	}
+	return budgetsCollector{
+		app:     app,
+		left:    desc("budget_left", "What is left of a limit of GitHub's for the most urgent, as far as this replica knows.", "limit"),
+		primary: desc("primary_left", "Requests left until the primary limit starts anew; absent while GitHub has not said."),
+		closed:  desc("closed_seconds", "For how long GitHub still wants to be left alone."),
+		limited: desc("limited_total", "Answers of GitHub that it wants to be left alone. They should be none."),
+		passed:  desc("writes_total", "Writes, and reservations for several, that were let through, by urgency.", "priority"),
+		refused: desc("postponed_total", "Requests that the budget had no room for, and that are made later, by urgency.", "priority"),
+		waited:  desc("wait_seconds_total", "How long writes waited for their turn and for budget, by urgency.", "priority"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c budgetsCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.left, c.primary, c.closed, c.limited, c.passed, c.refused, c.waited} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c budgetsCollector) Collect(ch chan<- prometheus.Metric) {
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+	}
+	for _, b := range c.app.Budgets() {
+		id := strconv.FormatInt(b.Installation, 10)
+		for limit, left := range b.Left {
+			send(c.left, prometheus.GaugeValue, float64(left), id, limit.String())
+		}
+		if b.Primary >= 0 {
+			send(c.primary, prometheus.GaugeValue, float64(b.Primary), id)
+		}
+		send(c.closed, prometheus.GaugeValue, max(0, time.Until(b.Closed).Seconds()), id)
+		send(c.limited, prometheus.CounterValue, float64(b.Limited), id)
+		for priority, u := range b.Urgency {
+			send(c.passed, prometheus.CounterValue, float64(u.Passed), id, priority.String())
+			send(c.refused, prometheus.CounterValue, float64(u.Refused), id, priority.String())
+			send(c.waited, prometheus.CounterValue, u.Waited.Seconds(), id, priority.String())
+		}
 	}
 }

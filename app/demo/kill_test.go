@@ -118,7 +118,7 @@ func playKilled(t *testing.T, pick func(githubsim.Request) bool, enough func(kil
 }
 
 // once wants every effect on a pull request to have happened once.
-func once(t *testing.T, w *World, number int) {
+func once(t testing.TB, w *World, number int) {
 	p, err := w.GitHub.Pull(envRepo, number)
 	if err != nil {
 		t.Fatal(err)

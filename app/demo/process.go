@@ -46,6 +46,7 @@ func (w *World) process(address string) *Process {
 		"TAGBOAT_DATABASE_URL="+w.Postgres.URLAs(databaseName, databaseName),
 		"TAGBOAT_GITHUB_API_URL="+w.GitHub.APIURL(),
 		"TAGBOAT_GITHUB_URL="+w.GitHub.URL(),
+		"TAGBOAT_GITHUB_LIMITS=none", // the simulator enforces none, unless a story turns them on
 		fmt.Sprintf("TAGBOAT_GITHUB_APP_ID=%d", w.AppID),
 		"TAGBOAT_GITHUB_PRIVATE_KEY_FILE="+filepath.Join(w.dir, "app.pem"),
 		"TAGBOAT_GITHUB_WEBHOOK_SECRET="+w.secrets.github,

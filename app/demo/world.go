@@ -36,6 +36,7 @@ type Options struct {
 	Wrap     func(http.Handler) http.Handler // around the simulated GitHub; nil: nothing
 	Durable  bool                            // PostgreSQL keeps what was committed through a power cut
 	Listen   string                          // address of the simulated GitHub; "" is any free port of loopback
+	Limits   *githubsim.SecondaryLimits      // that the simulated GitHub enforces; nil: none
 }
 
 // The parties of the story.
@@ -137,7 +138,7 @@ func (w *World) startRegistry(ctx context.Context, address, tagboat string) (err
 func (w *World) startGitHub() (err error) {
 	w.progress("starting the GitHub simulator")
 	if w.GitHub, err = githubsim.New(githubsim.Options{
-		Dir: filepath.Join(w.dir, "github"), MergeableUnknown: 1, Wrap: w.options.Wrap,
+		Dir: filepath.Join(w.dir, "github"), MergeableUnknown: 1, Wrap: w.options.Wrap, SecondaryLimits: w.options.Limits,
 	}); err != nil {
 		return err
 	}

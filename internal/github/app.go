@@ -28,6 +28,8 @@ type Config struct {
 	Transport  http.RoundTripper // nil: http.DefaultTransport
 	Now        func() time.Time  // nil: time.Now
 	Logger     *slog.Logger      // nil: nothing is logged
+	Limits     Limits            // of each installation; none: only what GitHub says of limits is heeded
+	Ledger     Ledger            // shared with the other replicas; nil: there are none
 }
 
 // App is the GitHub App itself. It is safe for concurrent use.
@@ -39,6 +41,8 @@ type App struct {
 	now    func() time.Time
 	wire   *wire
 	client client // as the App, not as an installation
+	limits Limits
+	ledger Ledger
 
 	mu       sync.Mutex
 	slug     string
@@ -75,7 +79,10 @@ func New(cfg Config) (*App, error) {
 	}
 	a := &App{
 		id: cfg.AppID, key: key, base: base, gitURL: strings.TrimRight(cfg.GitURL, "/"), now: cfg.Now,
-		sessions: map[int64]*installation{}, repos: map[repoKey]*Repo{},
+		sessions: map[int64]*installation{}, repos: map[repoKey]*Repo{}, limits: cfg.Limits, ledger: cfg.Ledger,
+	}
+	if a.ledger == nil {
+		a.ledger = &alone{kept: map[int64]entry{}}
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -105,7 +112,8 @@ func (a *App) installation(id int64) *installation {
 	if found, ok := a.sessions[id]; ok {
 		return found
 	}
-	s := newSession(func() *ghinstallation.Transport {
+	budget := &purse{installation: id, limits: a.limits, ledger: a.ledger, now: a.now}
+	s := newSession(newGovernor(budget, a.wire.log), func() *ghinstallation.Transport {
 		t := ghinstallation.NewFromAppsTransport(a.appTransport(), id)
 		// Without options ghinstallation sends the body "null", which GitHub's
 		// own description does not allow.

@@ -26,6 +26,7 @@ type apiError struct {
 	status  int
 	message string   // "Validation Failed"
 	details []string // one per entry of "errors"
+	unsaid  bool     // a limit that names no time
 }
 
 func (e *apiError) Error() string {
@@ -138,12 +139,11 @@ func limitedUntil(resp *http.Response, e *apiError, now time.Time) (time.Time, b
 		if seconds, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil {
 			return later(time.Unix(seconds, 0), now.Add(time.Second)), true
 		}
-		return now.Add(time.Minute), true
+	} else if e.status != http.StatusTooManyRequests && !e.says("rate limit") && !e.says("abuse detection") {
+		return time.Time{}, false
 	}
-	if e.status == http.StatusTooManyRequests || e.says("rate limit") || e.says("abuse detection") {
-		return now.Add(time.Minute), true
-	}
-	return time.Time{}, false
+	e.unsaid = true
+	return now.Add(firstStrike), true
 }
 
 // retryAfter reads both forms of the header: seconds, or a date.

@@ -11,37 +11,36 @@ import (
 )
 
 // session is one installation's way to GitHub: it authenticates requests with
-// the installation's token and lets one write be in flight at a time.
+// the installation's token, and its governor says when they may go.
 type session struct {
-	fresh func() *ghinstallation.Transport
-	turn  chan struct{} // holds one value while a write is in flight
+	fresh    func() *ghinstallation.Transport
+	governor *governor
 
 	mu     sync.Mutex
 	tokens *ghinstallation.Transport
 }
 
-func newSession(fresh func() *ghinstallation.Transport) *session {
-	return &session{fresh: fresh, turn: make(chan struct{}, 1), tokens: fresh()}
+func newSession(g *governor, fresh func() *ghinstallation.Transport) *session {
+	return &session{fresh: fresh, governor: g, tokens: fresh()}
 }
 
 func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
-	if classOf(req.Method, req.URL.Path) != Read {
-		select {
-		case s.turn <- struct{}{}:
-			defer func() { <-s.turn }()
-		case <-req.Context().Done():
-			if req.Body != nil {
-				req.Body.Close()
-			}
-			return nil, req.Context().Err()
+	pass, err := s.governor.admit(req.Context(), classOf(req.Method, req.URL.Path))
+	if err != nil {
+		if req.Body != nil {
+			req.Body.Close()
 		}
+		return nil, err
 	}
 	tokens := s.current()
 	resp, err := tokens.RoundTrip(req)
 	if _, refused := refusedWith(err, http.StatusUnauthorized); refused {
 		s.forget(tokens)
 	}
-	return resp, err
+	if err = pass.done(req.Context(), resp, err); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 func (s *session) token(ctx context.Context) (string, error) {

@@ -113,12 +113,15 @@ func (w *wire) counts() map[Call]int64 {
 
 // classOf files a request under a limit. GitHub does not list which requests
 // create content; counting every POST but the two that only talk about the App
-// itself errs on the safe side.
+// itself, and every PUT that makes a commit, errs on the safe side (octokit slows
+// merges down like comments:
+// https://github.com/octokit/plugin-throttling.js/blob/main/src/generated/triggers-notification-paths.ts).
 func classOf(method, path string) Class {
 	switch {
 	case method == http.MethodGet || method == http.MethodHead:
 		return Read
-	case method == http.MethodPost && !strings.HasSuffix(path, "/access_tokens") && !strings.HasSuffix(path, "/attempts"):
+	case method == http.MethodPost && !strings.HasSuffix(path, "/access_tokens") && !strings.HasSuffix(path, "/attempts"),
+		method == http.MethodPut && (strings.HasSuffix(path, "/merge") || strings.HasSuffix(path, "/update-branch") || strings.Contains(path, "/contents/")):
 		return Content
 	}
 	return Write

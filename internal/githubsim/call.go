@@ -139,6 +139,7 @@ func (s *Server) do(r *http.Request) *answer {
 		return nil
 	}
 	entry.App, entry.User = s.sender(r)
+	defer s.enter(r)()
 	fault := s.knobs.take(entry)
 	fault.wait(r.Context())
 	var a *answer
@@ -203,6 +204,9 @@ func (s *Server) perform(c *call, header http.Header) (any, error) {
 		return nil, err
 	}
 	if err := s.charge(c.actor, header); err != nil {
+		return nil, err
+	}
+	if err := s.restrain(c); err != nil {
 		return nil, err
 	}
 	if err := s.authorize(c); err != nil {

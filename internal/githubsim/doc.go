@@ -31,6 +31,8 @@
 // work and the answer; Requests and Deliveries are journals; Suspend,
 // SetPermissions and RevokeTokens take rights away; WaitDeliveries replaces
 // sleeping. Options.MergeableUnknown makes GitHub "compute" for a while.
+// Options.RateLimit and Options.SecondaryLimits limit; Trips tells who met the
+// second, and how each meeting is answered can be chosen.
 //
 // # People
 //

@@ -32,6 +32,11 @@ type Options struct {
 	// RateLimit is the number of requests an installation or user may make
 	// per hour; 15,000 if zero, as in an enterprise organization.
 	RateLimit int
+	// SecondaryLimits, if set, are enforced. They are off otherwise, as by default
+	// on a GitHub Enterprise Server: the demo and the benchmarks promote in seconds
+	// what github.com allows in an hour. Tests of whoever has to keep within limits
+	// turn them on.
+	SecondaryLimits *SecondaryLimits
 }
 
 // Server is one GitHub: an http.Handler with its own state.
@@ -50,7 +55,10 @@ type Server struct {
 	repos         map[string]*repo // by lower-case owner/name
 	deliveries    []*delivery
 	used          map[string]*allowance // rate limit by caller
-	cache         map[string]any        // facts about immutable git objects
+	spent         map[string]*secondary // secondary rate limits by caller
+	flying        map[string]int        // requests under way by caller
+	trips         []Trip
+	cache         map[string]any // facts about immutable git objects
 	hookPolicy    HookPolicy
 	outbox        []queued // events of the request at hand
 	observers     []func(Event)
@@ -93,7 +101,7 @@ func New(opt Options) (*Server, error) {
 	s := &Server{
 		opt: opt, log: opt.Logger, url: "http://127.0.0.1", lastID: 1000,
 		accounts: map[string]*account{}, apps: map[int64]*App{}, tokens: map[string]*token{},
-		repos: map[string]*repo{}, used: map[string]*allowance{}, cache: map[string]any{},
+		repos: map[string]*repo{}, used: map[string]*allowance{}, spent: map[string]*secondary{}, flying: map[string]int{}, cache: map[string]any{},
 	}
 	s.router = newRouter(s.routes())
 	s.ctx, s.stop = context.WithCancel(context.Background())

@@ -15,9 +15,22 @@ import (
 // deleteBranch removes our branch after the pull request has ended, unless the next
 // promotion of the pair uses it already.
 func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
-	deleted := false
-	// The lock keeps a new one from being proposed meanwhile.
-	err := w.Store.Merge(ctx, l.repo.ID, l.row.Env, func(store.Merging) error {
+	deleted, err := w.dropBranch(ctx, l)
+	if err != nil {
+		return err
+	}
+	return w.Store.RecordBranchDeleted(ctx, l.row, deleted)
+}
+
+// dropBranch deletes the branch if no promotion needs it. The lock keeps a new one
+// from being proposed meanwhile.
+func (w *Worker) dropBranch(ctx context.Context, l *look) (deleted bool, err error) {
+	ctx, done, err := l.door.Reserve(ctx, 0, 1)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	err = w.Store.Merge(ctx, l.repo.ID, l.row.Env, func(store.Merging) error {
 		_, err := w.Store.ActivePromotion(ctx, l.repo.ID, l.row.App, l.row.Env)
 		if fault.Is(err, fault.NotFound) {
 			err = l.door.DeleteBranch(ctx, l.row.Branch)
@@ -25,10 +38,7 @@ func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return w.Store.RecordBranchDeleted(ctx, l.row, deleted)
+	return deleted, err
 }
 
 // The states of a deployment that GitHub does not know.

@@ -33,7 +33,9 @@ func (w *Worker) answer(ctx context.Context, j *river.Job[job.Answer]) error {
 	}
 	door := w.GitHub.Repo(c.InstallationID, c.Owner, c.Repo)
 	if c.Outcome == "" {
-		if err := door.React(ctx, c.CommentID, "eyes"); err != nil {
+		// The command may be urgent; that it was seen is not, and does without where
+		// GitHub's limits leave no room.
+		if err := door.React(ctx, c.CommentID, "eyes"); err != nil && !fault.Is(err, fault.RateLimited) {
 			return err
 		}
 		if c.Outcome, c.Reply, err = w.obey(ctx, c, door); err != nil {

@@ -21,7 +21,16 @@ import (
 // Under the lock on (env repo, environment) GitHub and the registry are read
 // again, and only what is then decided counts. An answer that is lost is looked
 // up before anything is tried again.
-func (w *Worker) merge(ctx context.Context, first *look) error {
+func (w *Worker) merge(ctx context.Context, first *look, write bool) error {
+	if write {
+		// Nobody waits for GitHub's limits while others wait for the lock.
+		reserved, done, err := first.door.Reserve(ctx, 1, 0)
+		if err != nil {
+			return err
+		}
+		defer done()
+		ctx = reserved
+	}
 	return w.Store.Merge(ctx, first.repo.ID, first.row.Env, func(m store.Merging) error {
 		l, err := w.reread(ctx, first)
 		if err != nil {

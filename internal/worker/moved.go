@@ -138,7 +138,7 @@ func (c *comparison) weigh(ctx context.Context, g weighing) (f findings, err err
 		if err != nil {
 			return f, err
 		}
-		if !known {
+		if f.back = f.back || known; !known {
 			f.moved = append(f.moved, moving{g.name() + " " + m.Ref.String() + " " + m.Was, g.name() + ": " + movement(m)})
 		}
 	}

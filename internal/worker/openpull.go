@@ -16,7 +16,14 @@ import (
 // after a crash anywhere: a branch and a pull request of ours that are there
 // already are taken over.
 func (w *Worker) openPull(ctx context.Context, l *look) error {
-	l, err := w.planned(ctx, l)
+	// Tree, commit, branch, pull request: begun without budget for all of them, the
+	// first would be made again and again.
+	ctx, done, err := l.door.Reserve(ctx, 4, 0)
+	if err != nil {
+		return err
+	}
+	defer done()
+	l, err = w.planned(ctx, l)
 	if err != nil || l == nil {
 		return err
 	}
@@ -212,10 +219,15 @@ func (w *Worker) move(ctx context.Context, l *look, from, to string) error {
 // regenerate makes our commit anew on the newest base. Approvals survive it when
 // the managed edit is the same.
 func (w *Worker) regenerate(ctx context.Context, l *look) error {
+	ctx, done, err := l.door.Reserve(ctx, 2, 1) // tree, commit; and the branch is moved
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := w.askRegistry(ctx, l); err != nil {
 		return err
 	}
-	l, err := w.look(ctx, l.row.ID, true)
+	l, err = w.look(ctx, l.row.ID, true)
 	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.Regenerate {
 		return err
 	}

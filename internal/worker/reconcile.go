@@ -9,6 +9,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
@@ -107,6 +108,7 @@ func observed(gates []promotion.Gate) []store.Observed {
 }
 
 func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) error {
+	ctx = github.WithPriority(ctx, l.urgency(d))
 	switch d.Effect {
 	case promotion.OpenPull:
 		return w.openPull(ctx, l)
@@ -121,7 +123,7 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 	case promotion.PublishBody:
 		return w.publishBody(ctx, l, d.Gates)
 	case promotion.Merge, promotion.RecordMerged:
-		return w.merge(ctx, l)
+		return w.merge(ctx, l, d.Effect == promotion.Merge)
 	case promotion.Withdraw:
 		return w.withdraw(ctx, l, d.Why)
 	case promotion.RecordClosed:

@@ -60,6 +60,11 @@ func (w *Worker) stranger(ctx context.Context, j *river.Job[job.Stranger]) error
 	if err != nil || !deployed || said == "success" && !found.refused() {
 		return err
 	}
+	if found.back {
+		ctx = github.WithPriority(ctx, github.RollingBack) // whoever goes back waits for this check
+	} else {
+		ctx = github.WithPriority(ctx, github.Checking)
+	}
 	check := strangersCheck(j.Args.HeadSHA, found)
 	id, err := door.CreateCheck(ctx, check)
 	if err != nil {
@@ -88,6 +93,7 @@ type findings struct {
 	moved    []moving // versions that were never there, names that stand for others
 	unread   []string // what cannot be rendered or read, so that nobody can tell
 	notes    []string // what a reviewer should not overlook
+	back     bool     // a version moves to one that was there before: a rollback
 }
 
 // moving is one line about what moves. The same key is the same thing, found in
@@ -103,6 +109,7 @@ func (f *findings) add(o findings) {
 	f.moved = append(f.moved, o.moved...)
 	f.unread = append(f.unread, o.unread...)
 	f.notes = append(f.notes, o.notes...)
+	f.back = f.back || o.back
 }
 
 func strangersCheck(head string, f findings) github.CheckRun {

@@ -79,6 +79,11 @@ func (w *Worker) Register(workers *river.Workers) {
 	river.AddWorker(workers, worked(w, job.Timeout, w.sweep))
 }
 
+// longestSnooze is how long a job is left alone because of a limit. It sleeps
+// through whatever happens meanwhile, which may make it more urgent; that GitHub is
+// not asked before the limit ends is seen to elsewhere.
+const longestSnooze = time.Minute
+
 // kind is one job kind: its work, its timeout, and what an error of it means.
 type kind[T river.JobArgs] struct {
 	river.WorkerDefaults[T]
@@ -113,8 +118,8 @@ func (k *kind[T]) Work(ctx context.Context, j *river.Job[T]) error {
 	log := k.worker.Log.With("job", j.Kind, "id", j.ID, "attempt", j.Attempt, "fault", fault.KindOf(err).String(), "error", err)
 	switch kind := fault.KindOf(err); {
 	case kind == fault.RateLimited:
-		wait := max(time.Second, fault.UntilOf(err).Sub(k.worker.Now()))
-		log.WarnContext(ctx, "limited; coming back", "in", wait)
+		wait := min(max(time.Second, fault.UntilOf(err).Sub(k.worker.Now())), longestSnooze)
+		log.InfoContext(ctx, "limited; coming back", "in", wait)
 		return river.JobSnooze(wait)
 	case !kind.Retryable():
 		log.WarnContext(ctx, "given up: no retry can mend this")

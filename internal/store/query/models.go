@@ -110,6 +110,12 @@ type Evidence struct {
 	ExpiresAt   *time.Time
 }
 
+type GithubBudget struct {
+	InstallationID int64
+	Version        int64
+	Spent          []byte
+}
+
 type Intent struct {
 	PromotionID int64
 	Effect      string
