@@ -146,7 +146,7 @@ func (w *World) startCrowd(ctx context.Context, tagboat string, apps int) error 
 		if w.Postgres, err = localpg.Start(starting, localpg.Options{Progress: w.progress}); err != nil {
 			return err
 		}
-		return w.Postgres.CreateDatabase(starting, "tagboat", "")
+		return w.makeDatabase(starting)
 	})
 	group.Go(func() error { return w.startRegistry(starting, "", tagboat) })
 	group.Go(w.startGitHub)
@@ -161,8 +161,10 @@ func (w *World) startCrowd(ctx context.Context, tagboat string, apps int) error 
 	files := map[string]string{"tagboat.yaml": crowdConfig}
 	for i := range apps {
 		for _, env := range []string{"dev", "prod"} {
-			files[fmt.Sprintf("apps/app%03d/overlays/%s/kustomization.yaml", i, env)] = fmt.Sprintf(
-				"images:\n  - name: crowd\n    newName: %s/crowd\n    newTag: 1.0.0\n    digest: %s\n", imageHost, digest)
+			overlay := fmt.Sprintf("apps/app%03d/overlays/%s/", i, env)
+			files[overlay+"deployment.yaml"] = crowdDeployment
+			files[overlay+"kustomization.yaml"] = fmt.Sprintf(
+				"resources: [deployment.yaml]\nimages:\n  - name: crowd\n    newName: %s/crowd\n    newTag: 1.0.0\n    digest: %s\n", imageHost, digest)
 		}
 	}
 	if err := w.GitHub.AddRepo(githubsim.RepoSpec{Owner: org, Name: "env", Files: files,
@@ -200,6 +202,16 @@ environments:
     clusters: [nowhere]
 `
 
+const crowdDeployment = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: crowd}
+spec:
+  selector: {matchLabels: {app: crowd}}
+  template:
+    metadata: {labels: {app: crowd}}
+    spec: {containers: [{name: crowd, image: crowd}]}
+`
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -216,7 +228,7 @@ func within(t testing.TB, patience time.Duration, what string, look func() error
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %s: %s: %v", patience, what, err)
 		}
-		time.Sleep(250 * time.Millisecond)
+		<-time.After(250 * time.Millisecond)
 	}
 }
 
