@@ -6,7 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -31,6 +33,14 @@ type Tree struct {
 	commit plumbing.Hash
 	base   []entry // the directories from the repository's root down to "."
 	when   time.Time
+	last   atomic.Pointer[listed]
+}
+
+// listed is the directory that Entry went to last: it is asked about all that a
+// build read in one directory, then in the next.
+type listed struct {
+	name    string
+	entries []entry
 }
 
 // source is where a tree's objects are read: a generation of a mirror, or a
@@ -92,14 +102,17 @@ func (t *Tree) Entry(name string) (id string, kind fs.FileMode, err error) {
 		return "", 0, &fs.PathError{Op: "entry", Path: name, Err: fs.ErrInvalid}
 	}
 	here := t.top()
-	for rest, more := name, name != "."; more; {
-		var part string
-		part, rest, more = strings.Cut(rest, "/")
-		next, err := t.child(here, part)
+	if name != "." {
+		slash := strings.LastIndexByte(name, '/')
+		entries, err := t.listed(name[:max(slash, 0)])
 		if err != nil {
 			return "", 0, err
 		}
-		here = next
+		i, ok := slices.BinarySearchFunc(entries, name[slash+1:], compareNames)
+		if !ok {
+			return "", 0, fs.ErrNotExist
+		}
+		here = entries[i]
 	}
 	switch {
 	case here.mode == filemode.Submodule:
@@ -110,6 +123,31 @@ func (t *Tree) Entry(name string) (id string, kind fs.FileMode, err error) {
 		return here.id, fs.ModeSymlink, nil
 	}
 	return here.id, 0, nil
+}
+
+// listed are the names in a directory, no symbolic link followed; "" is the top.
+func (t *Tree) listed(dir string) ([]entry, error) {
+	if last := t.last.Load(); last != nil && last.name == dir {
+		return last.entries, nil
+	}
+	here := t.top()
+	for rest, more := dir, dir != ""; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, "/")
+		next, err := t.child(here, part)
+		if err != nil {
+			return nil, err
+		}
+		here = next
+	}
+	if !here.isDir() {
+		return nil, fs.ErrNotExist
+	}
+	entries, err := t.entries(here)
+	if err == nil {
+		t.last.Store(&listed{dir, entries})
+	}
+	return entries, err
 }
 
 // Mode is the git mode of a path, as GitHub's API writes it: "100644", "100755",
