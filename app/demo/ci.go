@@ -11,7 +11,8 @@ import (
 )
 
 // ci is the organisation's continuous integration, as a GitHub App of its own: it
-// answers every commit of a pull request of acme/env with its two checks.
+// answers every commit of a pull request of acme/env, and of its merge queue, with its
+// two checks.
 type ci struct {
 	github     *githubsim.Server
 	app        int64
@@ -53,7 +54,9 @@ func (w *World) startCI(tagboat int64) error {
 }
 
 func (c *ci) see(e githubsim.Event) {
-	if e.Repo == envRepo && e.Name == "pull_request" && (e.Action == "opened" || e.Action == "synchronize" || e.Action == "reopened") {
+	pull := e.Name == "pull_request" && (e.Action == "opened" || e.Action == "synchronize" || e.Action == "reopened")
+	group := e.Name == "merge_group" && e.Action == "checks_requested"
+	if e.Repo == envRepo && (pull || group) {
 		c.work <- e
 	}
 }

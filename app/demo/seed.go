@@ -25,10 +25,10 @@ var apps = []string{"payments", "catalog", "shop"}
 // permissions are those that deploy/github-app.yaml asks for.
 var permissions = map[string]string{
 	"contents": "write", "pull_requests": "write", "issues": "write", "checks": "write", "statuses": "read",
-	"deployments": "write", "members": "read", "metadata": "read",
+	"deployments": "write", "members": "read", "metadata": "read", "merge_queues": "read",
 }
 
-var events = []string{"issue_comment", "pull_request", "pull_request_review", "check_run", "check_suite", "status", "push"}
+var events = []string{"issue_comment", "pull_request", "pull_request_review", "check_run", "check_suite", "status", "merge_group", "push"}
 
 // seed makes the organisation, its repositories and its first images.
 func (w *World) seed(ctx context.Context, tagboat string) error {

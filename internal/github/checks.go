@@ -118,28 +118,35 @@ type requirement struct {
 	AppID         *int64 `json:"app_id"`         // classic protection
 }
 
-// RequiredChecks is what rulesets and classic branch protection demand of a
-// branch, and whether the branch has to be up to date with its base.
-func (r *Repo) RequiredChecks(ctx context.Context, branch string) (_ []RequiredCheck, strict bool, err error) {
-	defer r.fail(&err, "read the rules of branch %s", branch)
-	wanted, strict, err := r.ruledChecks(ctx, branch)
-	if err != nil {
-		return nil, false, err
-	}
-	classic, classicStrict, err := r.protectedChecks(ctx, branch)
-	if err != nil {
-		return nil, false, err
-	}
-	wanted = append(wanted, classic...)
-	slices.SortFunc(wanted, func(a, b RequiredCheck) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.AppID, b.AppID))
-	})
-	return slices.Compact(wanted), strict || classicStrict, nil
+// BranchRules is what rulesets and classic branch protection demand of a branch.
+type BranchRules struct {
+	Checks []RequiredCheck
+	Strict bool // a pull request has to be up to date with the branch
+	Queue  bool // merges go through a merge queue
 }
 
-// ruledChecks reads the active rules of all rulesets as raw JSON: go-github v60
+// Rules reads what a branch demands.
+func (r *Repo) Rules(ctx context.Context, branch string) (_ BranchRules, err error) {
+	defer r.fail(&err, "read the rules of branch %s", branch)
+	rules, err := r.rulesets(ctx, branch)
+	if err != nil {
+		return BranchRules{}, err
+	}
+	classic, strict, err := r.protectedChecks(ctx, branch)
+	if err != nil {
+		return BranchRules{}, err
+	}
+	rules.Checks, rules.Strict = append(rules.Checks, classic...), rules.Strict || strict
+	slices.SortFunc(rules.Checks, func(a, b RequiredCheck) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.AppID, b.AppID))
+	})
+	rules.Checks = slices.Compact(rules.Checks)
+	return rules, nil
+}
+
+// rulesets reads the active rules of all rulesets as raw JSON: go-github v60
 // fails on every type of rule that it does not know, such as merge_queue.
-func (r *Repo) ruledChecks(ctx context.Context, branch string) (wanted []RequiredCheck, strict bool, err error) {
+func (r *Repo) rulesets(ctx context.Context, branch string) (found BranchRules, err error) {
 	type rule struct {
 		Type       string          `json:"type"`
 		Parameters json.RawMessage `json:"parameters"`
@@ -150,6 +157,7 @@ func (r *Repo) ruledChecks(ctx context.Context, branch string) (wanted []Require
 		return page, resp, err
 	})
 	for _, rule := range rules {
+		found.Queue = found.Queue || rule.Type == "merge_queue"
 		if rule.Type != "required_status_checks" {
 			continue
 		}
@@ -158,12 +166,12 @@ func (r *Repo) ruledChecks(ctx context.Context, branch string) (wanted []Require
 			Strict bool          `json:"strict_required_status_checks_policy"`
 		}
 		if err := json.Unmarshal(rule.Parameters, &p); err != nil {
-			return nil, false, err
+			return found, err
 		}
-		strict = strict || p.Strict
-		wanted = append(wanted, requiredChecks(p.Checks)...)
+		found.Strict = found.Strict || p.Strict
+		found.Checks = append(found.Checks, requiredChecks(p.Checks)...)
 	}
-	return wanted, strict, err
+	return found, err
 }
 
 // protectedChecks reads the part of classic protection that needs no

@@ -84,6 +84,15 @@ type Pushed struct {
 	Pusher          User
 }
 
+// GroupChanged: a merge queue wants a group tested, or is done with one.
+type GroupChanged struct {
+	Repo             RepoRef
+	Action           string // "checks_requested", "destroyed"
+	Number           int    // of the pull request that the group was built for
+	HeadSHA          string // the commit that would become the base branch
+	BaseRef, BaseSHA string // the branch; the commit that the group is built on
+}
+
 // InstallationChanged: what the App may see has changed.
 type InstallationChanged struct {
 	InstallationID int64
@@ -100,4 +109,5 @@ func (PullChanged) event()         {}
 func (CheckChanged) event()        {}
 func (CheckRerequested) event()    {}
 func (Pushed) event()              {}
+func (GroupChanged) event()        {}
 func (InstallationChanged) event() {}

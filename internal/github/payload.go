@@ -52,6 +52,13 @@ type payload struct {
 		UpdatedAt when `json:"updated_at"`
 	} `json:"check_suite"`
 
+	MergeGroup struct {
+		HeadSHA string `json:"head_sha"`
+		HeadRef string `json:"head_ref"`
+		BaseSHA string `json:"base_sha"`
+		BaseRef string `json:"base_ref"`
+	} `json:"merge_group"`
+
 	// status
 	SHA       string
 	Context   string

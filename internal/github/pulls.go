@@ -24,6 +24,7 @@ var (
 // Pull is a pull request.
 type Pull struct {
 	Number                     int
+	NodeID                     string // GraphQL's name for it; only where it was read
 	State                      string // "open" or "closed"
 	Merged                     bool
 	MergeSHA                   string // only once it is merged
@@ -41,7 +42,7 @@ type Pull struct {
 
 func pullOf(p *gh.PullRequest) Pull {
 	out := Pull{
-		Number: p.GetNumber(), State: p.GetState(), Merged: p.GetMerged() || p.MergedAt != nil,
+		Number: p.GetNumber(), NodeID: p.GetNodeID(), State: p.GetState(), Merged: p.GetMerged() || p.MergedAt != nil,
 		HeadSHA: p.GetHead().GetSHA(), HeadRef: p.GetHead().GetRef(), HeadRepo: p.GetHead().GetRepo().GetFullName(),
 		BaseRef: p.GetBase().GetRef(), BaseSHA: p.GetBase().GetSHA(),
 		Title: p.GetTitle(), Body: p.GetBody(), Author: userOf(p.GetUser()), Draft: p.GetDraft(),

@@ -70,9 +70,10 @@ func TestPromotionWalk(t *testing.T) {
 	}
 
 	// Rules, and GitHub holding us to them.
-	required, strict, err := w.repo.RequiredChecks(ctx, "main")
-	if diff := cmp.Diff([]github.RequiredCheck{{Name: "tagboat", AppID: w.app.ID()}}, required); diff != "" || !strict || err != nil {
-		t.Errorf("RequiredChecks: strict %v, %v, %s", strict, err, diff)
+	rules, err := w.repo.Rules(ctx, "main")
+	want := github.BranchRules{Checks: []github.RequiredCheck{{Name: "tagboat", AppID: w.app.ID()}}, Strict: true}
+	if diff := cmp.Diff(want, rules); diff != "" || err != nil {
+		t.Errorf("Rules: %v, %s", err, diff)
 	}
 	merge := github.MergeRequest{HeadSHA: head, Method: "squash", Title: "payments 1.7.0 in prod (#1)", Message: "why"}
 	_, err = w.repo.Merge(ctx, pull.Number, merge)

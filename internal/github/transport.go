@@ -79,7 +79,8 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 // the token on whatever it is asked to send, also after a redirect; a token of
 // one server once went to another that way (renovatebot/renovate#2507).
 func (w *wire) allowed(u *url.URL) error {
-	if u.Scheme == w.origin.Scheme && u.Host == w.origin.Host && strings.HasPrefix(u.Path, w.origin.Path) {
+	inside := strings.HasPrefix(u.Path, w.origin.Path) || u.Path == graphqlPath(w.origin.Path)
+	if u.Scheme == w.origin.Scheme && u.Host == w.origin.Host && inside {
 		return nil
 	}
 	return fault.Errorf(fault.Denied, "refused to send GitHub credentials to %s://%s: only %s://%s%s is configured",

@@ -319,10 +319,10 @@ func TestUnknownRulesAreNoObstacle(t *testing.T) {
 		io.WriteString(w, `{"protection":{"enabled":true,"required_status_checks":{
 			"contexts":["lint","old"],"checks":[{"context":"lint","app_id":-1},{"context":"scan","app_id":9}]}}}`)
 	})
-	got, strict, err := app.Repo(1, "acme", "env").RequiredChecks(t.Context(), "release/1")
-	want := []RequiredCheck{{"lint", 0}, {"old", 0}, {"scan", 9}, {"tagboat", 7}}
-	if diff := cmp.Diff(want, got); diff != "" || !strict || err != nil {
-		t.Errorf("strict %v, err %v, %s", strict, err, diff)
+	rules, err := app.Repo(1, "acme", "env").Rules(t.Context(), "release/1")
+	want := BranchRules{Checks: []RequiredCheck{{"lint", 0}, {"old", 0}, {"scan", 9}, {"tagboat", 7}}, Strict: true, Queue: true}
+	if diff := cmp.Diff(want, rules); diff != "" || err != nil {
+		t.Errorf("err %v, %s", err, diff)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/fault"
@@ -66,6 +68,7 @@ var decoders = map[string]func(*payload) (Event, error){
 	"check_suite":               decodeCheckSuite,
 	"status":                    decodeStatus,
 	"push":                      decodePush,
+	"merge_group":               decodeGroup,
 	"installation":              decodeInstallation,
 	"installation_repositories": decodeInstallation,
 }
@@ -161,6 +164,23 @@ func decodePush(p *payload) (Event, error) {
 	}
 	return Pushed{Repo: p.repo(), Ref: p.Ref, Before: p.Before, After: p.After,
 		Forced: p.Forced, Deleted: p.Deleted, Pusher: p.Sender.user()}, nil
+}
+
+// groupRef is how GitHub calls the branch of a merge queue's group.
+var groupRef = regexp.MustCompile(`^refs/heads/gh-readonly-queue/.+/pr-([0-9]{1,9})-[0-9a-f]{40}$`)
+
+func decodeGroup(p *payload) (Event, error) {
+	g := p.MergeGroup
+	if err := p.needs(field{"merge_group.head_sha", g.HeadSHA != ""}, field{"merge_group.base_sha", g.BaseSHA != ""}); err != nil {
+		return nil, err
+	}
+	parts := groupRef.FindStringSubmatch(g.HeadRef)
+	if parts == nil {
+		return nil, missing("the pull request's number in merge_group.head_ref")
+	}
+	number, err := strconv.Atoi(parts[1])
+	return GroupChanged{Repo: p.repo(), Action: p.Action, Number: number, HeadSHA: g.HeadSHA,
+		BaseRef: strings.TrimPrefix(g.BaseRef, "refs/heads/"), BaseSHA: g.BaseSHA}, err
 }
 
 func decodeInstallation(p *payload) (Event, error) {

@@ -164,9 +164,11 @@ func (s *Server) completed(c *call, run *checkRun) error {
 	run.suite.updated = s.now()
 	s.emitRun(c.repo, run, c.actor, "completed", nil)
 	if status, _, _ := c.repo.suiteState(run.suite); status == "completed" {
-		return s.emitSuite(c.repo, run.suite, c.actor, "completed", nil)
+		if err := s.emitSuite(c.repo, run.suite, c.actor, "completed", nil); err != nil {
+			return err
+		}
 	}
-	return nil
+	return s.checked(c.repo, run.sha)
 }
 
 func (s *Server) emitRun(r *repo, run *checkRun, who actor, action string, more object) {

@@ -13,6 +13,12 @@
 // which is what URLs inside answers use) and also without that prefix. Git
 // speaks at /{owner}/{repo}.git. Everything else goes to Options.Pages.
 //
+// # Merge queues
+//
+// A protected branch may have one: Protection.MergeQueue. Of GraphQL, only the mutation
+// enqueuePullRequest is known. Groups are built one on the other and merged in order,
+// each as soon as its own required checks have succeeded.
+//
 // # Locks and time
 //
 // One mutex guards the whole state; a REST request holds it from

@@ -133,6 +133,9 @@ func (s *Server) mayMerge(c *call, i *issue, in mergeRequest) error {
 	if !protected || s.exempt(c.actor, c.repo, p) {
 		return nil
 	}
+	if p.MergeQueue {
+		return errQueue
+	}
 	if why := s.blockers(c.repo, i, p); len(why) > 0 {
 		return refuse(strings.Join(why, " "))
 	}

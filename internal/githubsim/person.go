@@ -35,11 +35,15 @@ func (s *Server) As(login string) *Person {
 
 // call makes one API request in process; path is below /api/v3/repos/.
 func (s *Server) call(who, secret, method, path string, in, out any) error {
+	return s.request(who, secret, method, "/api/v3/repos/"+path, in, out)
+}
+
+func (s *Server) request(who, secret, method, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("githubsim: %w", err)
 	}
-	r, err := http.NewRequestWithContext(context.Background(), method, "/api/v3/repos/"+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(context.Background(), method, path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("githubsim: %w", err)
 	}
@@ -90,6 +94,26 @@ func (p *Person) OpenPull(repo, head, base, title, body string) (number int, err
 	var out struct{ Number int }
 	err = p.call("POST", repo+"/pulls", object{"title": title, "body": body, "head": head, "base": base}, &out)
 	return out.Number, err
+}
+
+// Enqueue puts a pull request into its merge queue as it is now.
+func (p *Person) Enqueue(repo string, number int) error {
+	var pull struct {
+		NodeID string `json:"node_id"`
+		Head   struct{ SHA string }
+	}
+	if err := p.call("GET", fmt.Sprintf("%s/pulls/%d", repo, number), nil, &pull); err != nil {
+		return err
+	}
+	var answer struct{ Errors []struct{ Message string } }
+	err := p.server.request(p.login, p.secret, "POST", "/api/graphql", object{
+		"query":     "mutation($pull: ID!, $head: GitObjectID!) { enqueuePullRequest(input: {pullRequestId: $pull, expectedHeadOid: $head}) { mergeQueueEntry { id } } }",
+		"variables": object{"pull": pull.NodeID, "head": pull.Head.SHA},
+	}, &answer)
+	if err == nil && len(answer.Errors) > 0 {
+		err = fmt.Errorf("githubsim: enqueue #%d as %s: %s", number, p.login, answer.Errors[0].Message)
+	}
+	return err
 }
 
 // Review submits a review; event is APPROVE, REQUEST_CHANGES or COMMENT.

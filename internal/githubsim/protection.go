@@ -15,6 +15,7 @@ type Protection struct {
 	DismissStale      bool // a push dismisses approvals
 	Strict            bool // the head must contain the base
 	EnforceAdmins     bool // else people with role admin pass
+	MergeQueue        bool // merges go through a queue, which squashes
 	// ClassicOnly hides the protection from rules/branches, as on repositories
 	// that never met rulesets.
 	ClassicOnly bool
@@ -276,6 +277,9 @@ func (s *Server) getRules(c *call) (any, error) {
 		rules = append(rules, source(object{"type": "required_status_checks", "parameters": object{
 			"strict_required_status_checks_policy": p.Strict, "do_not_enforce_on_create": false, "required_status_checks": checks,
 		}}))
+	}
+	if p.MergeQueue {
+		rules = append(rules, source(queueRule()))
 	}
 	for _, raw := range p.ExtraRules {
 		extra := object{}

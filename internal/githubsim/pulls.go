@@ -266,8 +266,10 @@ func (s *Server) closePull(r *repo, i *issue, who actor) error {
 		return nil
 	}
 	i.state, i.closed, i.updated, i.closedBy = "closed", s.now(), s.now(), who.account()
-	_, err := s.emitPull(r, i, who, "closed", nil)
-	return err
+	if _, err := s.emitPull(r, i, who, "closed", nil); err != nil {
+		return err
+	}
+	return s.unqueue(r, i, "MANUAL")
 }
 
 // pullComparison is the diff that the pull request shows.

@@ -144,6 +144,9 @@ func (s *Server) moveHead(r *repo, i *issue, who actor, sha string) error {
 		"action": "synchronize", "number": i.number, "before": before, "after": sha,
 		"pull_request": o, "sender": s.user(who.account()),
 	}, r, nil)
+	if err := s.unqueue(r, i, "MANUAL"); err != nil {
+		return err
+	}
 	if update {
 		// GitHub moves reviews along with an update-branch merge: commit_id
 		// then names a head that the reviewer never saw.

@@ -31,6 +31,8 @@ func (s *Server) routes() []route {
 		{"GET", "/installation/repositories", metadata, "-", s.installationRepos},
 		{"GET", repo + "/installation", "jwt", "-", s.repoInstallation},
 		{"GET", "/orgs/{org}/installation", "jwt", "-", s.orgInstallation},
+		{"POST", "/graphql", "contents=write", "", s.graphql},
+		{"POST", "/api/graphql", "contents=write", "", s.graphql}, // as GitHub Enterprise Server has it
 		{"GET", "/rate_limit", "", "", s.rateLimit},
 
 		{"GET", "/user", "", "", s.getMe},

@@ -257,7 +257,7 @@ func (s *Server) AddRepo(spec RepoSpec) error {
 		}
 		r := &repo{
 			id: s.nextID(), owner: owner, name: spec.Name, private: spec.Private, defaultBranch: branch,
-			collaborators: maps.Clone(spec.Collaborators), protections: map[string]Protection{}, git: store,
+			collaborators: maps.Clone(spec.Collaborators), protections: map[string]Protection{}, queues: map[string][]*entry{}, git: store,
 			verified: map[string]bool{}, created: s.now(), pushed: s.now(),
 		}
 		if r.collaborators == nil {

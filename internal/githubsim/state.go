@@ -90,6 +90,7 @@ type repo struct {
 	defaultBranch string
 	collaborators map[string]string // login -> role name
 	protections   map[string]Protection
+	queues        map[string][]*entry // by branch
 	git           *gitstore
 	verified      map[string]bool // commits that GitHub signed
 	issues        []*issue        // pull requests too; the number is the index + 1

@@ -37,6 +37,9 @@ func (s *Server) createStatus(c *call) (any, error) {
 	if err := s.emitStatus(c, st); err != nil {
 		return nil, err
 	}
+	if err := s.checked(c.repo, sha); err != nil {
+		return nil, err
+	}
 	return created(s.statusObject(c.repo, st)), nil
 }
 

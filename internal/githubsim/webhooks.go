@@ -252,6 +252,10 @@ func subject(payload object) (number int, sha, sender string) {
 			return 0, sha, sender
 		}
 	}
+	if group, ok := payload["merge_group"].(object); ok {
+		sha, _ = group["head_sha"].(string)
+		return 0, sha, sender
+	}
 	for _, key := range []string{"after", "sha"} {
 		if v, ok := payload[key].(string); ok {
 			return 0, v, sender

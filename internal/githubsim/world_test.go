@@ -56,7 +56,7 @@ var permissions = map[string]string{
 
 var events = []string{
 	"push", "create", "delete", "pull_request", "pull_request_review", "issue_comment", "check_run", "check_suite",
-	"status", "deployment", "deployment_status", "issues",
+	"status", "deployment", "deployment_status", "issues", "merge_group",
 }
 
 func newWorld(t *testing.T, edit ...func(*githubsim.Options)) *world {

@@ -28,6 +28,9 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 	if at := askAgainAt(f); f.Pull != nil && !at.IsZero() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
 		d.NextCheck = at
 	}
+	if at := f.Queue.EnteredAt.Add(askQueue); f.Pull != nil && f.queued() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
+		d.NextCheck = at
+	}
 	d.Effect, d.Why = next(f, d.Gates, render, now)
 	return d
 }
@@ -56,6 +59,10 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 		return AskRegistry, ""
 	}
 	shown := render(gates)
+	// The queue waits for it, and merges by itself what has passed.
+	if checksGroup(f, shown.CheckHash) {
+		return CheckGroup, ""
+	}
 	// The verdict is published on the head that it was made for, and before the
 	// merge: the branch may require it.
 	if f.Published.CheckSHA != f.Pull.HeadSHA || f.Published.CheckHash != shown.CheckHash {
@@ -63,6 +70,9 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	}
 	if f.Published.BodyHash != shown.BodyHash {
 		return PublishBody, ""
+	}
+	if f.Queue.Used {
+		return throughQueue(f, gates, now), ""
 	}
 	if f.Rule.Auto && allPass(gates) {
 		return Merge, ""

@@ -43,6 +43,7 @@ const (
 	GateUpstream  = "upstream"
 	GateStop      = "stop"
 	GateWindow    = "window"
+	GateQueue     = "queue"
 )
 
 // Evaluate answers for every gate of f. The order is fixed; gates that the
@@ -76,6 +77,9 @@ func Evaluate(f Facts, now time.Time) []Gate {
 	}
 	if f.Rule.Schedule.Asked() {
 		gates = append(gates, windowGate(f, now))
+	}
+	if f.Queue.Used {
+		gates = append(gates, queueGate(f, now))
 	}
 	return gates
 }

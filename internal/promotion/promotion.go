@@ -56,6 +56,7 @@ type Facts struct {
 	Rendered    Rendered
 	Policy      Policy
 	Stops       []Stop // what people stopped that this belongs to
+	Queue       Queue
 
 	Published Published // what people were last shown
 
@@ -213,6 +214,8 @@ const (
 	PublishCheck Effect = "publish check" // the check run on the head SHA
 	PublishBody  Effect = "publish body"  // the pull request's title and body
 	Merge        Effect = "merge"         // merge with the evaluated head SHA
+	EnterQueue   Effect = "enter queue"   // the merge queue of the base branch, with the evaluated head SHA
+	CheckGroup   Effect = "check group"   // our check on the commit that the merge queue tests
 	Withdraw     Effect = "withdraw"      // close the pull request: the base already has the artifact
 	RecordMerged Effect = "record merged" // GitHub merged it; write that down
 	RecordClosed Effect = "record closed" // a person closed it, or there is nothing to do

@@ -43,6 +43,8 @@ const (
 	ActionCheck       = "check published"
 	ActionBody        = "description published"
 	ActionMerged      = "merged"
+	ActionQueued      = "entered the merge queue"
+	ActionGroup       = "merge queue's group checked"
 	ActionClosed      = "promotion closed"
 	ActionBranch      = "branch deleted"
 	ActionDeployment  = "deployment recorded"

@@ -28,6 +28,7 @@ type (
 	Artifact      = query.Artifact
 	Refusal       = query.Refusal
 	Promotion     = query.Promotion
+	QueueEntry    = query.Queued
 	PromotionHead = query.PromotionHead
 	CheckResult   = query.CheckResult
 	Review        = query.ReviewsRow

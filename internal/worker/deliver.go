@@ -100,6 +100,8 @@ func (w *Worker) github(ctx context.Context, d store.Delivery) (string, error) {
 		return w.rerequested(ctx, e)
 	case github.Pushed:
 		return w.pushed(ctx, e)
+	case github.GroupChanged:
+		return w.groupChanged(ctx, e)
 	case github.InstallationChanged:
 		return "installation changed", w.Store.Enqueue(ctx, job.Learn{})
 	}
@@ -206,6 +208,9 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 		return fmt.Sprintf("%d items changed", len(ticks)), w.Store.RecordTicks(ctx, p.ID, ticks,
 			store.Actor{ID: e.Sender.ID, Login: e.Sender.Login}, e.Pull.Body, d.ID, reconcileJob)
 	}
+	if e.Action == "dequeued" {
+		return "out of the merge queue", w.Store.LeftQueue(ctx, p.ID, reconcileJob(p.ID))
+	}
 	seen, err := w.seen(ctx, p, e.Pull)
 	if err != nil {
 		return "", err
@@ -297,7 +302,7 @@ func (w *Worker) pushed(ctx context.Context, e github.Pushed) (string, error) {
 		return "", err
 	}
 	branch, isBranch := strings.CutPrefix(e.Ref, "refs/heads/")
-	if !isBranch || strings.HasPrefix(branch, branchPrefix) {
+	if !isBranch || strings.HasPrefix(branch, branchPrefix) || strings.HasPrefix(branch, "gh-readonly-queue/") {
 		return "not a base branch", nil
 	}
 	return "base moved", w.Store.Enqueue(ctx, job.Survey{Repo: repo.ID})

@@ -41,6 +41,8 @@ type look struct {
 	// requesters are the numbers of everybody who asked for it, where approvals are
 	// asked for.
 	requesters []int64
+	queued     store.QueueEntry
+	pull       github.Pull // as it was read again, under the lock of merges
 	mergedBy   github.User // who merged the pull request, where that was found out
 }
 
@@ -114,7 +116,7 @@ func digestFacts(p store.Promotion) promotion.Digest {
 
 // beforeMerge gathers what the gates need.
 func (l *look) beforeMerge(ctx context.Context, fresh bool) error {
-	if err := l.rule(ctx, fresh); err != nil {
+	if err := errors.Join(l.queue(ctx), l.rule(ctx, fresh)); err != nil {
 		return err
 	}
 	if l.facts.RuleErr != "" {
@@ -201,9 +203,10 @@ func (l *look) checks(ctx context.Context) error {
 	default:
 		return nil // not known: the gate waits, and says so
 	}
-	l.required = slices.Clone(protected)
+	l.facts.Queue.Used = protected.Queue
+	l.required = slices.Clone(protected.Checks)
 	for _, name := range l.env.Checks {
-		if !slices.ContainsFunc(protected, func(c github.RequiredCheck) bool { return c.Name == name }) {
+		if !slices.ContainsFunc(protected.Checks, func(c github.RequiredCheck) bool { return c.Name == name }) {
 			l.required = append(l.required, github.RequiredCheck{Name: name})
 		}
 	}

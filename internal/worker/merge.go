@@ -17,7 +17,8 @@ import (
 	"github.com/tagboat/tagboat/internal/store"
 )
 
-// merge merges a promotion's pull request, or writes down that it was merged.
+// merge merges a promotion's pull request, has the merge queue do it, or writes down
+// that it was merged.
 // Under the lock on (env repo, environment) GitHub and the registry are read
 // again, and only what is then decided counts. An answer that is lost is looked
 // up before anything is tried again.
@@ -40,11 +41,15 @@ func (w *Worker) merge(ctx context.Context, first *look, write bool) error {
 		switch d.Effect {
 		case promotion.RecordMerged:
 			return w.merged(ctx, m, l, d.Gates, l.row.MergeSHA)
+		case promotion.EnterQueue:
+			return w.enterQueue(ctx, m, l, d.Gates)
+		case promotion.CheckGroup:
+			return w.checkGroup(ctx, m, l, d)
 		case promotion.Merge:
 		default:
 			return nil // the world moved; the next look decides anew
 		}
-		if err := w.guard(ctx, l); err != nil {
+		if err := w.guard(ctx, l, l.row.BaseSHA, l.row.SeenHeadSHA); err != nil {
 			return err
 		}
 		sha, err := l.door.Merge(ctx, int(l.row.PullNumber), github.MergeRequest{
@@ -91,7 +96,11 @@ func (w *Worker) reread(ctx context.Context, l *look) (*look, error) {
 	if err := w.askRegistry(ctx, l); err != nil && !fault.KindOf(err).Retryable() && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	return w.look(ctx, l.row.ID, true)
+	again, err := w.look(ctx, l.row.ID, true)
+	if err == nil {
+		again.pull = pull
+	}
+	return again, err
 }
 
 func (w *Worker) rereadChecks(ctx context.Context, l *look, head string) error {
@@ -140,25 +149,25 @@ func (w *Worker) rereadReviews(ctx context.Context, l *look) error {
 	return nil
 }
 
-// guard reads the head commit and makes sure that it changes the declared fields
-// of the declared file, and nothing else (I4).
-func (w *Worker) guard(ctx context.Context, l *look) error {
+// guard reads a commit that is to be merged and makes sure that it changes the
+// declared fields of the declared file, and nothing else (I4).
+func (w *Worker) guard(ctx context.Context, l *look, base, head string) error {
 	mirror, err := w.bases.mirror(l.repo)
 	if err != nil {
 		return err
 	}
-	changes, err := mirror.Changed(ctx, l.row.BaseSHA, l.row.SeenHeadSHA)
+	changes, err := mirror.Changed(ctx, base, head)
 	if err != nil {
 		return err
 	}
 	if len(changes) != 1 || changes[0].Path != l.pair.File {
-		return fault.Errorf(fault.Denied, "The head commit changes other files than %s; Tagboat does not merge it. Close the pull request and ask for the promotion again.", l.pair.File)
+		return fault.Errorf(fault.Denied, "Commit %.12s changes other files than %s; Tagboat does not merge it. Close the pull request and ask for the promotion again.", head, l.pair.File)
 	}
-	before, err := mirror.At(ctx, l.row.BaseSHA)
+	before, err := mirror.At(ctx, base)
 	if err != nil {
 		return err
 	}
-	after, err := mirror.At(ctx, l.row.SeenHeadSHA)
+	after, err := mirror.At(ctx, head)
 	if err != nil {
 		return err
 	}
@@ -183,7 +192,7 @@ func (w *Worker) guard(ctx context.Context, l *look) error {
 		return err
 	}
 	if modeBefore != modeAfter || !bytes.Equal(planned.After, is) {
-		return fault.Errorf(fault.Denied, "The head commit is not the edit of %s that Tagboat plans; Tagboat does not merge it. Close the pull request and ask for the promotion again.", l.pair.File)
+		return fault.Errorf(fault.Denied, "Commit %.12s is not the edit of %s that Tagboat plans; Tagboat does not merge it. Close the pull request and ask for the promotion again.", head, l.pair.File)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,43 +103,38 @@ func ask(ctx context.Context, repo *github.Repo, org string, rule approval.Rule,
 // they are not asked again: GitHub itself refuses a merge that lacks them.
 const rulesFor = 10 * time.Minute
 
-// requiredChecks knows which checks a branch's protection requires.
-type requiredChecks struct {
+// protections knows what branches demand.
+type protections struct {
 	w     *Worker
 	mu    sync.Mutex
 	known map[branchKey]branchRules
 }
 
 type branchRules struct {
-	checks []github.RequiredCheck
-	at     time.Time
+	github.BranchRules
+	at time.Time
 }
 
-func newRequiredChecks(w *Worker) *requiredChecks {
-	return &requiredChecks{w: w, known: map[branchKey]branchRules{}}
+func newProtections(w *Worker) *protections {
+	return &protections{w: w, known: map[branchKey]branchRules{}}
 }
 
-// of are the checks that a branch requires, without our own.
-func (r *requiredChecks) of(ctx context.Context, repo store.Repo, branch string) ([]github.RequiredCheck, error) {
+// of are the rules of a branch, its required checks without our own.
+func (r *protections) of(ctx context.Context, repo store.Repo, branch string) (github.BranchRules, error) {
 	key := branchKey{repo.ID, branch}
 	r.mu.Lock()
 	known, ok := r.known[key]
 	r.mu.Unlock()
 	if ok && r.w.Now().Sub(known.at) < rulesFor {
-		return known.checks, nil
+		return known.BranchRules, nil
 	}
-	checks, _, err := r.w.repo(repo).RequiredChecks(ctx, branch)
+	rules, err := r.w.repo(repo).Rules(ctx, branch)
 	if err != nil {
-		return nil, err
+		return rules, err
 	}
-	var others []github.RequiredCheck
-	for _, c := range checks {
-		if c.Name != CheckName {
-			others = append(others, c)
-		}
-	}
+	rules.Checks = slices.DeleteFunc(rules.Checks, func(c github.RequiredCheck) bool { return c.Name == CheckName })
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.known[key] = branchRules{checks: others, at: r.w.Now()}
-	return others, nil
+	r.known[key] = branchRules{rules, r.w.Now()}
+	return rules, nil
 }

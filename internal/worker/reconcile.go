@@ -122,8 +122,8 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 		return w.publishCheck(ctx, l, d.Gates)
 	case promotion.PublishBody:
 		return w.publishBody(ctx, l, d.Gates)
-	case promotion.Merge, promotion.RecordMerged:
-		return w.merge(ctx, l, d.Effect == promotion.Merge)
+	case promotion.Merge, promotion.RecordMerged, promotion.EnterQueue, promotion.CheckGroup:
+		return w.merge(ctx, l, d.Effect != promotion.RecordMerged)
 	case promotion.Withdraw:
 		return w.withdraw(ctx, l, d.Why)
 	case promotion.RecordClosed:

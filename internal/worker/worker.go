@@ -50,7 +50,7 @@ type Worker struct {
 	Config
 	bases  *bases
 	people *people
-	rules  *requiredChecks
+	rules  *protections
 	swept  swept
 	// renderings keeps what edits do to clusters, by everything that it comes from.
 	renderings *lru.Cache[string, rendering]
@@ -61,7 +61,7 @@ func New(c Config) *Worker {
 	w := &Worker{Config: c}
 	w.bases = newBases(w)
 	w.people = newPeople(w)
-	w.rules = newRequiredChecks(w)
+	w.rules = newProtections(w)
 	w.renderings, _ = lru.New[string, rendering](renderingsKept) // fails for a size below one only
 	return w
 }

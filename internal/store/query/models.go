@@ -181,6 +181,18 @@ type PromotionHead struct {
 	MadeAt      time.Time
 }
 
+type Queued struct {
+	PromotionID int64
+	HeadSHA     string
+	EnteredAt   *time.Time
+	LeftAt      *time.Time
+	GroupSHA    string
+	GroupBase   string
+	CheckRunID  int64
+	CheckSHA    string
+	CheckHash   string
+}
+
 type Refusal struct {
 	ID         int64
 	Image      string

@@ -1,0 +1,55 @@
+package github
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// enqueue is GraphQL, because REST cannot put a pull request into a merge queue
+// (https://docs.github.com/graphql/reference/mutations#enqueuepullrequest).
+const enqueue = `mutation($pull: ID!, $head: GitObjectID!) {
+  enqueuePullRequest(input: {pullRequestId: $pull, expectedHeadOid: $head}) { mergeQueueEntry { id } }
+}`
+
+// Enqueue puts a pull request into the merge queue of its base branch, with exactly
+// the head that was evaluated; one that is in it stays. Denied: GitHub says no, in
+// its own words.
+func (r *Repo) Enqueue(ctx context.Context, p Pull, head string) (err error) {
+	defer r.fail(&err, "put #%d into the merge queue at %s", p.Number, head)
+	if head == "" || p.NodeID == "" { // GitHub would take whatever head is there
+		return fault.Errorf(fault.Broken, "entering a merge queue needs the pull request's node id and the head SHA that was evaluated")
+	}
+	body := map[string]any{"query": enqueue, "variables": map[string]string{"pull": p.NodeID, "head": head}}
+	req, err := r.client.NewRequest(http.MethodPost, graphqlPath(r.client.BaseURL.Path), body)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Errors []struct{ Type, Message string }
+	}
+	if _, err := r.client.Do(ctx, req, &answer); err != nil {
+		return err
+	}
+	for _, e := range answer.Errors {
+		switch {
+		case strings.Contains(e.Message, "already in the queue"):
+			return nil
+		case e.Type == "RATE_LIMITED":
+			return fault.Errorf(fault.Transient, "GitHub's GraphQL limit is used up; Tagboat tries again.")
+		}
+		return fault.Errorf(fault.Denied, "GitHub did not take it into the merge queue: %s", e.Message)
+	}
+	return nil
+}
+
+// graphqlPath is where a server that has REST at base has GraphQL: beside v3 on
+// GitHub Enterprise Server, below the root on github.com.
+func graphqlPath(base string) string {
+	if prefix, ok := strings.CutSuffix(base, "/v3/"); ok {
+		return prefix + "/graphql"
+	}
+	return base + "graphql"
+}
