@@ -71,20 +71,26 @@ func (s *Store) RecordReview(ctx context.Context, promotion int64, r NewReview, 
 		if err != nil {
 			return err
 		}
-		rows, err := q.InsertReview(ctx, query.InsertReviewParams{
-			PromotionID: p.ID, ReviewID: r.ReviewID, ReviewerID: r.Reviewer.ID, Reviewer: r.Reviewer.Login, Bot: r.Bot,
-			State: r.State, HeadSHA: r.HeadSHA, Digest: digest, SubmittedAt: r.SubmittedAt, RecordedAt: s.now(), DeliveryID: reference(delivery),
-		})
-		if err != nil || rows == 0 {
-			return err
-		}
-		if err := s.audit(ctx, q, Entry{
-			Actor: r.Reviewer, Action: ActionReviewed, Promotion: p.ID, Delivery: delivery, SHA: r.HeadSHA,
-			Inputs: map[string]any{"review": r.ReviewID, "state": r.State, "digest": digest},
-		}); err != nil {
+		fresh, err := s.insertReview(ctx, q, p.ID, r, digest, delivery)
+		if err != nil || !fresh {
 			return err
 		}
 		return s.wake(ctx, tx, q, []Promotion{p}, wake)
+	})
+}
+
+// insertReview appends a review and its row in the audit log, if it is new.
+func (s *Store) insertReview(ctx context.Context, q *query.Queries, promotion int64, r NewReview, digest string, delivery int64) (fresh bool, err error) {
+	rows, err := q.InsertReview(ctx, query.InsertReviewParams{
+		PromotionID: promotion, ReviewID: r.ReviewID, ReviewerID: r.Reviewer.ID, Reviewer: r.Reviewer.Login, Bot: r.Bot,
+		State: r.State, HeadSHA: r.HeadSHA, Digest: digest, SubmittedAt: r.SubmittedAt, RecordedAt: s.now(), DeliveryID: reference(delivery),
+	})
+	if err != nil || rows == 0 {
+		return false, err
+	}
+	return true, s.audit(ctx, q, Entry{
+		Actor: r.Reviewer, Action: ActionReviewed, Promotion: promotion, Delivery: delivery, SHA: r.HeadSHA,
+		Inputs: map[string]any{"review": r.ReviewID, "state": r.State, "digest": digest},
 	})
 }
 
@@ -147,10 +153,10 @@ func (s *Store) RecordDismissal(ctx context.Context, p Promotion, announced int6
 		}}
 		if outcome == DismissalDone {
 			e.Action = ActionDismissed
-			if _, err := q.InsertReview(ctx, query.InsertReviewParams{
-				PromotionID: r.PromotionID, ReviewID: r.ReviewID, ReviewerID: r.ReviewerID, Reviewer: r.Reviewer, Bot: r.Bot,
-				State: "DISMISSED", HeadSHA: r.HeadSHA, Digest: r.Digest, SubmittedAt: r.SubmittedAt, RecordedAt: now,
-			}); err != nil {
+			if _, err := s.insertReview(ctx, q, r.PromotionID, NewReview{
+				ReviewID: r.ReviewID, Reviewer: Actor{ID: r.ReviewerID, Login: r.Reviewer}, Bot: r.Bot,
+				State: "DISMISSED", HeadSHA: r.HeadSHA, SubmittedAt: r.SubmittedAt,
+			}, r.Digest, 0); err != nil {
 				return err
 			}
 		}
