@@ -83,7 +83,7 @@ func ask(ctx context.Context, repo *github.Repo, org string, teams []string, r s
 	if r.Bot {
 		return person, nil
 	}
-	role, err := repo.Permission(ctx, r.Reviewer)
+	role, err := repo.PermissionOf(ctx, github.User{ID: r.ReviewerID, Login: r.Reviewer})
 	if err != nil {
 		return person, err
 	}
