@@ -26,7 +26,7 @@ func (r *Repo) Permission(ctx context.Context, login string) (_ string, err erro
 func (r *Repo) PermissionOf(ctx context.Context, u User) (string, error) {
 	role, id, err := r.permission(ctx, u.Login)
 	if err == nil && id != 0 && id != u.ID {
-		err = fault.E(fault.Conflict, "", fmt.Errorf("%w: %s was %d, and is %d", ErrAnotherAccount, u.Login, u.ID, id))
+		err = fault.E(fault.Denied, "", fmt.Errorf("%w: %s was %d, and is %d", ErrAnotherAccount, u.Login, u.ID, id))
 	}
 	if err != nil {
 		return "", err
@@ -35,7 +35,7 @@ func (r *Repo) PermissionOf(ctx context.Context, u User) (string, error) {
 }
 
 // ErrAnotherAccount: a login belongs to another account than it did. It comes as a
-// Conflict.
+// Denied.
 var ErrAnotherAccount = errors.New("the login belongs to another account now")
 
 func (r *Repo) permission(ctx context.Context, login string) (role string, id int64, err error) {
