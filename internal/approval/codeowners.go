@@ -2,16 +2,19 @@ package approval
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/hmarr/codeowners"
 )
 
-// CodeOwnersFiles are where GitHub looks for CODEOWNERS, in its order; the first
+// codeOwnersFiles are where GitHub looks for CODEOWNERS, in its order; the first
 // that exists counts.
-var CodeOwnersFiles = []string{".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"}
+var codeOwnersFiles = []string{".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"}
 
 // Bounds of a CODEOWNERS file: GitHub reads none that is larger, a line has to fit
 // into the parser's buffer, and every owner of a file may be a question to GitHub.
@@ -21,11 +24,38 @@ const (
 	maxOwners     = 50
 )
 
-// OwnedBy completes a rule that asks the code owners: it names the owners of path
-// by the CODEOWNERS file that stands at name, of a repository of org. The last
+// OwnedIn completes a rule that asks the code owners: it names the owners of path by
+// the CODEOWNERS file of a tree of org's. The first place that holds anything counts,
+// also where what it holds is of no use. An error is that the tree could not be read.
+func (r Rule) OwnedIn(tree fs.FS, org, path string) (Rule, error) {
+	for _, name := range codeOwnersFiles {
+		info, err := fs.Lstat(tree, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return r, err
+		}
+		if !info.Mode().IsRegular() {
+			r.Teams, r.Users, r.Problem = nil, nil, name+" of the base branch is not a file"
+			return r, nil
+		}
+		data, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return r, err
+		}
+		return r.ownedBy(name, data, org, path), nil
+	}
+	r.Teams, r.Users = nil, nil
+	r.Problem = "the base branch has no CODEOWNERS file (" + strings.Join(codeOwnersFiles, ", ") + ")"
+	return r, nil
+}
+
+// ownedBy names the owners of path by the CODEOWNERS file that stands at name. Where
+// org is not known, "", teams of every organisation count. The last
 // pattern that matches decides, also where it names nobody. Whatever GitHub could
 // read in another way is a problem, and not read at all.
-func (r Rule) OwnedBy(name string, data []byte, org, path string) Rule {
+func (r Rule) ownedBy(name string, data []byte, org, path string) Rule {
 	r.Teams, r.Users, r.Problem = nil, nil, ""
 	fail := func(format string, args ...any) Rule {
 		r.Problem = name + " of the base branch " + fmt.Sprintf(format, args...)
@@ -59,22 +89,15 @@ func (r Rule) OwnedBy(name string, data []byte, org, path string) Rule {
 		case codeowners.UsernameOwner:
 			r.Users = add(r.Users, o.Value)
 		case codeowners.TeamOwner:
-			if owner, slug, _ := strings.Cut(o.Value, "/"); strings.EqualFold(owner, org) {
+			if owner, slug, _ := strings.Cut(o.Value, "/"); org == "" || strings.EqualFold(owner, org) {
 				r.Teams = add(r.Teams, strings.ToLower(slug))
 			}
 		}
 	}
 	if len(r.Teams)+len(r.Users) == 0 {
 		return fail("names as owners of %s in line %d only e-mail addresses and teams of other organisations, whom Tagboat cannot recognise; name a login or a team of %s",
-			path, match.LineNumber, org)
+			path, match.LineNumber, cmp.Or(org, "its organisation"))
 	}
-	return r
-}
-
-// NoCodeOwners completes a rule that asks the code owners where there is no file.
-func (r Rule) NoCodeOwners() Rule {
-	r.Teams, r.Users = nil, nil
-	r.Problem = "the base branch has no CODEOWNERS file (" + strings.Join(CodeOwnersFiles, ", ") + ")"
 	return r
 }
 

@@ -1,8 +1,12 @@
 package approval
 
 import (
+	"errors"
+	"io/fs"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -10,7 +14,7 @@ import (
 const ownedPath = "apps/payments/overlays/prod/kustomization.yaml"
 
 func ownersOf(file, path string) Rule {
-	return Rule{CodeOwners: true, Count: 1}.OwnedBy("CODEOWNERS", []byte(file), "acme", path)
+	return Rule{CodeOwners: true, Count: 1}.ownedBy("CODEOWNERS", []byte(file), "acme", path)
 }
 
 // The patterns of GitHub's own example
@@ -100,14 +104,50 @@ func TestOwnersThatAreNotKnown(t *testing.T) {
 			t.Errorf("%s: it passes", c.story)
 		}
 	}
-	none := Rule{Count: 1, CodeOwners: true}.NoCodeOwners()
+}
+
+// GitHub looks in one place after the other, and takes the first that is there.
+func TestWhereCodeOwnersAreLookedFor(t *testing.T) {
+	file := func(login string) *fstest.MapFile { return &fstest.MapFile{Data: []byte("* @" + login + "\n")} }
+	tree := fstest.MapFS{"docs/CODEOWNERS": file("docs"), "README.md": file("readme"), ".gitlab/CODEOWNERS": file("gitlab")}
+	rule := Rule{Count: 1, CodeOwners: true}
+	look := func(want string) {
+		t.Helper()
+		got, err := rule.OwnedIn(tree, "acme", ownedPath)
+		if err != nil || !slices.Equal(got.Users, []string{want}) {
+			t.Errorf("%+v, %v: the owner is not %s", got, err, want)
+		}
+	}
+	look("docs")
+	tree["CODEOWNERS"] = file("root")
+	look("root")
+	tree[".github/CODEOWNERS"] = file("github")
+	look("github")
+	for what, at := range map[string]*fstest.MapFile{"a link": {Mode: fs.ModeSymlink, Data: []byte("../CODEOWNERS")}, "a directory": {Mode: fs.ModeDir}} {
+		tree[".github/CODEOWNERS"] = at
+		if got, err := rule.OwnedIn(tree, "acme", ownedPath); err != nil || got.Problem != ".github/CODEOWNERS of the base branch is not a file" || len(got.Users) > 0 {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+	}
+	if _, err := rule.OwnedIn(broken{}, "acme", ownedPath); err == nil {
+		t.Error("a tree that cannot be read has no file")
+	}
+	none, err := rule.OwnedIn(fstest.MapFS{}, "acme", ownedPath)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if got := Evaluate([]Rule{none}, snapshot(story{}.then(bob, Approved))); got.Satisfied || !strings.Contains(got.Reason, "no CODEOWNERS file (.github/CODEOWNERS, CODEOWNERS, docs/CODEOWNERS)") {
 		t.Errorf("%+v", got)
 	}
 }
 
+// broken is a tree that cannot be read.
+type broken struct{}
+
+func (broken) Open(string) (fs.File, error) { return nil, errors.New("the disk is gone") }
+
 // Whatever stands in the file, there is an answer: owners, or why there are none.
-func FuzzOwnedBy(f *testing.F) {
+func FuzzOwners(f *testing.F) {
 	f.Add("* @bob\n", ownedPath)
 	f.Add("/ @bob\n**/ @acme/x # y\n\\", "a")
 	f.Add("/apps/**/a\\ b/* a@b.de @c", "apps/x/a b/c")

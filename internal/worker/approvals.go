@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -83,37 +82,13 @@ func (l *look) approvalRules() (rules []approval.Rule, err error) {
 			rule.Allow = append(rule.Allow, approval.Part(part))
 		}
 		if rule.CodeOwners {
-			if rule, err = l.owned(rule); err != nil {
+			if rule, err = rule.OwnedIn(l.base.tree, l.repo.Owner, l.pair.File); err != nil {
 				return nil, err
 			}
 		}
 		rules = append(rules, rule)
 	}
 	return rules, nil
-}
-
-// owned reads CODEOWNERS where GitHub would. The first place that holds anything
-// counts, also where what it holds is of no use.
-func (l *look) owned(rule approval.Rule) (approval.Rule, error) {
-	for _, name := range approval.CodeOwnersFiles {
-		info, err := l.base.tree.Lstat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return rule, err
-		}
-		if !info.Mode().IsRegular() {
-			rule.Problem = name + " of the base branch is not a file"
-			return rule, nil
-		}
-		data, err := l.base.tree.ReadFile(name)
-		if err != nil {
-			return rule, err
-		}
-		return rule.OwnedBy(name, data, l.repo.Owner, l.pair.File), nil
-	}
-	return rule.NoCodeOwners(), nil
 }
 
 // teamsOf are the teams that the rules ask, each once, in one order.
