@@ -18,7 +18,7 @@ type Verified struct {
 	Platforms                []string
 	SourceRepo, SourceCommit string
 	RunURL                   string
-	Builder                  Actor // who caused the CI run; nobody where CI did not tell
+	Builder                  Actor `json:",omitzero"` // who caused the CI run; nobody where CI did not tell
 	Delivery                 int64
 }
 
