@@ -81,6 +81,9 @@ func TestSeveralRules(t *testing.T) {
 		{story: "nobody knows the owners", rules: []Rule{platform, unowned}, reviews: story{}.then(bob, Approved).then(carol, Approved),
 			reason: "2 of 2 from platform (bob, carol); 0 of 1 from code owners, because CODEOWNERS of the base branch names no owner of a.yaml.", owner: "whoever maintains CODEOWNERS"},
 
+		{story: "a rule with a problem asks nobody, whatever else it says", rules: []Rule{{Count: 1, Teams: []string{"security"}, Problem: "it is not known"}}, reviews: story{}.then(erin, Approved),
+			reason: "0 of 1 approvals, because it is not known. erin's approval does not count: erin is not known to be a code owner.", owner: "whoever maintains CODEOWNERS"},
+
 		{story: "of an earlier promotion", rules: []Rule{security}, reviews: story{}.then(erin, Approved, func(r *Review) { r.Earlier = true }),
 			reason: "0 of 1 from security. erin's approval does not count: erin approved before the promotion was asked for again.", owner: "team security"},
 		{story: "changes requested in an earlier promotion", rules: []Rule{security}, reviews: story{}.then(carol, Approved).then(erin, ChangesRequested, func(r *Review) { r.Earlier = true }),
