@@ -85,14 +85,15 @@ type AuditSaw struct {
 // AuditApproval is a review, and whether it counted when it was merged.
 type AuditApproval struct {
 	store.Actor
-	State   string    `json:"state"`
-	Review  int64     `json:"review"`
-	At      time.Time `json:"at"`
-	Head    string    `json:"head"` // what the person saw
-	Digest  string    `json:"digest"`
-	Edit    string    `json:"edit"`
-	Counted bool      `json:"counted"`
-	Why     string    `json:"why,omitempty"` // not, where that was written down
+	State   string      `json:"state"`
+	Review  int64       `json:"review"`
+	At      time.Time   `json:"at"`
+	Head    string      `json:"head"` // what the person saw
+	Digest  string      `json:"digest"`
+	Edit    string      `json:"edit"`
+	Counted bool        `json:"counted"`
+	For     []store.For `json:"for,omitempty"` // for which rules, and as a member of which teams, where that was written down
+	Why     string      `json:"why,omitempty"` // not, where that was written down
 }
 
 // AuditTick is an item of the checklist that somebody ticked or unticked.

@@ -70,7 +70,7 @@ func approvals(m store.AuditedMerge) []AuditApproval {
 	all := []AuditApproval{}
 	for _, a := range m.Grounds.ApprovedBy {
 		all = append(all, AuditApproval{
-			Actor: a.Actor, State: "APPROVED", Review: a.Review, At: a.At.UTC(), Head: a.Head, Digest: a.Digest, Edit: a.Edit, Counted: true,
+			Actor: a.Actor, State: "APPROVED", Review: a.Review, At: a.At.UTC(), Head: a.Head, Digest: a.Digest, Edit: a.Edit, Counted: true, For: a.For,
 		})
 	}
 	for _, r := range m.Reviews {

@@ -106,7 +106,7 @@ func (c AuditChange) asked() (lines []string) {
 
 func (c AuditChange) approvals() (lines []string) {
 	for _, a := range c.Approvals {
-		verdict := "counted"
+		verdict := "counted" + countedFor(a.For)
 		switch {
 		case !a.Counted && a.Why != "":
 			verdict = "did not count: " + a.Why
@@ -125,6 +125,22 @@ func (c AuditChange) approvals() (lines []string) {
 		return []string{"none"}
 	}
 	return lines
+}
+
+// countedFor says for which rules, and as what at that time.
+func countedFor(rules []store.For) string {
+	var parts []string
+	for _, f := range rules {
+		part := "for " + f.Rule
+		if f.Team != "" {
+			part += " as a member of team " + f.Team
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " " + strings.Join(parts, ", ")
 }
 
 func (s AuditSaw) lines() (lines []string) {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tagboat/tagboat/internal/approval"
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
@@ -82,6 +83,7 @@ func validate(ctx context.Context, tree fs.FS, pool *render.Pool) (Summary, []er
 		v.pair(p)
 	}
 	v.renders(pool)
+	v.owners(pairs)
 	for _, e := range config.Environments {
 		v.template(e)
 	}
@@ -192,6 +194,22 @@ func (v *validation) pair(p envrepo.Pair) {
 		source := sourceOf(v.config, p, cluster)
 		if !slices.ContainsFunc(v.workloads, func(w workload) bool { return sameSource(w.source, source) }) {
 			v.workloads = append(v.workloads, workload{source, placeOf(source, p), cluster})
+		}
+	}
+}
+
+// owners warns of environments that ask code owners whom nobody could name: their
+// pull requests would wait. Whose organisation it is cannot be known here.
+func (v *validation) owners(pairs []envrepo.Pair) {
+	for _, p := range pairs {
+		env, _ := v.config.Environment(p.Env)
+		if p.Err != nil || !slices.ContainsFunc(env.Approvals, func(r envrepo.ApprovalRule) bool { return r.CodeOwners }) {
+			continue
+		}
+		rule, err := approval.Rule{CodeOwners: true}.OwnedIn(v.tree, "", p.File)
+		v.report(err)
+		if text := fmt.Sprintf("%s waits for ever: it asks code owners, but %s", p.Env, rule.Problem); rule.Problem != "" && !slices.Contains(v.summary.Warnings, text) {
+			v.summary.Warnings = append(v.summary.Warnings, text)
 		}
 	}
 }

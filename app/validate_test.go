@@ -157,3 +157,21 @@ func TestTheDemosTemplateIsValid(t *testing.T) {
 		t.Error(problems)
 	}
 }
+
+func TestValidateWarnsOfCodeOwnersWhomNobodyNames(t *testing.T) {
+	tree := checkout()
+	tree["tagboat.yaml"].Data = []byte(strings.Replace(string(tree["tagboat.yaml"].Data), "    pin: tag\n", "    pin: tag\n    approvals: [{count: 2}, {codeowners: true}]\n", 1))
+	for file, want := range map[string]string{
+		"":                               "prod waits for ever: it asks code owners, but the base branch has no CODEOWNERS file",
+		"/apps/*/overlays/dev/ @alice\n": "but CODEOWNERS of the base branch names no owner of apps/shop/overlays/prod/kustomization.yaml",
+		"* @acme/platform\n":             "",
+	} {
+		if delete(tree, "CODEOWNERS"); file != "" {
+			tree["CODEOWNERS"] = &fstest.MapFile{Data: []byte(file)}
+		}
+		got, problems := validate(t.Context(), tree, pool)
+		if len(problems) > 0 || len(got.Warnings) != min(1, len(want)) || want != "" && !strings.Contains(got.Warnings[0], want) {
+			t.Errorf("%q: problems %v, warnings %q", file, problems, got.Warnings)
+		}
+	}
+}

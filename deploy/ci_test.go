@@ -94,7 +94,8 @@ const (
 
 func notify(url string) []string {
 	return []string{"--url", url, "--image", "registry.example.com/acme/payments", "--tag", "1.7.0", "--digest", pushed,
-		"--repository", "acme/payments", "--revision", revision, "--run-url", "https://ci.example.com/runs/17?a=1&b=2"}
+		"--repository", "acme/payments", "--revision", revision, "--run-url", "https://ci.example.com/runs/17?a=1&b=2",
+		"--actor", "carol", "--actor-id", "583231"}
 }
 
 func built(t *testing.T, in *inbox) image.Built {
@@ -125,6 +126,7 @@ func TestACIRunTellsTagboat(t *testing.T) {
 			want := image.Built{Image: "registry.example.com/acme/payments", Tag: "1.7.0", Digest: pushed}
 			want.Source.Repository, want.Source.Revision = "acme/payments", revision
 			want.Run.URL = "https://ci.example.com/runs/17?a=1&b=2"
+			want.Actor = image.Actor{Login: "carol", ID: 583231}
 			if diff := cmp.Diff(want, built(t, in)); diff != "" {
 				t.Error(diff)
 			}
@@ -274,7 +276,7 @@ func TestTheGitHubActionTellsTagboat(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := []string{"GITHUB_ACTION_PATH=" + here, "GITHUB_REPOSITORY=acme/payments", "GITHUB_SHA=" + revision,
-		"GITHUB_SERVER_URL=https://github.com", "GITHUB_RUN_ID=17"}
+		"GITHUB_SERVER_URL=https://github.com", "GITHUB_RUN_ID=17", "GITHUB_ACTOR=renovate[bot]", "GITHUB_ACTOR_ID=29139614"}
 	inputs := map[string]string{"url": url, "secret": ciSecret, "image": "registry.example.com/acme/payments", "tag": "1.7.0", "digest": pushed}
 	for name := range a.Inputs {
 		if _, ok := inputs[name]; !ok {
@@ -294,7 +296,8 @@ func TestTheGitHubActionTellsTagboat(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, out)
 	}
 	b := built(t, in)
-	if b.Digest != pushed || b.Source.Repository != "acme/payments" || b.Run.URL != "https://github.com/acme/payments/actions/runs/17" {
+	if b.Digest != pushed || b.Source.Repository != "acme/payments" || b.Run.URL != "https://github.com/acme/payments/actions/runs/17" ||
+		b.Actor != (image.Actor{Login: "renovate[bot]", ID: 29139614}) {
 		t.Errorf("%+v", b)
 	}
 	if bytes.Contains(in.arrivals[0].Body, []byte(ciSecret)) {

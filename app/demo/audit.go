@@ -70,7 +70,7 @@ func (s *story) whoApproved(ctx context.Context) (string, error) {
 	}
 	digest := s.digests["payments 1.7.0"]
 	for _, want := range []string{
-		"payments in prod: 1.6.0 → 1.7.0", "by alice (", "bob (", "carol (", ": counted", "did not count: asked for this promotion",
+		"payments in prod: 1.6.0 → 1.7.0", "by alice (", "bob (", "carol (", ": counted for platform as a member of team platform", "did not count: asked for this promotion",
 		"saw " + image.ShortDigest(digest) + ", the merged head", digest, p.MergeCommitSHA, "by Tagboat, every gate passing",
 		"pass approvals", "pass digest", "pass upstream", "on-call-informed", "prod is healthy", "holds: ",
 	} {

@@ -3,7 +3,11 @@
 #
 #   TAGBOAT_CI_SECRET=... notify.sh --url https://tagboat.example.com \
 #     --image registry.example.com/acme/payments --tag 1.7.0 [--digest sha256:...] \
-#     [--repository acme/payments] [--revision COMMIT] [--run-url URL]
+#     [--repository acme/payments] [--revision COMMIT] [--run-url URL] \
+#     [--actor LOGIN] [--actor-id NUMBER]
+#
+# The actor is the GitHub account that caused the run: whoever had an image built does
+# not count as its approver.
 #
 # The secret is the server's TAGBOAT_CI_WEBHOOK_SECRET. It comes from
 # TAGBOAT_CI_SECRET, or from the file that TAGBOAT_CI_SECRET_FILE names.
@@ -18,7 +22,7 @@ wrong() {
 	exit 2
 }
 
-url='' image='' tag='' digest='' repository='' revision='' run_url=''
+url='' image='' tag='' digest='' repository='' revision='' run_url='' actor='' actor_id=''
 while [ $# -gt 0 ]; do
 	[ $# -ge 2 ] || wrong "$1 needs a value"
 	case $1 in
@@ -29,6 +33,8 @@ while [ $# -gt 0 ]; do
 	--repository) repository=$2 ;;
 	--revision) revision=$2 ;;
 	--run-url) run_url=$2 ;;
+	--actor) actor=$2 ;;
+	--actor-id) actor_id=$2 ;;
 	*) wrong "unknown argument $1" ;;
 	esac
 	shift 2
@@ -48,13 +54,16 @@ fi
 
 # Nothing that is sent here has a quote, a backslash or a control character in
 # it, so nothing needs to be escaped.
-for value in "$image" "$tag" "$digest" "$repository" "$revision" "$run_url"; do
+for value in "$image" "$tag" "$digest" "$repository" "$revision" "$run_url" "$actor"; do
 	case $value in
 	*[\"\\[:cntrl:]]*) wrong "a value has a quote, a backslash or a line break in it: $value" ;;
 	esac
 done
-body=$(printf '{"image":"%s","tag":"%s","digest":"%s","source":{"repository":"%s","revision":"%s"},"run":{"url":"%s"}}' \
-	"$image" "$tag" "$digest" "$repository" "$revision" "$run_url")
+case $actor_id in
+*[!0-9]*) wrong "--actor-id is the account's number, not $actor_id" ;;
+esac
+body=$(printf '{"image":"%s","tag":"%s","digest":"%s","source":{"repository":"%s","revision":"%s"},"run":{"url":"%s"},"actor":{"login":"%s","id":%s}}' \
+	"$image" "$tag" "$digest" "$repository" "$revision" "$run_url" "$actor" "${actor_id:-0}")
 
 # HMAC-SHA256 (RFC 2104) of standard input, in hex. openssl can do it, but takes
 # the key as an argument only, which other users of the machine can see. printf

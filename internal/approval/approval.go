@@ -2,22 +2,10 @@ package approval
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 )
-
-// Rule is what an environment asks for. Where neither teams nor users are named,
-// everyone with write permission may approve.
-type Rule struct {
-	Count int
-	Teams []string // slugs of the organisation's teams
-	Users []string // logins
-}
-
-// Asked reports whether the rule asks for anything.
-func (r Rule) Asked() bool { return r.Count > 0 }
 
 // Snapshot is what is known about the reviews of one pull request.
 type Snapshot struct {
@@ -27,17 +15,27 @@ type Snapshot struct {
 	// Requesters are everybody who asked for the promotion. (Who pushed the head
 	// commit need not be known: a head that is not Tagboat's never merges.)
 	Requesters []int64
+	Builders   []Builder // everybody who had CI build the artifact
 	Reviews    []Review
 	People     map[int64]Person // what is known about each reviewer
+	// Dismissals are the reviews that Tagboat dismissed, or tried to.
+	Dismissals map[int64]Dismissal
+}
+
+// Builder is who caused the CI run that built the artifact.
+type Builder struct {
+	ID    int64 // 0: CI told only the login
+	Login string
 }
 
 // Person is what GitHub says about a reviewer now.
 type Person struct {
 	Login string
 	Bot   bool
-	Write bool     // has write permission on the env repo
-	Teams []string // those of the rule's teams that the person is an active member of
-	Known bool     // false when GitHub could not be asked: then the person does not count
+	Write bool      // has write permission on the env repo
+	Teams []string  // those of the rules' teams that the person is an active member of
+	Known bool      // false when GitHub could not be asked: then the person does not count
+	Asked time.Time // when GitHub said so
 }
 
 // State is a review's decision, in GitHub's words.
@@ -59,66 +57,137 @@ type Review struct {
 	HeadSHA  string // the head that the person saw
 	EditHash string // the managed edit in that head; "" when the head was not ours
 	Digest   string // the digest that the person saw
-	At       time.Time
+	// Earlier: of a promotion that had the pull request before this one took its place.
+	Earlier bool
+	At      time.Time
 }
 
-// Result is the verdict.
+// Dismissal is what became of Tagboat's dismissing a review.
+type Dismissal int
+
+const (
+	DismissalDone    Dismissal = iota + 1
+	DismissalRefused           // GitHub did not let it
+)
+
+// Result is the verdict, rule by rule.
 type Result struct {
 	Satisfied bool
-	Blocked   bool       // somebody who counts asked for changes
-	Counted   []string   // logins
+	Blocked   bool // somebody who may decide asked for changes
+	Rules     []RuleResult
+	Counted   []string   // logins of those who count for a rule
 	Approvals []Review   // those that count
 	Excluded  []Excluded // reviewers whose approval does not count, and why
+	Stale     []Review   // approvals of something else than would be merged, which GitHub still shows
 	Missing   int        // how many more approvals are needed
 	Reason    string     // one paragraph for people
 	Owner     string     // who can act
 }
 
+// RuleResult is the verdict of one rule.
+type RuleResult struct {
+	Rule    Rule
+	Counted []Counted
+	Missing int
+}
+
+// Counted is an approval that counts for a rule.
+type Counted struct {
+	Review Review
+	Team   string    // as a member of which team; "" where the person is named, or writes
+	Asked  time.Time // when GitHub said so
+}
+
 // Excluded is one review that does not count.
 type Excluded struct {
 	Login, Why string
-	State      State // what the review says
+	State      State     // what the review says
+	Rule       string    // for which rule; "" is for none
+	Dismissal  Dismissal // what became of it on GitHub; 0 is nothing
 }
 
-// Evaluate applies rule to snap.
-func Evaluate(rule Rule, snap Snapshot) Result {
+// Evaluate applies rules to snap. All of them have to hold; one person may count for
+// several.
+func Evaluate(rules []Rule, snap Snapshot) Result {
 	var r Result
+	for _, rule := range rules {
+		if rule.Asked() {
+			r.Rules = append(r.Rules, RuleResult{Rule: rule})
+		}
+	}
 	var blockers []string
-	for _, review := range latestDecisive(snap.Reviews) {
-		why := exclusion(rule, snap, review)
+	for _, review := range latestDecisive(snap) {
 		switch {
-		case review.State == ChangesRequested && blocks(rule, snap, review):
+		case review.State == Approved:
+			r.weigh(snap, review)
+		case blocks(r.Rules, snap, review):
 			blockers = append(blockers, review.Login)
-		case review.State == ChangesRequested:
-			r.Excluded = append(r.Excluded, Excluded{review.Login, "asked for changes, but may not decide here", review.State})
-		case why != "":
-			r.Excluded = append(r.Excluded, Excluded{review.Login, why, review.State})
 		default:
-			r.Counted = append(r.Counted, review.Login)
-			r.Approvals = append(r.Approvals, review)
+			r.Excluded = append(r.Excluded, Excluded{Login: review.Login, Why: "asked for changes, but may not decide here", State: review.State})
 		}
 	}
 	r.Blocked = len(blockers) > 0
-	r.Missing = max(0, rule.Count-len(r.Counted))
-	r.Satisfied = r.Missing == 0 && !r.Blocked
-	r.Owner = owner(rule)
-	if r.Blocked {
-		r.Owner = strings.Join(blockers, ", ")
+	for i := range r.Rules {
+		rule := &r.Rules[i]
+		rule.Missing = max(0, rule.Rule.Count-len(rule.Counted))
+		r.Missing += rule.Missing
 	}
-	r.Reason = reason(rule, r, blockers)
+	r.Satisfied = r.Missing == 0 && !r.Blocked
+	r.Owner = owners(r)
+	if r.Blocked {
+		r.Owner = few(blockers, ", ")
+	}
+	r.Reason = reason(r, blockers)
 	return r
+}
+
+// weigh finds the rules that an approval counts for. One that counts for none is
+// told with the reason that says most: that somebody is in no team matters less
+// than why a member does not count.
+func (r *Result) weigh(snap Snapshot, review Review) {
+	stale := staleness(snap, review)
+	if stale != "" && snap.Dismissals[review.ID] == 0 {
+		r.Stale = append(r.Stale, review)
+	}
+	person, counts := snap.People[review.Reviewer], false
+	var partial []Excluded
+	none := ""
+	for i := range r.Rules {
+		rule := &r.Rules[i]
+		switch why, outside := exclusion(rule.Rule, snap, review); {
+		case why == "":
+			counts = true
+			rule.Counted = append(rule.Counted, Counted{Review: review, Team: rule.Rule.team(person), Asked: person.Asked})
+		case !outside:
+			none = cmp.Or(none, why)
+			if rule.Rule.member(person) {
+				partial = append(partial, Excluded{Login: review.Login, Why: why, State: review.State, Rule: rule.Rule.Label()})
+			}
+		}
+	}
+	switch {
+	case counts:
+		r.Counted = append(r.Counted, review.Login)
+		r.Approvals = append(r.Approvals, review)
+		r.Excluded = append(r.Excluded, partial...)
+	case len(r.Rules) > 0:
+		r.Excluded = append(r.Excluded, Excluded{
+			Login: review.Login, Why: cmp.Or(none, "is not "+oneOf(r.Rules)), State: review.State, Dismissal: snap.Dismissals[review.ID],
+		})
+	}
 }
 
 // latestDecisive keeps each person's last approval or change request, oldest
 // first. A comment does not change what somebody decided before. When the last
 // one was dismissed, the person has no say; when an earlier one was, the last
-// stands.
-func latestDecisive(reviews []Review) []Review {
-	last, dismissed := map[int64]Review{}, map[int64]bool{}
-	for _, r := range reviews {
+// stands. An approval that Tagboat itself dismissed is kept, to say why it does not
+// count.
+func latestDecisive(snap Snapshot) []Review {
+	last, gone := map[int64]Review{}, map[int64]bool{}
+	for _, r := range snap.Reviews {
 		switch r.State {
 		case Dismissed:
-			dismissed[r.ID] = true
+			gone[r.ID] = true
 		case Approved, ChangesRequested:
 			if old, ok := last[r.Reviewer]; !ok || compare(old, r) < 0 {
 				last[r.Reviewer] = r
@@ -127,7 +196,7 @@ func latestDecisive(reviews []Review) []Review {
 	}
 	var out []Review
 	for _, r := range last {
-		if !dismissed[r.ID] {
+		if !gone[r.ID] || r.State == Approved && snap.Dismissals[r.ID] == DismissalDone {
 			out = append(out, r)
 		}
 	}
@@ -138,86 +207,60 @@ func latestDecisive(reviews []Review) []Review {
 // compare orders reviews by when they were submitted.
 func compare(a, b Review) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) }
 
-// exclusion says why an approval does not count, or "" when it does.
-func exclusion(rule Rule, snap Snapshot, review Review) string {
+// exclusion says why an approval does not count for a rule, or "" when it does.
+// outside: the rule does not ask its author, and that is all.
+func exclusion(rule Rule, snap Snapshot, review Review) (why string, outside bool) {
 	person := snap.People[review.Reviewer]
 	switch {
 	case !person.Known:
-		return "GitHub could not be asked who they are"
-	case person.Bot:
-		return "is a bot"
-	case slices.Contains(snap.Requesters, review.Reviewer):
-		return "asked for this promotion"
-	case !named(rule, person):
-		return "is not " + oneOf(rule)
+		return "GitHub could not be asked who they are", false
+	case person.Bot && !rule.names(person):
+		return "is a bot", false
+	case slices.Contains(snap.Requesters, review.Reviewer) && !rule.allows(AsRequester):
+		return "asked for this promotion", false
+	case built(snap, review.Reviewer, person) && !rule.allows(AsBuilder):
+		return "built the image", false
+	case !rule.member(person):
+		return "is not " + rule.asks(), true
+	}
+	return staleness(snap, review), false
+}
+
+// staleness says what an approval was given for, where that is not what would be
+// merged.
+func staleness(snap Snapshot, review Review) string {
+	switch {
 	case review.Digest == "":
 		return "approved a commit that is not Tagboat's"
 	case review.Digest != snap.Digest:
 		return "approved another digest"
 	case review.HeadSHA != snap.HeadSHA && (review.EditHash == "" || review.EditHash != snap.EditHash):
 		return "approved an earlier commit"
+	case review.Earlier:
+		return "approved before the promotion was asked for again"
+	case snap.Dismissals[review.ID] == DismissalDone:
+		return "approved before the edit changed, and changed back"
 	}
 	return ""
 }
 
+// built: CI may know a person by another spelling of the login, or without the
+// number. Either is enough to leave somebody out.
+func built(snap Snapshot, id int64, person Person) bool {
+	return slices.ContainsFunc(snap.Builders, func(b Builder) bool {
+		return b.ID != 0 && b.ID == id || b.Login != "" && strings.EqualFold(b.Login, person.Login)
+	})
+}
+
 // blocks: a change request of somebody who may approve stands whatever commit it
 // was made for. The requester may not approve, but may well stop the promotion.
-func blocks(rule Rule, snap Snapshot, review Review) bool {
+func blocks(rules []RuleResult, snap Snapshot, review Review) bool {
 	person := snap.People[review.Reviewer]
-	if !person.Known {
+	switch {
+	case !person.Known:
 		return true
+	case person.Bot:
+		return slices.ContainsFunc(rules, func(r RuleResult) bool { return r.Rule.names(person) })
 	}
-	return !person.Bot && (person.Write || named(rule, person))
-}
-
-func named(rule Rule, person Person) bool {
-	if len(rule.Teams) == 0 && len(rule.Users) == 0 {
-		return person.Write
-	}
-	isUser := slices.ContainsFunc(rule.Users, func(u string) bool { return strings.EqualFold(u, person.Login) })
-	return isUser || slices.ContainsFunc(rule.Teams, func(t string) bool { return slices.Contains(person.Teams, t) })
-}
-
-func oneOf(rule Rule) string {
-	var names []string
-	for _, t := range rule.Teams {
-		names = append(names, "in team "+t)
-	}
-	names = append(names, rule.Users...)
-	if len(names) == 0 {
-		return "allowed to write to the env repo"
-	}
-	return strings.Join(names, " or ")
-}
-
-func owner(rule Rule) string {
-	var names []string
-	for _, t := range rule.Teams {
-		names = append(names, "team "+t)
-	}
-	names = append(names, rule.Users...)
-	if len(names) == 0 {
-		return "anyone with write permission, except who asked"
-	}
-	return strings.Join(names, ", ")
-}
-
-func reason(rule Rule, r Result, blockers []string) string {
-	var parts []string
-	if len(blockers) > 0 {
-		parts = append(parts, fmt.Sprintf("%s asked for changes.", strings.Join(blockers, ", ")))
-	}
-	count := fmt.Sprintf("%d of %d approvals", len(r.Counted), rule.Count)
-	if len(r.Counted) > 0 {
-		count += " (" + strings.Join(r.Counted, ", ") + ")"
-	}
-	parts = append(parts, count+".")
-	for _, e := range r.Excluded {
-		what := "review"
-		if e.State == Approved {
-			what = "approval"
-		}
-		parts = append(parts, fmt.Sprintf("%s's %s does not count: %s %s.", e.Login, what, e.Login, e.Why))
-	}
-	return strings.Join(parts, " ")
+	return person.Write || slices.ContainsFunc(rules, func(r RuleResult) bool { return r.Rule.member(person) })
 }

@@ -149,7 +149,7 @@ func TestWhoMaySayYes(t *testing.T) {
 			if c.change != nil {
 				c.change(&snap)
 			}
-			got := Evaluate(c.rule, snap)
+			got := Evaluate([]Rule{c.rule}, snap)
 			var excluded []string
 			for _, e := range got.Excluded {
 				excluded = append(excluded, e.Login+": "+e.Why)
@@ -185,7 +185,7 @@ func TestWhatPeopleRead(t *testing.T) {
 		{"a team or a person", Rule{Count: 1, Teams: []string{"platform"}, Users: []string{"dave"}}, story{}.then(mallory, Approved),
 			"0 of 1 approvals. mallory's approval does not count: mallory is not in team platform or dave.", "team platform, dave"},
 	} {
-		got := Evaluate(c.rule, snapshot(c.reviews))
+		got := Evaluate([]Rule{c.rule}, snapshot(c.reviews))
 		if diff := cmp.Diff([]string{c.reason, c.owner}, []string{got.Reason, got.Owner}); diff != "" {
 			t.Errorf("%s:\n%s", c.story, diff)
 		}

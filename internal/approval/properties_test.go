@@ -34,6 +34,14 @@ func anyReviews(t *rapid.T) story {
 func anySnapshot(t *rapid.T) Snapshot {
 	snap := snapshot(anyReviews(t))
 	snap.Requesters = rapid.SampledFrom([][]int64{nil, {alice}, {bob}, {alice, bob}}).Draw(t, "requesters")
+	snap.Builders = rapid.SampledFrom([][]Builder{nil, nil, {{ID: carol}}, {{Login: "dave"}, {ID: bob, Login: "bob"}}}).Draw(t, "builders")
+	for i := range snap.Reviews {
+		snap.Reviews[i].Earlier = rapid.IntRange(0, 5).Draw(t, "earlier") == 0
+	}
+	if len(snap.Reviews) > 0 && rapid.Bool().Draw(t, "one was dismissed") {
+		id := snap.Reviews[rapid.IntRange(0, len(snap.Reviews)-1).Draw(t, "which was dismissed")].ID
+		snap.Dismissals = map[int64]Dismissal{id: rapid.SampledFrom([]Dismissal{DismissalDone, DismissalRefused}).Draw(t, "how")}
+	}
 	return snap
 }
 
@@ -41,18 +49,18 @@ func anySnapshot(t *rapid.T) Snapshot {
 func TestOnlyWhoMayIsCounted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rule, snap := anyRule.Draw(t, "rule"), anySnapshot(t)
-		got := Evaluate(rule, snap)
+		got := Evaluate([]Rule{rule}, snap)
 		for _, login := range got.Counted {
 			i := slices.IndexFunc(everybody, func(id int64) bool { return snap.People[id].Login == login })
 			id := everybody[i]
 			p := snap.People[id]
 			inTeam := slices.ContainsFunc(rule.Teams, func(team string) bool { return slices.Contains(p.Teams, team) })
 			asked := inTeam || slices.Contains(rule.Users, p.Login) || len(rule.Teams)+len(rule.Users) == 0 && p.Write
-			if !p.Known || p.Bot || slices.Contains(snap.Requesters, id) || !asked {
+			if !p.Known || p.Bot || slices.ContainsFunc(snap.Builders, func(b Builder) bool { return b.ID == id || b.Login == login }) || slices.Contains(snap.Requesters, id) || !asked {
 				t.Fatalf("%s was counted", login)
 			}
 			if !slices.ContainsFunc(snap.Reviews, func(r Review) bool {
-				return r.Reviewer == id && r.State == Approved && r.Digest == snap.Digest && (r.HeadSHA == snap.HeadSHA || r.EditHash == snap.EditHash)
+				return r.Reviewer == id && r.State == Approved && !r.Earlier && snap.Dismissals[r.ID] != DismissalDone && r.Digest == snap.Digest && (r.HeadSHA == snap.HeadSHA || r.EditHash == snap.EditHash)
 			}) {
 				t.Fatalf("%s was counted without having approved what would be merged", login)
 			}
@@ -72,7 +80,7 @@ func TestOnlyWhoMayIsCounted(t *testing.T) {
 func TestAnExcludedReviewOpensNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rule, snap := anyRule.Draw(t, "rule"), anySnapshot(t)
-		before := Evaluate(rule, snap)
+		before := Evaluate([]Rule{rule}, snap)
 		silent := slices.DeleteFunc(slices.Clone(everybody), func(id int64) bool {
 			return slices.ContainsFunc(snap.Reviews, func(r Review) bool { return r.Reviewer == id })
 		})
@@ -83,7 +91,7 @@ func TestAnExcludedReviewOpensNothing(t *testing.T) {
 		snap.Reviews = story(snap.Reviews).then(who, anyState.Draw(t, "state"), func(r *Review) {
 			r.Digest = rapid.SampledFrom([]string{digest, otherDigest}).Draw(t, "digest of the last")
 		})
-		after := Evaluate(rule, snap)
+		after := Evaluate([]Rule{rule}, snap)
 		if slices.Contains(after.Counted, snap.People[who].Login) {
 			return
 		}
@@ -102,7 +110,7 @@ func TestTheOrderOfArrivalDoesNotMatter(t *testing.T) {
 		}
 		shuffled := snap
 		shuffled.Reviews = rapid.Permutation(snap.Reviews).Draw(t, "arrival")
-		if diff := cmp.Diff(Evaluate(rule, snap), Evaluate(rule, shuffled)); diff != "" {
+		if diff := cmp.Diff(Evaluate([]Rule{rule}, snap), Evaluate([]Rule{rule}, shuffled)); diff != "" {
 			t.Fatal(diff)
 		}
 	})
@@ -113,7 +121,7 @@ func TestTheOrderOfArrivalDoesNotMatter(t *testing.T) {
 func TestUnknownPeopleNeverCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rule, snap := anyRule.Draw(t, "rule"), anySnapshot(t)
-		before := Evaluate(rule, snap)
+		before := Evaluate([]Rule{rule}, snap)
 		who := rapid.SampledFrom(everybody).Draw(t, "forgotten")
 		login := snap.People[who].Login
 		if rapid.Bool().Draw(t, "wholly") {
@@ -123,7 +131,7 @@ func TestUnknownPeopleNeverCount(t *testing.T) {
 			p.Known = false
 			snap.People[who] = p
 		}
-		after := Evaluate(rule, snap)
+		after := Evaluate([]Rule{rule}, snap)
 		if slices.Contains(after.Counted, login) || after.Satisfied && !before.Satisfied {
 			t.Fatalf("forgetting %s changed %+v to %+v", login, before, after)
 		}
@@ -135,13 +143,13 @@ func TestUnknownPeopleNeverCount(t *testing.T) {
 func TestEnoughPeopleCanAlwaysSayYes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		snap := anySnapshot(t)
-		snap.Requesters = []int64{dave}
+		snap.Requesters, snap.Builders = []int64{dave}, []Builder{{Login: "mallory"}}
 		s := story(snap.Reviews)
 		for _, who := range everybody {
 			s = s.then(who, Approved, func(r *Review) { r.At = r.At.Add(time.Hour) })
 		}
 		snap.Reviews = s
-		if got := Evaluate(platform, snap); !got.Satisfied {
+		if got := Evaluate([]Rule{platform}, snap); !got.Satisfied {
 			t.Fatalf("everybody said yes: %+v", got)
 		}
 	})

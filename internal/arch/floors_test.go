@@ -51,7 +51,7 @@ var pure = map[string][]string{
 	"internal/image":     nil,
 	"internal/window":    nil,
 	"internal/promotion": nil,
-	"internal/approval":  nil,
+	"internal/approval":  {"github.com/hmarr/codeowners"},
 	"internal/command":   {"github.com/yuin/goldmark"},
 	"internal/checklist": {"github.com/yuin/goldmark"},
 	"internal/envrepo":   {"sigs.k8s.io/kustomize/kyaml/yaml", "github.com/Masterminds/semver/v3"},

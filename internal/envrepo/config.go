@@ -89,13 +89,36 @@ type Need struct {
 	Healthy time.Duration `yaml:"healthy"` // contiguous
 }
 
-// Approvals is how many reviews an environment needs and whose count. With
-// neither teams nor users everybody with write permission counts.
-type Approvals struct {
-	Count int      `yaml:"count"`
-	Teams []string `yaml:"teams"` // slugs, without the organisation
-	Users []string `yaml:"users"` // logins
+// Approvals are the rules for an environment's reviews, which all have to hold. In
+// tagboat.yaml it is one rule, or a list of them.
+type Approvals []ApprovalRule
+
+// Asked reports whether any approval is asked for.
+func (a Approvals) Asked() bool {
+	for _, r := range a {
+		if r.Count > 0 {
+			return true
+		}
+	}
+	return false
 }
+
+// ApprovalRule is how many reviews are needed and whose count. With neither teams,
+// users nor code owners everybody with write permission counts.
+type ApprovalRule struct {
+	Name       string   `yaml:"name"` // for people, where there are several
+	Count      int      `yaml:"count"`
+	Teams      []string `yaml:"teams"`      // slugs, without the organisation
+	Users      []string `yaml:"users"`      // logins
+	CodeOwners bool     `yaml:"codeowners"` // the owners of the changed file, by CODEOWNERS
+	Allow      []string `yaml:"allow"`      // whose approval counts all the same: AllowRequester, AllowBuilder
+}
+
+// Who had a part in a promotion, and does not count as its approver unless allowed.
+const (
+	AllowRequester = "requester"
+	AllowBuilder   = "builder"
+)
 
 // Cluster adds to a cluster that an environment names.
 type Cluster struct {

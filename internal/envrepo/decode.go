@@ -172,8 +172,9 @@ func (r *reader) syntax(err error) {
 }
 
 var (
-	durationType = reflect.TypeFor[time.Duration]()
-	dateType     = reflect.TypeFor[Date]()
+	durationType  = reflect.TypeFor[time.Duration]()
+	dateType      = reflect.TypeFor[Date]()
+	approvalsType = reflect.TypeFor[Approvals]()
 )
 
 // value decodes n into v, which has one of the few kinds that Config is made of.
@@ -193,6 +194,9 @@ func (r *reader) value(n *yaml.Node, path string, v reflect.Value) {
 		r.duration(n, path, v)
 	case v.Type() == dateType:
 		r.date(n, path, v)
+	case v.Type() == approvalsType && n.Kind != yaml.SequenceNode: // one rule need not stand in a list
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		r.object(n, path, v.Index(0))
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		r.value(n, path, v.Elem())

@@ -54,7 +54,7 @@ func TestAWholeConfigurationIsRead(t *testing.T) {
 			{Name: "dev", Follow: &envrepo.Follow{Semver: ">=1.0.0-0"}, Merge: "auto", Clusters: []string{"dev"}},
 			{Name: "staging", Follow: &envrepo.Follow{Env: "dev"}, Needs: []envrepo.Need{{Env: "dev", Healthy: 15 * time.Minute}}, Merge: "auto", Clusters: []string{"staging"}},
 			{Name: "prod", Needs: []envrepo.Need{{Env: "staging", Healthy: time.Hour}}, Merge: "manual", Pin: "tag",
-				Approvals: envrepo.Approvals{Count: 2, Teams: []string{"platform"}}, Checks: []string{"lint", "security-scan"}, Clusters: []string{"prod-eu", "prod-us"}},
+				Approvals: envrepo.Approvals{{Count: 2, Teams: []string{"platform"}}}, Checks: []string{"lint", "security-scan"}, Clusters: []string{"prod-eu", "prod-us"}},
 		},
 		Clusters: []envrepo.Cluster{{Name: "prod-eu", Path: "apps/{app}/overlays/{env}/eu"}},
 	}
@@ -65,8 +65,30 @@ func TestAWholeConfigurationIsRead(t *testing.T) {
 
 func TestAShortConfigurationIsEnough(t *testing.T) {
 	c := parse(t, "apiVersion: tagboat.dev/v1\nenvironments: [{name: prod, clusters: [prod], approvals: {teams: [ops]}}]\n")
-	if c.Apps[0].Discover != envrepo.DefaultDiscover || c.Environments[0].Merge != envrepo.MergeAuto || c.Environments[0].Approvals.Count != 1 {
+	if c.Apps[0].Discover != envrepo.DefaultDiscover || c.Environments[0].Merge != envrepo.MergeAuto || c.Environments[0].Approvals[0].Count != 1 {
 		t.Errorf("defaults: %+v", c)
+	}
+}
+
+func TestSeveralRulesForApprovals(t *testing.T) {
+	c := parse(t, `apiVersion: tagboat.dev/v1
+environments:
+  - name: prod
+    clusters: [prod]
+    approvals:
+      - {name: ops, count: 2, teams: [platform], users: [erin, "renovate[bot]"], allow: [builder, requester]}
+      - codeowners: true
+  - {name: dev, clusters: [prod], approvals: {count: 0}}
+`)
+	want := envrepo.Approvals{
+		{Name: "ops", Count: 2, Teams: []string{"platform"}, Users: []string{"erin", "renovate[bot]"}, Allow: []string{envrepo.AllowBuilder, envrepo.AllowRequester}},
+		{Count: 1, CodeOwners: true},
+	}
+	if diff := cmp.Diff(want, c.Environments[0].Approvals); diff != "" {
+		t.Error(diff)
+	}
+	if !c.Environments[0].Approvals.Asked() || c.Environments[1].Approvals.Asked() {
+		t.Errorf("asked: %+v", c.Environments)
 	}
 }
 
@@ -108,6 +130,15 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"teams without count", head + "  - {name: prod, clusters: [p], approvals: {count: 0, teams: [x]}}\n", `but count is 0; write count: 1 or more`},
 		{"team with org", head + "  - {name: prod, clusters: [p], approvals: {count: 1, teams: ['acme/x']}}\n", `"acme/x" is not a team slug`},
 		{"user with at", head + "  - {name: prod, clusters: [p], approvals: {count: 1, users: ['@bob']}}\n", `"@bob" is not a GitHub login; write it without @`},
+		{"approvals of no kind", head + "  - {name: prod, clusters: [p], approvals: two}\n", `environments[1].approvals must be a mapping (key: value), not a single value`},
+		{"no rule", head + "  - {name: prod, clusters: [p], approvals: []}\n", `approvals of environment prod lists no rule; write one such as {count: 1}`},
+		{"a rule without a say", head + "  - name: prod\n    clusters: [p]\n    approvals:\n      - {count: 1}\n      - {count: 0}\n", `tagboat.yaml:8: a rule for approvals of environment prod has count 0, which asks for nothing`},
+		{"a rule's unknown field", head + "  - name: prod\n    clusters: [p]\n    approvals:\n      - {codeowner: true}\n", `tagboat.yaml:7: environments[1].approvals[0]: unknown field "codeowner"; write "codeowners"`},
+		{"two rules of one name", head + "  - {name: prod, clusters: [p], approvals: [{name: a}, {name: a}]}\n", `environments[1].approvals[1].name a is a duplicate`},
+		{"code owners and teams", head + "  - {name: prod, clusters: [p], approvals: {codeowners: true, teams: [x]}}\n", `a rule with codeowners takes its people from CODEOWNERS; give teams and users a rule of their own`},
+		{"code owners without count", head + "  - {name: prod, clusters: [p], approvals: {codeowners: true, count: 0}}\n", `but count is 0`},
+		{"the pusher is allowed", head + "  - {name: prod, clusters: [p], approvals: {allow: [pusher]}}\n", `environments[1].approvals.allow[0] is "pusher"; write one of requester, builder`},
+		{"too many rules", head + "  - {name: prod, clusters: [p], approvals: [{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}]}\n", `environment prod has more than 10 rules for approvals; join some`},
 		{"own check", head + "  - {name: prod, clusters: [p], checks: [tagboat]}\n", `tagboat is Tagboat's own check`},
 		{"empty check", head + "  - {name: prod, clusters: [p], checks: ['']}\n", `environments[1].checks[0] is empty; remove it`},
 		{"branch", head + "  - {name: prod, clusters: [p], branch: 'a..b'}\n", `"a..b" is not a branch name`},

@@ -44,10 +44,10 @@ func (p *proposal) order() {
 		}
 		switch {
 		case stages[name] == stageUnknown:
-			e.Approvals.Count = 1
+			e.Approvals = Approvals{{Count: 1}}
 			p.note("order", "the name %s does not say where it stands between development and production; give it its place, with needs and follow", name)
 		case stages[name].cautious():
-			e.Approvals.Count = 1
+			e.Approvals = Approvals{{Count: 1}}
 			if before == "" && len(stages) > 1 {
 				p.note("order", "no environment before %s has an app of it, so it needs none", name)
 			}

@@ -56,7 +56,7 @@ func TestWhateverATreeHasItsProposalIsAccepted(t *testing.T) {
 			t.Fatalf("proposed for\n%sfound\n%s", found(proposal.Pairs), found(pairs))
 		}
 		for _, e := range proposal.Config.Environments {
-			if strings.Contains(e.Name, "prod") && e.Name != "pre-prod" && (e.Follow != nil || e.Approvals.Count < 1) {
+			if strings.Contains(e.Name, "prod") && e.Name != "pre-prod" && (e.Follow != nil || !e.Approvals.Asked()) {
 				t.Fatalf("%s is not guarded: %s", e.Name, proposal.YAML)
 			}
 		}

@@ -72,7 +72,7 @@ func TestATreeIsReadAndProposed(t *testing.T) {
 				t.Errorf("the proposal says %s and finds %s", found(proposal.Pairs), found(pairs))
 			}
 			for _, e := range config.Environments {
-				if strings.Contains(e.Name, "prod") && e.Name != "pre-prod" && (e.Follow != nil || e.Approvals.Count < 1) {
+				if strings.Contains(e.Name, "prod") && e.Name != "pre-prod" && (e.Follow != nil || !e.Approvals.Asked()) {
 					t.Errorf("%s is not guarded: %+v", e.Name, e)
 				}
 			}

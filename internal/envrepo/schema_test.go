@@ -80,11 +80,17 @@ func TestTheSchemaAcceptsTheExampleAndRefusesMistakes(t *testing.T) {
 		}
 		return schema.Validate(value)
 	}
-	if err := valid(example); err != nil {
-		t.Errorf("the example: %v", err)
+	several := strings.Replace(example, "approvals: {count: 2, teams: [platform]}", "approvals: [{name: ops, count: 2, teams: [platform], allow: [builder]}, {codeowners: true}]", 1)
+	for _, text := range []string{example, several} {
+		if err := valid(text); err != nil {
+			t.Errorf("the schema refuses\n%s: %v", text, err)
+		}
 	}
 	for _, mistake := range []string{
 		strings.Replace(example, "approvals:", "approval:", 1),
+		strings.Replace(example, "approvals: {count: 2, teams: [platform]}", "approvals: [{codeowner: true}]", 1),
+		strings.Replace(example, "approvals: {count: 2, teams: [platform]}", "approvals: []", 1),
+		strings.Replace(example, "approvals: {count: 2, teams: [platform]}", "approvals: {allow: [pusher]}", 1),
 		strings.Replace(example, "healthy: 1h", "healthy: soon", 1),
 		strings.Replace(example, "clusters: [dev]", "clusters: []", 1),
 		strings.Replace(example, "name: dev", "name: Dev", 1),
@@ -140,6 +146,10 @@ func TestTheSchemaListsTheKeysOfTheStructs(t *testing.T) {
 		case reflect.Pointer:
 			compare(path, schema, typ.Elem())
 		case reflect.Slice:
+			if forms, ok := schema["oneOf"].([]any); ok { // one of a list's elements need not stand in a list
+				compare(path+"[]", forms[0].(map[string]any), typ.Elem())
+				schema = forms[1].(map[string]any)
+			}
 			items, ok := schema["items"].(map[string]any)
 			if !ok {
 				t.Errorf("%s: the schema has no items", path)

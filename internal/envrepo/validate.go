@@ -11,10 +11,8 @@ import (
 )
 
 var (
-	nameGrammar  = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
-	loginGrammar = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})$`)
-	slugGrammar  = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
-	branchChars  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	nameGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+	branchChars = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
 )
 
 // validate reports everything that is well formed and yet wrong.
@@ -133,32 +131,6 @@ func (r *reader) known(c *Config, at, env string) {
 		return
 	}
 	r.at(at, "environment %q is not declared; declared are %s", env, strings.Join(names, ", "))
-}
-
-func (r *reader) approvals(e *Environment, at string) {
-	at += ".approvals"
-	_, declared := r.lines[at]
-	_, counted := r.lines[at+".count"]
-	switch {
-	case e.Approvals.Count < 0:
-		r.at(at+".count", "count is %d; write how many approvals environment %s needs", e.Approvals.Count, e.Name)
-	case declared && !counted:
-		e.Approvals.Count = 1
-	case declared && e.Approvals.Count == 0 && len(e.Approvals.Teams)+len(e.Approvals.Users) > 0:
-		r.at(at+".count", "approvals of environment %s name teams or users, but count is 0; write count: 1 or more, or remove approvals", e.Name)
-	}
-	r.strings(at+".teams", e.Approvals.Teams, func(s string) string {
-		if !slugGrammar.MatchString(s) {
-			return fmt.Sprintf("%q is not a team slug; write it as in the team's URL, without organisation and @", s)
-		}
-		return ""
-	})
-	r.strings(at+".users", e.Approvals.Users, func(s string) string {
-		if !loginGrammar.MatchString(s) {
-			return fmt.Sprintf("%q is not a GitHub login; write it without @", s)
-		}
-		return ""
-	})
 }
 
 func (r *reader) clusters(c *Config) {

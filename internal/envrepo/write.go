@@ -67,8 +67,8 @@ func (e Environment) write(b *strings.Builder) {
 	} else if e.Follow != nil {
 		fmt.Fprintf(b, "    follow: {env: %s}\n", scalar(e.Follow.Env))
 	}
-	if e.Approvals.Count > 0 {
-		fmt.Fprintf(b, "    approvals: {count: %d}\n", e.Approvals.Count)
+	if e.Approvals.Asked() { // a proposal names nobody
+		fmt.Fprintf(b, "    approvals: {count: %d}\n", e.Approvals[0].Count)
 	}
 	if e.Refs {
 		b.WriteString("    refs: true\n")

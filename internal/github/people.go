@@ -2,9 +2,13 @@ package github
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+
+	"github.com/tagboat/tagboat/internal/fault"
 )
 
 var roles = []string{"none", "read", "triage", "write", "maintain", "admin"}
@@ -13,24 +17,49 @@ var roles = []string{"none", "read", "triage", "write", "maintain", "admin"}
 // "triage", "write", "maintain" or "admin". A custom role counts as the role
 // that it is based on; somebody whom GitHub does not know has "none".
 func (r *Repo) Permission(ctx context.Context, login string) (_ string, err error) {
-	defer r.fail(&err, "read the permission of %s", login)
-	var p struct {
-		Permission string `json:"permission"` // maintain is told as write, triage as read
-		RoleName   string `json:"role_name"`
-	}
-	_, err = r.client.read(ctx, &p, "repos/%s/%s/collaborators/%s/permission", r.Owner, r.Name, url.PathEscape(login))
-	if _, unknown := refusedWith(err, http.StatusNotFound); unknown {
-		return "none", nil
+	role, _, err := r.permission(ctx, login)
+	return role, err
+}
+
+// PermissionOf is Permission of the account with that number: a login can be given
+// up, and taken by somebody else. ErrAnotherAccount: it was.
+func (r *Repo) PermissionOf(ctx context.Context, u User) (string, error) {
+	role, id, err := r.permission(ctx, u.Login)
+	if err == nil && id != 0 && id != u.ID {
+		err = fault.E(fault.Denied, "", fmt.Errorf("%w: %s was %d, and is %d", ErrAnotherAccount, u.Login, u.ID, id))
 	}
 	if err != nil {
 		return "", err
 	}
+	return role, nil
+}
+
+// ErrAnotherAccount: a login belongs to another account than it did. It comes as a
+// Denied.
+var ErrAnotherAccount = errors.New("the login belongs to another account now")
+
+func (r *Repo) permission(ctx context.Context, login string) (role string, id int64, err error) {
+	defer r.fail(&err, "read the permission of %s", login)
+	var p struct {
+		Permission string `json:"permission"` // maintain is told as write, triage as read
+		RoleName   string `json:"role_name"`
+		User       struct {
+			ID int64 `json:"id"`
+		} `json:"user"`
+	}
+	_, err = r.client.read(ctx, &p, "repos/%s/%s/collaborators/%s/permission", r.Owner, r.Name, url.PathEscape(login))
+	if _, unknown := refusedWith(err, http.StatusNotFound); unknown {
+		return "none", 0, nil
+	}
+	if err != nil {
+		return "", 0, err
+	}
 	for _, role := range []string{p.RoleName, p.Permission} {
 		if slices.Contains(roles, role) {
-			return role, nil
+			return role, p.User.ID, nil
 		}
 	}
-	return "none", nil
+	return "none", p.User.ID, nil
 }
 
 // TeamMember reports whether a person is an active member of a team, given by

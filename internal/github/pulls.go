@@ -181,6 +181,15 @@ func (r *Repo) Reviews(ctx context.Context, n int) (_ []Review, err error) {
 	return reviews, err
 }
 
+// DismissReview takes an approval or a change request back, for everybody to see
+// why. Denied: the branch's protection names who may. A review that is dismissed
+// already is refused, as Invalid.
+func (r *Repo) DismissReview(ctx context.Context, n int, review int64, message string) (err error) {
+	defer r.fail(&err, "dismiss review %d of #%d", review, n)
+	_, _, err = r.client.PullRequests.DismissReview(ctx, r.Owner, r.Name, n, review, &gh.PullRequestReviewDismissalRequest{Message: &message})
+	return err
+}
+
 // MergeRequest is a merge of exactly the commit that was evaluated.
 type MergeRequest struct {
 	HeadSHA        string

@@ -37,6 +37,38 @@ func TestMergeRefusalsAreToldApart(t *testing.T) {
 	}
 }
 
+// Whether a review may be dismissed is for GitHub to say: a retry helps only where it
+// did not answer.
+func TestDismissalsAreToldApart(t *testing.T) {
+	for status, kind := range map[int]fault.Kind{403: fault.Denied, 404: fault.NotFound, 422: fault.Invalid, 502: fault.Transient} {
+		app, _ := answering(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/repos/acme/env/pulls/7/reviews/9/dismissals") || strings.TrimSpace(string(body)) != `{"message":"Look again."}` {
+				t.Errorf("%s %s %s", r.Method, r.URL.Path, body)
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, `{"message":"no"}`)
+		})
+		if err := app.Repo(1, "acme", "env").DismissReview(t.Context(), 7, 9, "Look again."); !fault.Is(err, kind) {
+			t.Errorf("%d: %v is %v", status, err, fault.KindOf(err))
+		}
+	}
+}
+
+// Whoever takes over a login does not take over what its owner may do.
+func TestAPermissionIsAnAccounts(t *testing.T) {
+	app, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"permission":"write","role_name":"maintain","user":{"login":"bob","id":12}}`)
+	})
+	repo := app.Repo(1, "acme", "env")
+	if role, err := repo.PermissionOf(t.Context(), User{ID: 12, Login: "bob"}); role != "maintain" || err != nil {
+		t.Errorf("bob may %q, %v", role, err)
+	}
+	if role, err := repo.PermissionOf(t.Context(), User{ID: 11, Login: "bob"}); role != "" || !errors.Is(err, ErrAnotherAccount) || fault.KindOf(err).Retryable() {
+		t.Errorf("who was bob may %q, %v", role, err)
+	}
+}
+
 func TestMergeNeverGoesWithoutTheEvaluatedHead(t *testing.T) {
 	app, _ := answering(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked %s %s", r.Method, r.URL) })
 	if _, err := app.Repo(1, "acme", "env").Merge(t.Context(), 7, MergeRequest{Method: "squash"}); err == nil {

@@ -134,7 +134,7 @@ func (s *Server) dismissReview(c *call) (any, error) {
 	case rv.state != "APPROVED" && rv.state != "CHANGES_REQUESTED":
 		return nil, fail(http.StatusUnprocessableEntity, "Unprocessable Entity", "Can not dismiss a "+strings.ToLower(rv.state)+" pull request review")
 	}
-	rv.state = "DISMISSED"
+	rv.state, rv.dismissal = "DISMISSED", in.Message
 	s.emitReview(c.repo, i, rv, c.actor, "dismissed", nil)
 	return s.reviewObject(c.repo, i, rv), nil
 }

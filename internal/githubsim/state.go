@@ -207,6 +207,7 @@ type review struct {
 	state     string // APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED
 	commit    string
 	submitted time.Time
+	dismissal string // why it was dismissed; told in the timeline, not with the review
 }
 
 type checkSuite struct {

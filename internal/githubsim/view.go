@@ -38,6 +38,7 @@ type ReviewView struct {
 	ID                          int64
 	Author, State, Body, Commit string
 	Submitted                   time.Time
+	Dismissal                   string // why, in the words of who dismissed it
 }
 
 // CommentView is a comment with who reacted how, as "eyes by tagboat[bot]".
@@ -208,7 +209,7 @@ func (s *Server) view(r *repo, i *issue) (PullView, error) {
 		v.Labels = append(v.Labels, l.name)
 	}
 	for _, rv := range p.reviews {
-		v.Reviews = append(v.Reviews, ReviewView{rv.id, rv.author.login, rv.state, rv.body, rv.commit, rv.submitted})
+		v.Reviews = append(v.Reviews, ReviewView{rv.id, rv.author.login, rv.state, rv.body, rv.commit, rv.submitted, rv.dismissal})
 	}
 	d, err := s.pullComparison(r, i)
 	if err != nil {

@@ -12,9 +12,10 @@ import (
 //
 //	{"image": "registry.example.com/acme/payments", "tag": "1.7.0", "digest": "sha256:...",
 //	 "source": {"repository": "acme/payments", "revision": "<commit>"},
-//	 "run": {"url": "https://ci.example.com/runs/17"}}
+//	 "run": {"url": "https://ci.example.com/runs/17"},
+//	 "actor": {"login": "carol", "id": 583231}}
 //
-// Digest, source and run may be left out; what is there has to be right. Fields
+// Digest, source, run and actor may be left out; what is there has to be right. Fields
 // that are not named here are ignored, so that a CI can send more.
 type Built struct {
 	Image  string `json:"image"`
@@ -27,10 +28,27 @@ type Built struct {
 	Run struct {
 		URL string `json:"url"`
 	} `json:"run"`
+	Actor Actor `json:"actor"`
+}
+
+// Actor is the GitHub account that caused a CI run.
+type Actor struct {
+	Login string `json:"login"`
+	ID    int64  `json:"id"` // 0: not told
+}
+
+// UnmarshalJSON takes a login alone, too.
+func (a *Actor) UnmarshalJSON(data []byte) error {
+	if data[0] == '"' {
+		return json.Unmarshal(data, &a.Login)
+	}
+	type fields Actor
+	return json.Unmarshal(data, (*fields)(a))
 }
 
 var (
 	sourceGrammar   = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}$`)
+	actorGrammar    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\[bot\])?$`)
 	revisionGrammar = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 )
 
@@ -55,6 +73,10 @@ func ParseBuilt(body []byte) (Built, error) {
 		return Built{}, fmt.Errorf("source.repository: %q is not owner/name", b.Source.Repository)
 	case b.Source.Revision != "" && !revisionGrammar.MatchString(strings.ToLower(b.Source.Revision)):
 		return Built{}, fmt.Errorf("source.revision: %q is not a full commit id", b.Source.Revision)
+	case b.Actor.Login != "" && !actorGrammar.MatchString(b.Actor.Login):
+		return Built{}, fmt.Errorf("actor.login: %q is not a GitHub login", b.Actor.Login)
+	case b.Actor.ID < 0 || b.Actor.ID > 0 && b.Actor.Login == "":
+		return Built{}, fmt.Errorf("actor.id: %d needs a login beside it, and is the account's number", b.Actor.ID)
 	case b.Run.URL != "" && !webURL(b.Run.URL):
 		return Built{}, fmt.Errorf("run.url: %q is not an http or https URL", b.Run.URL)
 	}

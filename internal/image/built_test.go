@@ -20,6 +20,8 @@ func TestParseBuilt(t *testing.T) {
 	full.Run.URL = "https://ci.example.com/runs/17"
 	upper := Built{Image: builtImage, Tag: "1.7.0"}
 	upper.Source.Revision = commit
+	carol := Built{Image: builtImage, Tag: "1.7.0", Actor: Actor{Login: "carol", ID: 583231}}
+	loginOnly := Built{Image: builtImage, Tag: "1.7.0", Actor: Actor{Login: "dependabot[bot]"}}
 	sha256Commit := Built{Image: builtImage, Tag: "1.7.0"}
 	sha256Commit.Source.Revision = commit + commit[:24]
 
@@ -30,7 +32,11 @@ func TestParseBuilt(t *testing.T) {
 		{"everything", fmt.Sprintf(`{"image": %q, "tag": "1.7.0", "digest": %q, "source": {"repository": "acme/payments", "revision": %q}, "run": {"url": "https://ci.example.com/runs/17"}}`, builtImage, digest, commit), full},
 		{"what is needed", fmt.Sprintf(`{"image": %q, "tag": "1.7.0"}`, builtImage), Built{Image: builtImage, Tag: "1.7.0"}},
 		{"a local registry", `{"image": "localhost:5000/payments", "tag": "v2"}`, Built{Image: "localhost:5000/payments", Tag: "v2"}},
-		{"more than is asked for", fmt.Sprintf(`{"image": %q, "tag": "1.7.0", "actor": "alice", "source": {"branch": "main"}}`, builtImage), Built{Image: builtImage, Tag: "1.7.0"}},
+		{"more than is asked for", fmt.Sprintf(`{"image": %q, "tag": "1.7.0", "author": "alice", "source": {"branch": "main"}}`, builtImage), Built{Image: builtImage, Tag: "1.7.0"}},
+		{"who built it", fmt.Sprintf(`{"image": %q, "tag": "1.7.0", "actor": {"login": "carol", "id": 583231, "type": "User"}}`, builtImage), carol},
+		{"who built it, by login", fmt.Sprintf(`{"image": %q, "tag": "1.7.0", "actor": "dependabot[bot]"}`, builtImage), loginOnly},
+		{"nobody built it", fmt.Sprintf(`{"image": %q, "tag": "1.7.0", "actor": null}`, builtImage), Built{Image: builtImage, Tag: "1.7.0"}},
+		{"nobody is told", fmt.Sprintf(`{"image": %q, "tag": "1.7.0", "actor": {"login": ""}}`, builtImage), Built{Image: builtImage, Tag: "1.7.0"}},
 		{"a commit in capitals", fmt.Sprintf(`{"image": %q, "tag": "1.7.0", "source": {"revision": %q}}`, builtImage, strings.ToUpper(commit)), upper},
 		{"a commit of a SHA-256 repository", fmt.Sprintf(`{"image": %q, "tag": "1.7.0", "source": {"revision": %q}}`, builtImage, commit+commit[:24]), sha256Commit},
 		{"whitespace around it", fmt.Sprintf("\n {\"image\": %q, \"tag\": \"1.7.0\"}\n", builtImage), Built{Image: builtImage, Tag: "1.7.0"}},
@@ -68,6 +74,13 @@ func TestParseBuiltRefuses(t *testing.T) {
 		{"a repository without an owner", with(`"source": {"repository": "payments"}`), "source.repository"},
 		{"a short commit", with(`"source": {"revision": "0123456"}`), "source.revision"},
 		{"a branch", with(`"source": {"revision": "main"}`), "source.revision"},
+		{"an actor that is a list", with(`"actor": ["carol"]`), "JSON"},
+		{"an actor with a number for a login", with(`"actor": {"login": 1}`), "JSON"},
+		{"an actor with text for a number", with(`"actor": {"login": "carol", "id": "583231"}`), "JSON"},
+		{"an actor with markup", with(`"actor": "<b>carol</b>"`), "actor.login"},
+		{"an actor with a mention", with(`"actor": {"login": "@carol"}`), "actor.login"},
+		{"an actor without a login", with(`"actor": {"id": 583231}`), "actor.id"},
+		{"an actor with a negative number", with(`"actor": {"login": "carol", "id": -1}`), "actor.id"},
 		{"a run that is a script", with(`"run": {"url": "javascript:alert(1)"}`), "run.url"},
 		{"a run without a host", with(`"run": {"url": "https:///runs/17"}`), "run.url"},
 		{"a run of endless length", with(`"run": {"url": "https://ci.example.com/` + strings.Repeat("x", 2000) + `"}`), "run.url"},

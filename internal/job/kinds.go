@@ -43,6 +43,8 @@ type Verify struct {
 	SourceRepo   string `json:"sourceRepo,omitempty"`
 	SourceCommit string `json:"sourceCommit,omitempty"`
 	RunURL       string `json:"runURL,omitempty"`
+	Builder      string `json:"builder,omitempty"`   // login of who caused the CI run
+	BuilderID    int64  `json:"builderID,omitempty"` // 0: not told
 	Delivery     int64  `json:"delivery"`
 }
 

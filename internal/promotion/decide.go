@@ -77,6 +77,11 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	if f.Rule.Auto && allPass(gates) {
 		return Merge, ""
 	}
+	// A merge does not wait for it. While the head is not ours, or not what the base
+	// needs, it is not known what people will have approved when it is.
+	if f.RuleErr == "" && f.Rule.Approvals && f.Approval.Stale > 0 && headGate(f).Verdict == Pass {
+		return DismissReview, ""
+	}
 	return Rest, ""
 }
 

@@ -151,6 +151,7 @@ type Approval struct {
 	Satisfied bool
 	Blocked   bool   // somebody asked for changes
 	Missing   int    // how many more are needed
+	Stale     int    // how many GitHub shows that were for something else, and are to be dismissed
 	Reason    string // who approved, who did not count and why, who is missing
 	Owner     string // who can act
 }
@@ -219,6 +220,8 @@ const (
 	Withdraw     Effect = "withdraw"      // close the pull request: the base already has the artifact
 	RecordMerged Effect = "record merged" // GitHub merged it; write that down
 	RecordClosed Effect = "record closed" // a person closed it, or there is nothing to do
+
+	DismissReview Effect = "dismiss a review" // an approval of something else than would be merged
 
 	DeleteBranch     Effect = "delete branch"
 	CreateDeployment Effect = "create deployment"

@@ -35,6 +35,7 @@ var mishaps = map[string]func(f *Facts){
 	"one more check":            func(f *Facts) { f.Required = append(f.Required, "e2e") },
 	"protection unknown":        func(f *Facts) { f.ChecksKnown = false },
 	"an approval missing":       func(f *Facts) { f.Approval = Approval{Missing: 1, Reason: "1 of 2.", Owner: "team platform"} },
+	"an approval is stale":      func(f *Facts) { f.Approval.Stale = 1 },
 	"changes requested":         func(f *Facts) { f.Approval = Approval{Satisfied: true, Blocked: true, Reason: "dave.", Owner: "dave"} },
 	"one more item":             func(f *Facts) { f.Checklist = append(f.Checklist, ChecklistItem{ID: "new", Text: "New"}) },
 	"upstream has another":      up(func(u *Upstream) { u.Digest = digest("0") }),
@@ -275,6 +276,8 @@ func perform(f *Facts, d Decision, step int) {
 		f.Published.CheckSHA, f.Published.CheckHash = f.Pull.HeadSHA, truthful(d.Gates).CheckHash
 	case PublishBody:
 		f.Published.BodyHash = truthful(d.Gates).BodyHash
+	case DismissReview:
+		f.Approval.Stale--
 	case Merge, RecordMerged:
 		f.Pull.Merged, f.State = true, Merged
 	case Withdraw:

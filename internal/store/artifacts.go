@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/store/query"
 )
@@ -17,6 +18,7 @@ type Verified struct {
 	Platforms                []string
 	SourceRepo, SourceCommit string
 	RunURL                   string
+	Builder                  Actor `json:",omitzero"` // who caused the CI run; nobody where CI did not tell
 	Delivery                 int64
 }
 
@@ -40,6 +42,40 @@ func (s *Store) Ledger(ctx context.Context, v Verified) (a Artifact, err error) 
 		return s.audit(ctx, q, Entry{Action: ActionVerified, Delivery: v.Delivery, SHA: v.Digest, Inputs: v})
 	})
 	return a, err
+}
+
+// AddBuilder keeps who had CI build an artifact, and has its promotions looked at
+// again: whoever built it does not count as their approver. Whoever built it once
+// stays; that CI tells another one later takes nobody away.
+func (s *Store) AddBuilder(ctx context.Context, a Artifact, v Verified, job func(promotion int64) river.JobArgs) (err error) {
+	defer wrap(&err, "keep that %s built artifact %d", v.Builder.Login, a.ID)
+	if v.Builder.Login == "" {
+		return nil
+	}
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		rows, err := q.InsertBuilder(ctx, query.InsertBuilderParams{
+			ArtifactID: a.ID, ActorID: v.Builder.ID, Actor: v.Builder.Login, At: s.now(), DeliveryID: reference(v.Delivery),
+		})
+		if err != nil || rows == 0 {
+			return err
+		}
+		promotions, err := q.ActivePromotionsOfArtifact(ctx, a.ID)
+		if err != nil {
+			return err
+		}
+		if err := s.wake(ctx, tx, q, promotions, job); err != nil {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Actor: v.Builder, Action: ActionBuilt, Delivery: v.Delivery, SHA: a.Digest, Inputs: map[string]any{
+			"artifact": a.ID, "image": a.Image, "tag": a.Tag, "run": v.RunURL,
+		}})
+	})
+}
+
+// Builders are everybody who had CI build an artifact.
+func (s *Store) Builders(ctx context.Context, artifact int64) (_ []Builder, err error) {
+	defer wrap(&err, "read who built artifact %d", artifact)
+	return s.query.Builders(ctx, artifact)
 }
 
 // Refuse writes down that an image will not be promoted, and why; fresh is false

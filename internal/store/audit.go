@@ -28,6 +28,7 @@ type Entry struct {
 // GitHub or to a cluster.
 const (
 	ActionVerified    = "artifact verified"
+	ActionBuilt       = "builder recorded"
 	ActionRefused     = "artifact refused"
 	ActionToldRefused = "refusal posted"
 	ActionAnswered    = "command answered"
@@ -38,6 +39,8 @@ const (
 	ActionLabelled    = "pull request labelled"
 	ActionRegenerated = "commit regenerated"
 	ActionReviewed    = "review recorded"
+	ActionDismissed   = "review dismissed"
+	ActionUndismissed = "dismissal refused"
 	ActionTicked      = "checklist changed"
 	ActionObserved    = "gates observed"
 	ActionCheck       = "check published"

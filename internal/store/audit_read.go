@@ -165,6 +165,14 @@ type Approved struct {
 	Edit   string    `json:"edit"`
 	Digest string    `json:"digest"`
 	At     time.Time `json:"at"`
+	For    []For     `json:"for,omitempty"`
+}
+
+// For is a rule that an approval counted for.
+type For struct {
+	Rule  string    `json:"rule"`
+	Team  string    `json:"team,omitempty"` // as a member of which team; "" where the person is named, or may write
+	Asked time.Time `json:"asked,omitzero"` // when GitHub said so
 }
 
 // Excluded is a review that did not count, and why.
@@ -172,6 +180,7 @@ type Excluded struct {
 	Login string `json:"login"`
 	State string `json:"state"`
 	Why   string `json:"why"`
+	Rule  string `json:"rule,omitempty"` // for which rule; "" is for none
 }
 
 // Judged is a gate's verdict, and the row of evidence that keeps it.
@@ -183,8 +192,10 @@ type Judged struct {
 	URL        string    `json:"url,omitempty"`
 	ObservedAt time.Time `json:"observedAt,omitzero"`
 	Evidence   int64     `json:"evidence,omitempty"`
+	// Detail is what the verdict was made from, where that is more than Reason tells.
+	Detail json.RawMessage `json:"detail,omitempty"`
 }
 
 func judged(e Evidence) Judged {
-	return Judged{Gate: e.Gate, Verdict: e.Verdict, Reason: e.Reason, Source: e.Source, URL: e.URL, ObservedAt: e.ObservedAt.UTC(), Evidence: e.ID}
+	return Judged{Gate: e.Gate, Verdict: e.Verdict, Reason: e.Reason, Source: e.Source, URL: e.URL, ObservedAt: e.ObservedAt.UTC(), Evidence: e.ID, Detail: json.RawMessage(e.Detail)}
 }

@@ -71,20 +71,26 @@ func (s *Store) RecordReview(ctx context.Context, promotion int64, r NewReview, 
 		if err != nil {
 			return err
 		}
-		rows, err := q.InsertReview(ctx, query.InsertReviewParams{
-			PromotionID: p.ID, ReviewID: r.ReviewID, ReviewerID: r.Reviewer.ID, Reviewer: r.Reviewer.Login, Bot: r.Bot,
-			State: r.State, HeadSHA: r.HeadSHA, Digest: digest, SubmittedAt: r.SubmittedAt, RecordedAt: s.now(), DeliveryID: reference(delivery),
-		})
-		if err != nil || rows == 0 {
-			return err
-		}
-		if err := s.audit(ctx, q, Entry{
-			Actor: r.Reviewer, Action: ActionReviewed, Promotion: p.ID, Delivery: delivery, SHA: r.HeadSHA,
-			Inputs: map[string]any{"review": r.ReviewID, "state": r.State, "digest": digest},
-		}); err != nil {
+		fresh, err := s.insertReview(ctx, q, p.ID, r, digest, delivery)
+		if err != nil || !fresh {
 			return err
 		}
 		return s.wake(ctx, tx, q, []Promotion{p}, wake)
+	})
+}
+
+// insertReview appends a review and its row in the audit log, if it is new.
+func (s *Store) insertReview(ctx context.Context, q *query.Queries, promotion int64, r NewReview, digest string, delivery int64) (fresh bool, err error) {
+	rows, err := q.InsertReview(ctx, query.InsertReviewParams{
+		PromotionID: promotion, ReviewID: r.ReviewID, ReviewerID: r.Reviewer.ID, Reviewer: r.Reviewer.Login, Bot: r.Bot,
+		State: r.State, HeadSHA: r.HeadSHA, Digest: digest, SubmittedAt: r.SubmittedAt, RecordedAt: s.now(), DeliveryID: reference(delivery),
+	})
+	if err != nil || rows == 0 {
+		return false, err
+	}
+	return true, s.audit(ctx, q, Entry{
+		Actor: r.Reviewer, Action: ActionReviewed, Promotion: promotion, Delivery: delivery, SHA: r.HeadSHA,
+		Inputs: map[string]any{"review": r.ReviewID, "state": r.State, "digest": digest},
 	})
 }
 
@@ -105,6 +111,64 @@ func digestSeen(ctx context.Context, q *query.Queries, p Promotion, head string)
 func (s *Store) Reviews(ctx context.Context, promotion int64) (_ []Review, err error) {
 	defer wrap(&err, "read reviews of promotion %d", promotion)
 	return s.query.Reviews(ctx, promotion)
+}
+
+// EarlierReviews are the reviews of a promotion's pull request from before it took
+// that over from another promotion.
+func (s *Store) EarlierReviews(ctx context.Context, promotion int64) (reviews []Review, err error) {
+	defer wrap(&err, "read earlier reviews of promotion %d", promotion)
+	rows, err := s.query.EarlierReviews(ctx, promotion)
+	for _, r := range rows {
+		reviews = append(reviews, Review(r))
+	}
+	return reviews, err
+}
+
+// What became of a dismissal. Without an outcome it was announced, and its answer
+// was lost.
+const (
+	DismissalDone    = "dismissed"
+	DismissalRefused = "refused"
+)
+
+// AnnounceDismissal writes down that a review is about to be dismissed on GitHub.
+func (s *Store) AnnounceDismissal(ctx context.Context, promotion, review int64) (err error) {
+	defer wrap(&err, "announce that review %d is dismissed", review)
+	_, err = s.query.AnnounceDismissal(ctx, query.AnnounceDismissalParams{PromotionID: promotion, ReviewID: review, At: s.now()})
+	return err
+}
+
+// RecordDismissal writes down what became of an announced dismissal, and that the
+// review is dismissed, if it is.
+func (s *Store) RecordDismissal(ctx context.Context, p Promotion, announced int64, r Review, outcome, why string) (err error) {
+	defer wrap(&err, "record that review %d was %s", r.ReviewID, outcome)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		now := s.now()
+		rows, err := q.SetDismissal(ctx, query.SetDismissalParams{PromotionID: announced, ReviewID: r.ReviewID, Outcome: outcome, At: &now})
+		if err != nil || rows == 0 {
+			return err
+		}
+		e := Entry{Action: ActionUndismissed, Promotion: p.ID, SHA: r.HeadSHA, Inputs: map[string]any{
+			"review": r.ReviewID, "reviewer": Actor{ID: r.ReviewerID, Login: r.Reviewer}, "why": why, "head": p.SeenHeadSHA,
+		}}
+		if outcome == DismissalDone {
+			e.Action = ActionDismissed
+			if _, err := s.insertReview(ctx, q, r.PromotionID, NewReview{
+				ReviewID: r.ReviewID, Reviewer: Actor{ID: r.ReviewerID, Login: r.Reviewer}, Bot: r.Bot,
+				State: "DISMISSED", HeadSHA: r.HeadSHA, SubmittedAt: r.SubmittedAt,
+			}, r.Digest, 0); err != nil {
+				return err
+			}
+		}
+		return s.audit(ctx, q, e)
+	})
+}
+
+// Dismissals are the reviews of a promotion's pull request that Tagboat dismissed,
+// or tried to.
+func (s *Store) Dismissals(ctx context.Context, promotion int64) (_ []Dismissal, err error) {
+	defer wrap(&err, "read the dismissals of promotion %d", promotion)
+	return s.query.Dismissals(ctx, promotion)
 }
 
 // NewTick is a change of one checklist item.
@@ -156,6 +220,7 @@ func (s *Store) Ticks(ctx context.Context, promotion int64) (_ []Tick, err error
 // Observed is one gate's verdict for one digest and head.
 type Observed struct {
 	Gate, Verdict, Reason, Source, URL string
+	Detail                             string // JSON: what it was made from, where that is more than Reason tells
 	ExpiresAt                          *time.Time
 }
 
@@ -209,9 +274,9 @@ func (s *Store) observe(ctx context.Context, q *query.Queries, p Promotion, dige
 func insertEvidence(ctx context.Context, q *query.Queries, p Promotion, digest, head string, g Observed, now time.Time) (Judged, error) {
 	id, err := q.InsertEvidence(ctx, query.InsertEvidenceParams{
 		PromotionID: p.ID, App: p.App, Env: p.Env, Digest: digest, HeadSHA: head,
-		Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Source: g.Source, URL: g.URL, ObservedAt: now, ExpiresAt: g.ExpiresAt,
+		Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Detail: g.Detail, Source: g.Source, URL: g.URL, ObservedAt: now, ExpiresAt: g.ExpiresAt,
 	})
-	return judged(Evidence{ID: id, Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Source: g.Source, URL: g.URL, ObservedAt: now}), err
+	return judged(Evidence{ID: id, Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Detail: g.Detail, Source: g.Source, URL: g.URL, ObservedAt: now}), err
 }
 
 // Evidence is everything that was observed for a promotion, oldest first.

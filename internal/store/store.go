@@ -39,6 +39,8 @@ type (
 	Sync          = query.Sync
 	Audit         = query.Audit
 	Stop          = query.Stop
+	Builder       = query.Builder
+	Dismissal     = query.Dismissal
 )
 
 // ErrNotFound is returned for a row that does not exist.

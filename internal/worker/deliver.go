@@ -73,7 +73,7 @@ func built(d store.Delivery) (string, []river.JobArgs, error) {
 	}
 	return "1 image to verify", []river.JobArgs{job.Verify{
 		Image: b.Image, Tag: b.Tag, Digest: b.Digest, Delivery: d.ID,
-		SourceRepo: b.Source.Repository, SourceCommit: b.Source.Revision, RunURL: b.Run.URL,
+		SourceRepo: b.Source.Repository, SourceCommit: b.Source.Revision, RunURL: b.Run.URL, Builder: b.Actor.Login, BuilderID: b.Actor.ID,
 	}}, nil
 }
 

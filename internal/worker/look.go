@@ -38,6 +38,7 @@ type look struct {
 	facts    promotion.Facts
 	required []github.RequiredCheck
 	approval approval.Result
+	dismiss  []dismissal // reviews that are to be dismissed on GitHub
 	// requesters are the numbers of everybody who asked for it, where approvals are
 	// asked for.
 	requesters []int64
@@ -138,7 +139,7 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 	if err != nil {
 		return lasting(err, &l.facts.RuleErr)
 	}
-	l.facts.Rule = promotion.Rule{Approvals: l.env.Approvals.Count > 0, Auto: l.env.Merge != envrepo.MergeManual, Schedule: l.env.Schedule()}
+	l.facts.Rule = promotion.Rule{Approvals: l.env.Approvals.Asked(), Auto: l.env.Merge != envrepo.MergeManual, Schedule: l.env.Schedule()}
 	for _, n := range l.env.Needs {
 		l.facts.Rule.Needs = append(l.facts.Rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
 	}
@@ -257,35 +258,6 @@ func checkState(r store.CheckResult) promotion.CheckState {
 		return promotion.CheckPassed
 	}
 	return promotion.CheckFailed
-}
-
-func (l *look) reviews(ctx context.Context, fresh bool) error {
-	rule := approval.Rule{Count: l.env.Approvals.Count, Teams: l.env.Approvals.Teams, Users: l.env.Approvals.Users}
-	if !rule.Asked() {
-		return nil
-	}
-	reviews, err := l.w.Store.Reviews(ctx, l.row.ID)
-	if err != nil {
-		return err
-	}
-	if l.requesters, err = l.w.Store.Requesters(ctx, l.row.ID); err != nil {
-		return err
-	}
-	snap := approval.Snapshot{
-		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, EditHash: l.row.EditHash, Requesters: l.requesters,
-		People: l.w.people.of(ctx, l.repo, rule, reviews, fresh),
-	}
-	for _, r := range reviews {
-		snap.Reviews = append(snap.Reviews, approval.Review{
-			ID: r.ReviewID, Reviewer: r.ReviewerID, Login: r.Reviewer, State: approval.State(r.State),
-			HeadSHA: r.HeadSHA, EditHash: r.EditHash, Digest: r.Digest, At: r.SubmittedAt,
-		})
-	}
-	l.approval = approval.Evaluate(rule, snap)
-	l.facts.Approval = promotion.Approval{
-		Satisfied: l.approval.Satisfied, Blocked: l.approval.Blocked, Missing: l.approval.Missing, Reason: l.approval.Reason, Owner: l.approval.Owner,
-	}
-	return nil
 }
 
 // checklist reads the template of the environment and who ticked what.

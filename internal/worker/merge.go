@@ -127,10 +127,11 @@ func (w *Worker) rereadReviews(ctx context.Context, l *look) error {
 	if err != nil {
 		return err
 	}
-	recorded, err := w.Store.Reviews(ctx, l.row.ID)
+	own, earlier, err := w.pullReviews(ctx, l.row.ID)
 	if err != nil {
 		return err
 	}
+	recorded := append(own, earlier...)
 	for _, r := range listed {
 		state := approval.State(r.State)
 		if state != approval.ChangesRequested && state != approval.Dismissed {
@@ -230,7 +231,11 @@ func (w *Worker) merged(ctx context.Context, m store.Merging, l *look, gates []p
 	}
 	// Without gates the merge was found, not made: its evidence is what was observed
 	// before.
-	judged, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(gates))
+	seen, err := l.observed(gates)
+	if err != nil {
+		return err
+	}
+	judged, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, seen)
 	if err != nil {
 		return err
 	}
@@ -250,10 +255,11 @@ func (l *look) grounds() store.Grounds {
 	for _, r := range l.approval.Approvals {
 		g.ApprovedBy = append(g.ApprovedBy, store.Approved{
 			Actor: store.Actor{ID: r.Reviewer, Login: r.Login}, Review: r.ID, Head: r.HeadSHA, Edit: r.EditHash, Digest: r.Digest, At: r.At.UTC(),
+			For: l.countedFor(r.ID),
 		})
 	}
 	for _, e := range l.approval.Excluded {
-		g.Excluded = append(g.Excluded, store.Excluded{Login: e.Login, State: string(e.State), Why: e.Why})
+		g.Excluded = append(g.Excluded, store.Excluded{Login: e.Login, State: string(e.State), Why: e.Why, Rule: e.Rule})
 	}
 	if l.mergedBy.ID != 0 {
 		g.Merger = &store.Actor{ID: l.mergedBy.ID, Login: l.mergedBy.Login}

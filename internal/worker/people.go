@@ -35,22 +35,22 @@ type knownPerson struct {
 
 func newPeople(w *Worker) *people { return &people{w: w, known: map[personKey]knownPerson{}} }
 
-// of asks about every reviewer. One whom GitHub cannot be asked about comes back
+// of asks about every reviewer, and which of the teams they are in. One whom GitHub cannot be asked about comes back
 // unknown, and so does not count.
-func (p *people) of(ctx context.Context, repo store.Repo, rule approval.Rule, reviews []store.Review, fresh bool) map[int64]approval.Person {
+func (p *people) of(ctx context.Context, repo store.Repo, teams []string, reviews []store.Review, fresh bool) map[int64]approval.Person {
 	out := map[int64]approval.Person{}
 	for _, r := range reviews {
 		if _, done := out[r.ReviewerID]; done || r.State == string(approval.Commented) {
 			continue
 		}
-		out[r.ReviewerID] = p.one(ctx, repo, rule, r, fresh)
+		out[r.ReviewerID] = p.one(ctx, repo, teams, r, fresh)
 	}
 	return out
 }
 
-func (p *people) one(ctx context.Context, repo store.Repo, rule approval.Rule, r store.Review, fresh bool) approval.Person {
+func (p *people) one(ctx context.Context, repo store.Repo, teams []string, r store.Review, fresh bool) approval.Person {
 	key := personKey{repo: repo.ID, person: r.ReviewerID}
-	for _, t := range rule.Teams {
+	for _, t := range teams {
 		key.teams += t + " "
 	}
 	p.mu.Lock()
@@ -59,7 +59,8 @@ func (p *people) one(ctx context.Context, repo store.Repo, rule approval.Rule, r
 	if ok && !fresh && p.w.Now().Sub(known.at) < memberFor {
 		return known.person
 	}
-	person, err := ask(ctx, p.w.repo(repo), repo.Owner, rule, r)
+	now := p.w.Now()
+	person, err := ask(ctx, p.w.repo(repo), repo.Owner, teams, r)
 	if err != nil {
 		p.w.Log.WarnContext(ctx, "GitHub could not be asked about a reviewer", "reviewer", r.Reviewer, "error", err)
 		// What was known before must not contradict this at the next look.
@@ -73,21 +74,22 @@ func (p *people) one(ctx context.Context, repo store.Repo, rule approval.Rule, r
 	if len(p.known) > 10_000 {
 		clear(p.known)
 	}
-	p.known[key] = knownPerson{person, p.w.Now()}
+	person.Asked = now
+	p.known[key] = knownPerson{person, now}
 	return person
 }
 
-func ask(ctx context.Context, repo *github.Repo, org string, rule approval.Rule, r store.Review) (approval.Person, error) {
+func ask(ctx context.Context, repo *github.Repo, org string, teams []string, r store.Review) (approval.Person, error) {
 	person := approval.Person{Login: r.Reviewer, Bot: r.Bot, Known: true}
 	if r.Bot {
 		return person, nil
 	}
-	role, err := repo.Permission(ctx, r.Reviewer)
+	role, err := repo.PermissionOf(ctx, github.User{ID: r.ReviewerID, Login: r.Reviewer})
 	if err != nil {
 		return person, err
 	}
 	person.Write = writer(role)
-	for _, team := range rule.Teams {
+	for _, team := range teams {
 		member, err := repo.TeamMember(ctx, org, team, r.Reviewer)
 		if err != nil {
 			return person, err

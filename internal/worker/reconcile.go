@@ -88,7 +88,11 @@ func (w *Worker) observe(ctx context.Context, l *look, gates []promotion.Gate) e
 	if l.facts.Pull == nil || len(gates) == 0 {
 		return nil
 	}
-	return w.Store.Observe(ctx, l.row, l.artifact.Digest, observed(gates), l.facts.RuleErr == "")
+	seen, err := l.observed(gates)
+	if err != nil {
+		return err
+	}
+	return w.Store.Observe(ctx, l.row, l.artifact.Digest, seen, l.facts.RuleErr == "")
 }
 
 // sources says where each gate's facts come from.
@@ -97,14 +101,19 @@ var sources = map[string]string{
 	promotion.GateChecklist: "github", promotion.GateApprovals: "github", promotion.GateUpstream: "cluster",
 }
 
-func observed(gates []promotion.Gate) []store.Observed {
+func (l *look) observed(gates []promotion.Gate) ([]store.Observed, error) {
 	out := make([]store.Observed, 0, len(gates))
 	for _, g := range gates {
-		out = append(out, store.Observed{
-			Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL,
-		})
+		o := store.Observed{Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL}
+		if g.Name == promotion.GateApprovals {
+			var err error
+			if o.Detail, err = l.approvalDetail(); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, o)
 	}
-	return out
+	return out, nil
 }
 
 func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) error {
@@ -128,6 +137,8 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 		return w.withdraw(ctx, l, d.Why)
 	case promotion.RecordClosed:
 		return w.Store.RecordClosed(ctx, l.row, d.Why)
+	case promotion.DismissReview:
+		return w.dismissReview(ctx, l)
 	case promotion.DeleteBranch:
 		return w.deleteBranch(ctx, l)
 	case promotion.CreateDeployment:

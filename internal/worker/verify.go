@@ -35,6 +35,7 @@ func (w *Worker) verify(ctx context.Context, j *river.Job[job.Verify]) error {
 	v := store.Verified{
 		Image: j.Args.Image, Tag: j.Args.Tag, Digest: j.Args.Digest, Delivery: j.Args.Delivery,
 		SourceRepo: j.Args.SourceRepo, SourceCommit: j.Args.SourceCommit, RunURL: j.Args.RunURL,
+		Builder: store.Actor{ID: j.Args.BuilderID, Login: j.Args.Builder},
 	}
 	if image.MutableTag(v.Tag) {
 		return w.refuse(ctx, v, fmt.Sprintf("“%s” is a name that moves, not a version: what it means tomorrow is not what was tested today. Push a tag that is never used again, such as a version or a commit.", v.Tag))
@@ -71,6 +72,9 @@ func (w *Worker) enter(ctx context.Context, v store.Verified, found registry.Art
 	if artifact.Digest != v.Digest {
 		return w.refuse(ctx, v, fmt.Sprintf("Tag %s was verified on %s as %s and was now pushed again with other content, %s. What is deployed and under review stays as it was. Push the new content under a new tag.",
 			v.Tag, artifact.VerifiedAt.UTC().Format("2006-01-02 15:04 MST"), image.ShortDigest(artifact.Digest), image.ShortDigest(v.Digest)))
+	}
+	if err := w.Store.AddBuilder(ctx, artifact, v, reconcileJob); err != nil {
+		return err
 	}
 	for _, u := range uses {
 		if err := w.follow(ctx, u, artifact, v.Delivery); err != nil {

@@ -20,6 +20,16 @@ SELECT * FROM artifact WHERE image = @image AND digest = @digest ORDER BY id LIM
 -- name: ArtifactBySource :one
 SELECT * FROM artifact WHERE lower(source_repo) = lower(@source_repo) AND source_commit = @source_commit ORDER BY id DESC LIMIT 1;
 
+-- name: InsertBuilder :execrows
+INSERT INTO builder (artifact_id, actor_id, actor, at, delivery_id) VALUES (@artifact_id, @actor_id, @actor, @at, @delivery_id)
+ON CONFLICT (artifact_id, actor_id, actor) DO NOTHING;
+
+-- name: Builders :many
+SELECT * FROM builder WHERE artifact_id = @artifact_id ORDER BY id;
+
+-- name: ActivePromotionsOfArtifact :many
+SELECT * FROM promotion WHERE artifact_id = @artifact_id AND state IN ('proposed', 'open') ORDER BY id;
+
 -- name: InsertRefusal :one
 INSERT INTO refusal (image, tag, digest, reason, delivery_id, refused_at)
 VALUES (@image, @tag, @digest, @reason, @delivery_id, @refused_at)

@@ -10,6 +10,78 @@ import (
 	"time"
 )
 
+const activePromotionsOfArtifact = `-- name: ActivePromotionsOfArtifact :many
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE artifact_id = $1 AND state IN ('proposed', 'open') ORDER BY id
+`
+
+func (q *Queries) ActivePromotionsOfArtifact(ctx context.Context, artifactID int64) ([]Promotion, error) {
+	rows, err := q.db.Query(ctx, activePromotionsOfArtifact, artifactID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Promotion
+	for rows.Next() {
+		var i Promotion
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.ArtifactID,
+			&i.State,
+			&i.Message,
+			&i.RequesterID,
+			&i.Requester,
+			&i.Reason,
+			&i.Branch,
+			&i.BaseBranch,
+			&i.PullNumber,
+			&i.PullURL,
+			&i.PullState,
+			&i.PullBody,
+			&i.SeenHeadSHA,
+			&i.HeadSHA,
+			&i.BaseSHA,
+			&i.EditHash,
+			&i.OldTag,
+			&i.OldDigest,
+			&i.Diff,
+			&i.Behind,
+			&i.Labelled,
+			&i.RegistryDigest,
+			&i.RegistryError,
+			&i.RegistryAt,
+			&i.CheckRunID,
+			&i.CheckSHA,
+			&i.CheckHash,
+			&i.BodyHash,
+			&i.BodyEdits,
+			&i.CommentID,
+			&i.CommentHash,
+			&i.DeploymentID,
+			&i.DeploymentState,
+			&i.BranchDeleted,
+			&i.MergeSHA,
+			&i.MergedAt,
+			&i.DeployedAt,
+			&i.NextCheck,
+			&i.Want,
+			&i.Got,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.CheckAnnotations,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const artifact = `-- name: Artifact :one
 SELECT id, image, tag, digest, media_type, platforms, source_repo, source_commit, run_url, verified_at FROM artifact WHERE id = $1
 `
@@ -111,6 +183,64 @@ func (q *Queries) ArtifactByTag(ctx context.Context, arg ArtifactByTagParams) (A
 		&i.VerifiedAt,
 	)
 	return i, err
+}
+
+const builders = `-- name: Builders :many
+SELECT id, artifact_id, actor_id, actor, at, delivery_id FROM builder WHERE artifact_id = $1 ORDER BY id
+`
+
+func (q *Queries) Builders(ctx context.Context, artifactID int64) ([]Builder, error) {
+	rows, err := q.db.Query(ctx, builders, artifactID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Builder
+	for rows.Next() {
+		var i Builder
+		if err := rows.Scan(
+			&i.ID,
+			&i.ArtifactID,
+			&i.ActorID,
+			&i.Actor,
+			&i.At,
+			&i.DeliveryID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const insertBuilder = `-- name: InsertBuilder :execrows
+INSERT INTO builder (artifact_id, actor_id, actor, at, delivery_id) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (artifact_id, actor_id, actor) DO NOTHING
+`
+
+type InsertBuilderParams struct {
+	ArtifactID int64
+	ActorID    int64
+	Actor      string
+	At         time.Time
+	DeliveryID *int64
+}
+
+func (q *Queries) InsertBuilder(ctx context.Context, arg InsertBuilderParams) (int64, error) {
+	result, err := q.db.Exec(ctx, insertBuilder,
+		arg.ArtifactID,
+		arg.ActorID,
+		arg.Actor,
+		arg.At,
+		arg.DeliveryID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const insertRefusal = `-- name: InsertRefusal :one

@@ -85,6 +85,15 @@ SELECT what::text AS what, id::bigint AS id FROM (
         AND a.actor_id = v.reviewer_id AND a.sha = v.head_sha
         AND a.inputs::jsonb ->> 'review' = v.review_id::text AND a.inputs::jsonb ->> 'state' = v.state AND a.inputs::jsonb ->> 'digest' = v.digest)
     UNION ALL
+    SELECT 'dismissal of review', d.review_id FROM dismissal d
+    WHERE d.outcome <> '' AND NOT EXISTS (SELECT FROM audit a
+        WHERE a.action = CASE d.outcome WHEN 'dismissed' THEN 'review dismissed' ELSE 'dismissal refused' END
+        AND a.inputs::jsonb ->> 'review' = d.review_id::text)
+    UNION ALL
+    SELECT 'builder', b.id FROM builder b
+    WHERE NOT EXISTS (SELECT FROM audit a WHERE a.action = 'builder recorded' AND a.actor_id = b.actor_id AND a.actor = b.actor
+        AND a.inputs::jsonb ->> 'artifact' = b.artifact_id::text)
+    UNION ALL
     SELECT 'tick', k.id FROM tick k
     WHERE NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = k.promotion_id AND a.action = 'checklist changed' AND a.actor_id = k.actor_id)
     UNION ALL

@@ -18,6 +18,28 @@ SELECT r.*, coalesce(h.edit_hash, '')::text AS edit_hash FROM review r
 LEFT JOIN promotion_head h ON h.head_sha = r.head_sha AND h.promotion_id = r.promotion_id
 WHERE r.promotion_id = @promotion_id ORDER BY r.id;
 
+-- name: EarlierReviews :many
+-- Those of the promotions that had a promotion's pull request before it.
+SELECT r.*, coalesce(h.edit_hash, '')::text AS edit_hash FROM review r
+JOIN promotion e ON e.id = r.promotion_id
+JOIN promotion p ON p.repo_id = e.repo_id AND p.pull_number = e.pull_number AND p.id > e.id
+LEFT JOIN promotion_head h ON h.head_sha = r.head_sha AND h.promotion_id = r.promotion_id
+WHERE p.id = @promotion_id AND p.pull_number > 0 ORDER BY r.id;
+
+-- name: AnnounceDismissal :execrows
+INSERT INTO dismissal (promotion_id, review_id, announced_at) VALUES (@promotion_id, @review_id, @at)
+ON CONFLICT (promotion_id, review_id) DO NOTHING;
+
+-- name: SetDismissal :execrows
+UPDATE dismissal SET outcome = @outcome, done_at = @at WHERE promotion_id = @promotion_id AND review_id = @review_id AND outcome = '';
+
+-- name: Dismissals :many
+-- On a promotion's pull request, whichever promotion had it then.
+SELECT d.* FROM dismissal d
+JOIN promotion e ON e.id = d.promotion_id
+JOIN promotion p ON p.id = @promotion_id AND p.repo_id = e.repo_id AND (p.id = e.id OR p.pull_number > 0 AND p.pull_number = e.pull_number)
+ORDER BY d.announced_at, d.review_id;
+
 -- name: InsertTick :exec
 INSERT INTO tick (promotion_id, item, checked, actor_id, actor, at, delivery_id)
 VALUES (@promotion_id, @item, @checked, @actor_id, @actor, @at, @delivery_id)
@@ -31,8 +53,8 @@ SELECT DISTINCT ON (gate) * FROM evidence
 WHERE promotion_id = @promotion_id AND digest = @digest AND head_sha = @head_sha ORDER BY gate, id DESC;
 
 -- name: InsertEvidence :one
-INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at)
-VALUES (@promotion_id, @app, @env, @digest, @head_sha, @gate, @verdict, @reason, @source, @url, @observed_at, @expires_at)
+INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, detail, source, url, observed_at, expires_at)
+VALUES (@promotion_id, @app, @env, @digest, @head_sha, @gate, @verdict, @reason, @detail, @source, @url, @observed_at, @expires_at)
 RETURNING id;
 
 -- name: Evidence :many

@@ -10,6 +10,25 @@ import (
 	"time"
 )
 
+const announceDismissal = `-- name: AnnounceDismissal :execrows
+INSERT INTO dismissal (promotion_id, review_id, announced_at) VALUES ($1, $2, $3)
+ON CONFLICT (promotion_id, review_id) DO NOTHING
+`
+
+type AnnounceDismissalParams struct {
+	PromotionID int64
+	ReviewID    int64
+	At          time.Time
+}
+
+func (q *Queries) AnnounceDismissal(ctx context.Context, arg AnnounceDismissalParams) (int64, error) {
+	result, err := q.db.Exec(ctx, announceDismissal, arg.PromotionID, arg.ReviewID, arg.At)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const checkResults = `-- name: CheckResults :many
 SELECT repo_id, head_sha, kind, app_id, name, status, conclusion, url, observed_at FROM check_result WHERE repo_id = $1 AND head_sha = $2 ORDER BY name, observed_at
 `
@@ -49,8 +68,101 @@ func (q *Queries) CheckResults(ctx context.Context, arg CheckResultsParams) ([]C
 	return items, nil
 }
 
+const dismissals = `-- name: Dismissals :many
+SELECT d.promotion_id, d.review_id, d.announced_at, d.outcome, d.done_at FROM dismissal d
+JOIN promotion e ON e.id = d.promotion_id
+JOIN promotion p ON p.id = $1 AND p.repo_id = e.repo_id AND (p.id = e.id OR p.pull_number > 0 AND p.pull_number = e.pull_number)
+ORDER BY d.announced_at, d.review_id
+`
+
+// On a promotion's pull request, whichever promotion had it then.
+func (q *Queries) Dismissals(ctx context.Context, promotionID int64) ([]Dismissal, error) {
+	rows, err := q.db.Query(ctx, dismissals, promotionID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Dismissal
+	for rows.Next() {
+		var i Dismissal
+		if err := rows.Scan(
+			&i.PromotionID,
+			&i.ReviewID,
+			&i.AnnouncedAt,
+			&i.Outcome,
+			&i.DoneAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const earlierReviews = `-- name: EarlierReviews :many
+SELECT r.id, r.promotion_id, r.review_id, r.reviewer_id, r.reviewer, r.bot, r.state, r.head_sha, r.digest, r.submitted_at, r.recorded_at, r.delivery_id, coalesce(h.edit_hash, '')::text AS edit_hash FROM review r
+JOIN promotion e ON e.id = r.promotion_id
+JOIN promotion p ON p.repo_id = e.repo_id AND p.pull_number = e.pull_number AND p.id > e.id
+LEFT JOIN promotion_head h ON h.head_sha = r.head_sha AND h.promotion_id = r.promotion_id
+WHERE p.id = $1 AND p.pull_number > 0 ORDER BY r.id
+`
+
+type EarlierReviewsRow struct {
+	ID          int64
+	PromotionID int64
+	ReviewID    int64
+	ReviewerID  int64
+	Reviewer    string
+	Bot         bool
+	State       string
+	HeadSHA     string
+	Digest      string
+	SubmittedAt time.Time
+	RecordedAt  time.Time
+	DeliveryID  *int64
+	EditHash    string
+}
+
+// Those of the promotions that had a promotion's pull request before it.
+func (q *Queries) EarlierReviews(ctx context.Context, promotionID int64) ([]EarlierReviewsRow, error) {
+	rows, err := q.db.Query(ctx, earlierReviews, promotionID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EarlierReviewsRow
+	for rows.Next() {
+		var i EarlierReviewsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.PromotionID,
+			&i.ReviewID,
+			&i.ReviewerID,
+			&i.Reviewer,
+			&i.Bot,
+			&i.State,
+			&i.HeadSHA,
+			&i.Digest,
+			&i.SubmittedAt,
+			&i.RecordedAt,
+			&i.DeliveryID,
+			&i.EditHash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const evidence = `-- name: Evidence :many
-SELECT id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at FROM evidence WHERE promotion_id = $1 ORDER BY id
+SELECT id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, detail FROM evidence WHERE promotion_id = $1 ORDER BY id
 `
 
 func (q *Queries) Evidence(ctx context.Context, promotionID int64) ([]Evidence, error) {
@@ -76,6 +188,7 @@ func (q *Queries) Evidence(ctx context.Context, promotionID int64) ([]Evidence, 
 			&i.URL,
 			&i.ObservedAt,
 			&i.ExpiresAt,
+			&i.Detail,
 		); err != nil {
 			return nil, err
 		}
@@ -88,8 +201,8 @@ func (q *Queries) Evidence(ctx context.Context, promotionID int64) ([]Evidence, 
 }
 
 const insertEvidence = `-- name: InsertEvidence :one
-INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, detail, source, url, observed_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 RETURNING id
 `
 
@@ -102,6 +215,7 @@ type InsertEvidenceParams struct {
 	Gate        string
 	Verdict     string
 	Reason      string
+	Detail      string
 	Source      string
 	URL         string
 	ObservedAt  time.Time
@@ -118,6 +232,7 @@ func (q *Queries) InsertEvidence(ctx context.Context, arg InsertEvidenceParams) 
 		arg.Gate,
 		arg.Verdict,
 		arg.Reason,
+		arg.Detail,
 		arg.Source,
 		arg.URL,
 		arg.ObservedAt,
@@ -198,7 +313,7 @@ func (q *Queries) InsertTick(ctx context.Context, arg InsertTickParams) error {
 }
 
 const latestEvidence = `-- name: LatestEvidence :many
-SELECT DISTINCT ON (gate) id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at FROM evidence
+SELECT DISTINCT ON (gate) id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, detail FROM evidence
 WHERE promotion_id = $1 AND digest = $2 AND head_sha = $3 ORDER BY gate, id DESC
 `
 
@@ -231,6 +346,7 @@ func (q *Queries) LatestEvidence(ctx context.Context, arg LatestEvidenceParams) 
 			&i.URL,
 			&i.ObservedAt,
 			&i.ExpiresAt,
+			&i.Detail,
 		); err != nil {
 			return nil, err
 		}
@@ -296,6 +412,30 @@ func (q *Queries) Reviews(ctx context.Context, promotionID int64) ([]ReviewsRow,
 		return nil, err
 	}
 	return items, nil
+}
+
+const setDismissal = `-- name: SetDismissal :execrows
+UPDATE dismissal SET outcome = $1, done_at = $2 WHERE promotion_id = $3 AND review_id = $4 AND outcome = ''
+`
+
+type SetDismissalParams struct {
+	Outcome     string
+	At          *time.Time
+	PromotionID int64
+	ReviewID    int64
+}
+
+func (q *Queries) SetDismissal(ctx context.Context, arg SetDismissalParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setDismissal,
+		arg.Outcome,
+		arg.At,
+		arg.PromotionID,
+		arg.ReviewID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const ticks = `-- name: Ticks :many

@@ -41,6 +41,15 @@ type AuditHead struct {
 	Hash   string
 }
 
+type Builder struct {
+	ID         int64
+	ArtifactID int64
+	ActorID    int64
+	Actor      string
+	At         time.Time
+	DeliveryID *int64
+}
+
 type CheckResult struct {
 	RepoID     int64
 	HeadSHA    string
@@ -83,6 +92,14 @@ type Delivery struct {
 	Outcome    string
 }
 
+type Dismissal struct {
+	PromotionID int64
+	ReviewID    int64
+	AnnouncedAt time.Time
+	Outcome     string
+	DoneAt      *time.Time
+}
+
 type EnvRepo struct {
 	ID             int64
 	Owner          string
@@ -108,6 +125,7 @@ type Evidence struct {
 	URL         string
 	ObservedAt  time.Time
 	ExpiresAt   *time.Time
+	Detail      string
 }
 
 type GithubBudget struct {
