@@ -29,8 +29,9 @@ type Promote struct {
 	First, Second string // [app] [tag] as written; see Resolve
 }
 
-// Explain asks what a pull request waits for.
-type Explain struct{ Line string }
+// Explain asks what a pull request waits for, or what is with an app in an
+// environment. Env and App may be "".
+type Explain struct{ Line, Env, App string }
 
 // Help asks for the table of commands.
 type Help struct{ Line string }
@@ -145,7 +146,7 @@ func (v Verb) wrong(args []string) string {
 		switch {
 		case i == 0 && !nameGrammar.MatchString(arg):
 			return "the first argument is not the name of an environment" + lowerCase(arg)
-		case i == 1 && len(args) == 3 && !nameGrammar.MatchString(arg):
+		case i == 1 && (len(args) == 3 || v.max == 2) && !nameGrammar.MatchString(arg):
 			return "the second argument is not the name of an app" + lowerCase(arg)
 		case i == 1 && !nameGrammar.MatchString(arg) && !image.ValidTag(arg):
 			return "the second argument is neither the name of an app nor a tag"

@@ -74,9 +74,13 @@ var Verbs = []Verb{
 		build: func(line string, args []string) Command { return Thaw{Line: line, Env: args[0]} },
 	},
 	{
-		Verb: "explain", Description: "Say what this pull request waits for, and who can act.",
-		WhoCanUse: writers, Example: "/explain",
-		build: func(line string, _ []string) Command { return Explain{Line: line} },
+		Verb: "explain", Args: "[env] [app]", max: 2,
+		Description: "Say what blocks this pull request, since when, who can unblock it and when it is looked at next; with names, what blocks an app in an environment, or what a change there would need.",
+		WhoCanUse:   writers, Example: "/explain prod payments",
+		build: func(line string, args []string) Command {
+			args = append(args, "", "")
+			return Explain{Line: line, Env: args[0], App: args[1]}
+		},
 	},
 	{
 		Verb: "help", Description: "Show this table.",

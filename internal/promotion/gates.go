@@ -45,6 +45,49 @@ const (
 	GateWindow    = "window"
 )
 
+// order are all gates, in the order in which people read them, and what they read.
+var order = []struct{ name, title string }{
+	{GateConfig, "Configuration"},
+	{GateDigest, "Digest"},
+	{GateHead, "Commit"},
+	{GateRendered, "Rendered"},
+	{GatePolicy, "Policy"},
+	{GateChecks, "Checks"},
+	{GateChecklist, "Checklist"},
+	{GateApprovals, "Approvals"},
+	{GateUpstream, "Upstream"},
+	{GateStop, "Stopped"},
+	{GateWindow, "Window"},
+}
+
+// Rank is a gate's place in the order in which people read them; one that is not
+// known stands last.
+func Rank(gate string) int {
+	for i, g := range order {
+		if g.name == gate {
+			return i
+		}
+	}
+	return len(order)
+}
+
+// Title is what people read for a gate.
+func Title(gate string) string {
+	if i := Rank(gate); i < len(order) {
+		return order[i].title
+	}
+	return gate
+}
+
+// Every is how often a gate that does not pass is looked at again although nobody
+// tells that it changed; 0 where somebody does, or where NextCheck says when.
+func Every(gate string) time.Duration {
+	if gate == GateDigest {
+		return askAgain
+	}
+	return 0
+}
+
 // Evaluate answers for every gate of f. The order is fixed; gates that the
 // environment does not ask for are left out.
 func Evaluate(f Facts, now time.Time) []Gate {
@@ -298,22 +341,27 @@ func stopGate(f Facts) Gate {
 	g := Gate{Name: GateStop, Title: "Stopped", Verdict: Wait}
 	var reasons, owners []string
 	for _, s := range f.Stops {
-		reason := fmt.Sprintf("%s stopped %s", s.By, s.What)
-		if s.Reason != "" {
-			reason += fmt.Sprintf(" (“%s”)", s.Reason)
+		if !s.Until.IsZero() && (g.NextCheck.IsZero() || s.Until.Before(g.NextCheck)) {
+			g.NextCheck = s.Until
 		}
-		if !s.Until.IsZero() {
-			reason += " until " + s.Until.UTC().Format(clock)
-			if g.NextCheck.IsZero() || s.Until.Before(g.NextCheck) {
-				g.NextCheck = s.Until
-			}
-		}
-		reasons = append(reasons, reason+".")
+		reasons = append(reasons, s.Words())
 		owners = append(owners, s.Lift)
 	}
 	g.Reason = strings.Join(reasons, " ")
 	g.Owner = "people who may say " + strings.Join(owners, ", ")
 	return g
+}
+
+// Words say who stopped what, why and until when.
+func (s Stop) Words() string {
+	words := fmt.Sprintf("%s stopped %s", s.By, s.What)
+	if s.Reason != "" {
+		words += fmt.Sprintf(" (“%s”)", s.Reason)
+	}
+	if !s.Until.IsZero() {
+		words += " until " + s.Until.UTC().Format(clock)
+	}
+	return words + "."
 }
 
 func windowGate(f Facts, now time.Time) Gate {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/approval"
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -24,6 +25,7 @@ import (
 // look is one look at a promotion: everything that deciding and showing needs.
 type look struct {
 	w        *Worker
+	at       time.Time // of the look
 	repo     store.Repo
 	door     *github.Repo
 	row      store.Promotion
@@ -36,6 +38,7 @@ type look struct {
 	targets  []store.Target
 	model    checklist.Pull // without gates
 	facts    promotion.Facts
+	standing map[string]store.Standing // since when the gates say what they say
 	required []github.RequiredCheck
 	approval approval.Result
 	// requesters are the numbers of everybody who asked for it, where approvals are
@@ -54,7 +57,7 @@ func (l *look) ref() image.Ref {
 // enough to show things, and to find out that there may be something to do.
 func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err error) {
 	defer fault.Wrap(&err, "look at promotion %d", id)
-	l := &look{w: w}
+	l := &look{w: w, at: w.Now()}
 	if l.row, err = w.Store.Promotion(ctx, id); err != nil {
 		return nil, err
 	}
@@ -113,7 +116,10 @@ func digestFacts(p store.Promotion) promotion.Digest {
 }
 
 // beforeMerge gathers what the gates need.
-func (l *look) beforeMerge(ctx context.Context, fresh bool) error {
+func (l *look) beforeMerge(ctx context.Context, fresh bool) (err error) {
+	if l.standing, err = l.w.Store.Standings(ctx, l.row.ID); err != nil {
+		return err
+	}
 	if err := l.rule(ctx, fresh); err != nil {
 		return err
 	}
@@ -136,11 +142,17 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 	if err != nil {
 		return lasting(err, &l.facts.RuleErr)
 	}
-	l.facts.Rule = promotion.Rule{Approvals: l.env.Approvals.Count > 0, Auto: l.env.Merge != envrepo.MergeManual, Schedule: l.env.Schedule()}
-	for _, n := range l.env.Needs {
-		l.facts.Rule.Needs = append(l.facts.Rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
-	}
+	l.facts.Rule = ruleOf(l.env)
 	return l.plan(ctx)
+}
+
+// ruleOf is what an environment asks for.
+func ruleOf(env envrepo.Environment) promotion.Rule {
+	rule := promotion.Rule{Approvals: env.Approvals.Count > 0, Auto: env.Merge != envrepo.MergeManual, Schedule: env.Schedule()}
+	for _, n := range env.Needs {
+		rule.Needs = append(rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
+	}
+	return rule
 }
 
 // plan is what the newest base needs changed.
@@ -327,15 +339,20 @@ func (l *look) superseded(ctx context.Context) error {
 }
 
 // upstream reads what the needed environments run.
-func (l *look) upstream(ctx context.Context) error {
-	for _, need := range l.env.Needs {
-		targets, err := l.w.Store.TargetsOfPair(ctx, l.repo.ID, l.row.App, need.Env)
+func (l *look) upstream(ctx context.Context) (err error) {
+	l.facts.Upstream, err = l.w.upstreams(ctx, l.repo, l.row.App, l.env)
+	return err
+}
+
+func (w *Worker) upstreams(ctx context.Context, repo store.Repo, app string, env envrepo.Environment) (all []promotion.Upstream, err error) {
+	for _, need := range env.Needs {
+		targets, err := w.Store.TargetsOfPair(ctx, repo.ID, app, need.Env)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		l.facts.Upstream = append(l.facts.Upstream, upstreamFacts(need.Env, targets))
+		all = append(all, upstreamFacts(need.Env, targets))
 	}
-	return nil
+	return all, nil
 }
 
 func upstreamFacts(env string, targets []store.Target) promotion.Upstream {
@@ -393,10 +410,19 @@ func (l *look) withGates(gates []promotion.Gate) checklist.Pull {
 	for _, g := range gates {
 		m.Gates = append(m.Gates, checklist.Gate{
 			Name: g.Name, Title: g.Title, Verdict: checklist.Verdict(g.Verdict), Reason: g.Reason, Missing: g.Missing,
-			Owner: g.Owner, NextCheck: g.NextCheck, URL: g.URL,
+			Owner: g.Owner, Since: l.since(g), NextCheck: g.NextCheck, Every: promotion.Every(g.Name), URL: g.URL,
 		})
 	}
 	return m
+}
+
+// since is since when a gate says what it says. One that says something new does so
+// since this look, which is the time that its evidence will have.
+func (l *look) since(g promotion.Gate) time.Time {
+	if s, ok := l.standing[g.Name]; ok && s.Verdict == string(g.Verdict) {
+		return s.Since
+	}
+	return l.at
 }
 
 // shown is what people would read now, as hashes.

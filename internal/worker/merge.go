@@ -221,7 +221,7 @@ func (w *Worker) merged(ctx context.Context, m store.Merging, l *look, gates []p
 	}
 	// Without gates the merge was found, not made: its evidence is what was observed
 	// before.
-	judged, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(gates))
+	judged, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(gates, w.Now()))
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (w *Worker) observe(ctx context.Context, l *look, gates []promotion.Gate) e
 	if l.facts.Pull == nil || len(gates) == 0 {
 		return nil
 	}
-	return w.Store.Observe(ctx, l.row, l.artifact.Digest, observed(gates), l.facts.RuleErr == "")
+	return w.Store.Observe(ctx, l.row, l.artifact.Digest, observed(gates, l.at), l.facts.RuleErr == "")
 }
 
 // sources says where each gate's facts come from.
@@ -97,12 +97,16 @@ var sources = map[string]string{
 	promotion.GateChecklist: "github", promotion.GateApprovals: "github", promotion.GateUpstream: "cluster",
 }
 
-func observed(gates []promotion.Gate) []store.Observed {
+// observed are the gates as evidence. Who can move one that passes is nobody's
+// question.
+func observed(gates []promotion.Gate, at time.Time) []store.Observed {
 	out := make([]store.Observed, 0, len(gates))
 	for _, g := range gates {
-		out = append(out, store.Observed{
-			Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL,
-		})
+		o := store.Observed{Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL, At: at}
+		if g.Verdict != promotion.Pass {
+			o.Owner, o.Missing, o.NextCheck = g.Owner, g.Missing, g.NextCheck
+		}
+		out = append(out, o)
 	}
 	return out
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const boardEvidence = `-- name: BoardEvidence :many
-SELECT DISTINCT ON (e.promotion_id, e.gate) e.id, e.promotion_id, e.app, e.env, e.digest, e.head_sha, e.gate, e.verdict, e.reason, e.source, e.url, e.observed_at, e.expires_at
+SELECT DISTINCT ON (e.promotion_id, e.gate) e.id, e.promotion_id, e.app, e.env, e.digest, e.head_sha, e.gate, e.verdict, e.reason, e.source, e.url, e.observed_at, e.expires_at, e.owner, e.missing, e.next_check
 FROM evidence e
 JOIN promotion p ON p.id = e.promotion_id
 JOIN artifact a ON a.id = p.artifact_id
@@ -44,6 +44,9 @@ func (q *Queries) BoardEvidence(ctx context.Context, promotions []int64) ([]Evid
 			&i.URL,
 			&i.ObservedAt,
 			&i.ExpiresAt,
+			&i.Owner,
+			&i.Missing,
+			&i.NextCheck,
 		); err != nil {
 			return nil, err
 		}
@@ -231,7 +234,7 @@ func (q *Queries) CountTargets(ctx context.Context) ([]CountTargetsRow, error) {
 }
 
 const newestEvidence = `-- name: NewestEvidence :many
-SELECT id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at FROM evidence WHERE promotion_id = $1 ORDER BY id DESC LIMIT $2
+SELECT id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, owner, missing, next_check FROM evidence WHERE promotion_id = $1 ORDER BY id DESC LIMIT $2
 `
 
 type NewestEvidenceParams struct {
@@ -262,6 +265,9 @@ func (q *Queries) NewestEvidence(ctx context.Context, arg NewestEvidenceParams) 
 			&i.URL,
 			&i.ObservedAt,
 			&i.ExpiresAt,
+			&i.Owner,
+			&i.Missing,
+			&i.NextCheck,
 		); err != nil {
 			return nil, err
 		}

@@ -108,6 +108,9 @@ type Evidence struct {
 	URL         string
 	ObservedAt  time.Time
 	ExpiresAt   *time.Time
+	Owner       string
+	Missing     int32
+	NextCheck   *time.Time
 }
 
 type GithubBudget struct {
