@@ -55,6 +55,10 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	if at := askAgainAt(f); !at.IsZero() && !now.Before(at) {
 		return AskRegistry, ""
 	}
+	// Announced to everybody before it has any effect.
+	if len(Unfollowed(f, gates)) > 0 {
+		return OpenFollowUp, ""
+	}
 	shown := render(gates)
 	// The verdict is published on the head that it was made for, and before the
 	// merge: the branch may require it.

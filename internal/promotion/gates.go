@@ -16,7 +16,14 @@ const (
 	Pass Verdict = "pass"
 	Wait Verdict = "wait" // may pass by itself, or when somebody acts
 	Fail Verdict = "fail" // will not pass unless something is changed
+
+	// Overridden does not pass, and does not block: people answer for it.
+	Overridden Verdict = "overridden"
 )
+
+// Blocks reports whether a verdict keeps a promotion from merging. One that nobody
+// knows does.
+func (v Verdict) Blocks() bool { return v != Pass && v != Overridden }
 
 // Gate is one condition for merging, evaluated for one digest and one head SHA.
 type Gate struct {
@@ -120,11 +127,11 @@ func Evaluate(f Facts, now time.Time) []Gate {
 	if f.Rule.Schedule.Asked() {
 		gates = append(gates, windowGate(f, now))
 	}
-	return gates
+	return overridden(f, gates, now)
 }
 
 func allPass(gates []Gate) bool {
-	return len(gates) > 0 && !slices.ContainsFunc(gates, func(g Gate) bool { return g.Verdict != Pass })
+	return len(gates) > 0 && !slices.ContainsFunc(gates, func(g Gate) bool { return g.Verdict.Blocks() })
 }
 
 func digestGate(f Facts) Gate {

@@ -82,7 +82,8 @@ func TestHistoryIsAppendOnly(t *testing.T) {
 	w.review(p, 1, bob, "APPROVED", sha("1"))
 	w.must(w.store.RecordTicks(w.ctx, p.ID, []store.NewTick{{Item: "dashboards", Checked: true}}, alice, "body", 0, reconcile))
 	w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "same"}}, true))
-	for table, column := range map[string]string{"review": "state", "tick": "checked", "evidence": "verdict", "audit": "actor"} {
+	w.must(w.store.RecordVoice(w.ctx, p.ID, voice("checks", alice, 1), reconcile))
+	for table, column := range map[string]string{"voice": "reason", "review": "state", "tick": "checked", "evidence": "verdict", "audit": "actor"} {
 		rows := w.count("SELECT count(*) FROM " + table)
 		if rows == 0 {
 			t.Errorf("%s is empty", table)

@@ -38,6 +38,8 @@ type (
 	Sync          = query.Sync
 	Audit         = query.Audit
 	Stop          = query.Stop
+	Voice         = query.Voice
+	FollowUp      = query.FollowUp
 )
 
 // ErrNotFound is returned for a row that does not exist.

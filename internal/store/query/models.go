@@ -113,6 +113,15 @@ type Evidence struct {
 	NextCheck   *time.Time
 }
 
+type FollowUp struct {
+	PromotionID int64
+	Gate        string
+	HeadSHA     string
+	Number      int32
+	URL         string
+	At          time.Time
+}
+
 type GithubBudget struct {
 	InstallationID int64
 	Version        int64
@@ -276,6 +285,21 @@ type Tick struct {
 	Checked     bool
 	ActorID     int64
 	Actor       string
+	At          time.Time
+	DeliveryID  *int64
+}
+
+type Voice struct {
+	ID          int64
+	PromotionID int64
+	Gate        string
+	ActorID     int64
+	Actor       string
+	Reason      string
+	Digest      string
+	HeadSHA     string
+	EditHash    string
+	CommentID   int64
 	At          time.Time
 	DeliveryID  *int64
 }
