@@ -72,17 +72,29 @@ func outcome(p Pull, state State) (title, conclusion string) {
 			what = append(what, g.missing())
 		}
 		return "Waiting for " + and(what), ""
+	case len(overridden(p.Gates)) > 0:
+		return "Nothing blocks, but people override " + and(overridden(p.Gates)), "success"
 	case len(p.Gates) == 1:
 		return "The only gate passes", "success"
 	}
 	return fmt.Sprintf("All %d gates pass", len(p.Gates)), "success"
 }
 
+// overridden are the titles of the gates that people override.
+func overridden(gates []Gate) (titles []string) {
+	for _, g := range gates {
+		if g.Verdict == Overridden {
+			titles = append(titles, strings.ToLower(g.title()))
+		}
+	}
+	return titles
+}
+
 // split sorts out what does not pass.
 func split(gates []Gate) (waiting, failed []Gate) {
 	for _, g := range gates {
 		switch g.Verdict {
-		case Pass:
+		case Pass, Overridden:
 		case Fail:
 			failed = append(failed, g)
 		default:
@@ -123,7 +135,7 @@ func and(words []string) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-var icons = map[Verdict]string{Pass: "✅", Fail: "❌"}
+var icons = map[Verdict]string{Pass: "✅", Overridden: "⚠️", Fail: "❌"}
 
 func icon(v Verdict) string {
 	if i := icons[v]; i != "" {

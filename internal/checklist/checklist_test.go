@@ -96,6 +96,20 @@ func TestGolden(t *testing.T) {
 		{Cluster: "prod-eu", Tag: "1.7.0", Digest: p.New.Digest, Commit: p.SourceCommit, Phase: checklist.Healthy, Since: time.Date(2026, 10, 1, 10, 0, 0, 0, time.UTC)},
 		{Cluster: "prod-us", Tag: "1.6.0", Digest: p.Old.Digest, Phase: checklist.Failed, Reason: "deployment payments: 1 of 3 replicas | image pull @here"},
 	}}
+	sticky := checklist.RenderSticky(status)
+	gates := func(p checklist.Pull) string {
+		b, err := checklist.RenderBody("{{.Gates}}", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	odd := payments()
+	for i := range odd.Gates {
+		odd.Gates[i].Verdict = checklist.Pass
+	}
+	odd.Gates[1].Verdict, odd.Gates[1].Reason = checklist.Overridden, "Overridden by alice (“outage”) and bob (“@all down”), until 10:00. Without that: lint failed."
+	status.Overridden = odd.Gates[1:2]
 	place := checklist.Place{App: "payments", Env: "prod", Clusters: status.Clusters, Last: "The last promotion, of 1.7.0 (#12), is superseded.", Needs: []string{
 		"staging runs 1.6.0, not 1.7.0 | @carol", "Tag 1.8.0 was refused: it moved.",
 	}}
@@ -107,7 +121,8 @@ func TestGolden(t *testing.T) {
 		"check-green.md":   check(green, checklist.StateOpen),
 		"check-failed.md":  check(red, checklist.StateOpen),
 		"check-closed.md":  check(p, checklist.StateClosed),
-		"sticky.md":        checklist.RenderSticky(status),
+		"sticky.md":        sticky,
+		"overridden.md":    check(odd, checklist.StateOpen) + "\n" + checklist.ExplainText(odd) + "\n" + checklist.RenderSticky(status) + "\n" + gates(odd),
 		"explain.md":       checklist.RenderExplain(p),
 		"explain.txt":      checklist.ExplainText(red) + "\n" + checklist.ExplainText(green),
 		"place.md":         checklist.RenderPlace(place) + "\n" + checklist.RenderPlace(nothing),
@@ -369,7 +384,7 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			t.Fatalf("items %+v, %v\n%s", items, err, body)
 		}
 		check := checklist.RenderCheck(p, checklist.StateOpen)
-		sticky := checklist.RenderSticky(checklist.Status{App: word("app"), Env: word("env"), Tag: word("tag"), Commit: "c",
+		sticky := checklist.RenderSticky(checklist.Status{Overridden: []checklist.Gate{{Title: word("title"), Reason: word("gate")}}, App: word("app"), Env: word("env"), Tag: word("tag"), Commit: "c",
 			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Phase: checklist.Phase(word("phase"))}}})
 		place := checklist.RenderPlace(checklist.Place{App: word("app"), Env: word("env"), Last: word("last"), Needs: []string{word("need"), word("need")},
 			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Phase: checklist.Phase(word("phase"))}}})

@@ -48,12 +48,13 @@ func Blockers(gates []Gate) []Blocker {
 	return blockers
 }
 
-// passing are the gates that do not block.
-func passing(gates []Gate) []Gate {
-	var pass []Gate
-	for _, g := range gates {
-		if g.Verdict == Pass {
-			pass = append(pass, g)
+// passing are the gates that do not block, those first that people override.
+func passing(gates []Gate) (pass []Gate) {
+	for _, verdict := range []Verdict{Overridden, Pass} {
+		for _, g := range gates {
+			if g.Verdict == verdict {
+				pass = append(pass, g)
+			}
 		}
 	}
 	return pass
@@ -83,7 +84,11 @@ func explanation(gates []Gate) string {
 	if len(pass) == 0 {
 		return b.String()
 	}
-	b.WriteString("\n| | What passes | Reason |\n| --- | --- | --- |\n")
+	heading := "What passes"
+	if len(overridden(gates)) > 0 {
+		heading = "What passes, or is overridden"
+	}
+	fmt.Fprintf(&b, "\n| | %s | Reason |\n| --- | --- | --- |\n", heading)
 	for i, g := range pass {
 		if i == maxRows {
 			fmt.Fprintf(&b, "| | and %d more | |\n", len(pass)-i)

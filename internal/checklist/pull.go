@@ -14,6 +14,9 @@ const (
 	Pass Verdict = "pass"
 	Wait Verdict = "wait"
 	Fail Verdict = "fail"
+
+	// Overridden does not pass, and does not block.
+	Overridden Verdict = "overridden"
 )
 
 // Gate is one condition for merging.

@@ -17,6 +17,7 @@ type Status struct {
 	Tag, Digest string
 	Commit      string // the merge commit
 	Clusters    []ClusterStatus
+	Overridden  []Gate // those that did not pass when it was merged
 }
 
 // Phase is how far one cluster is.
@@ -46,6 +47,12 @@ func RenderSticky(s Status) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n**%s** %s in **%s**, commit %s\n\n", StatusMarker, Escape(s.App), Code(version(image.Ref{Tag: s.Tag, Digest: s.Digest})), Escape(s.Env), Code(shortCommit(s.Commit)))
 	b.WriteString(clusterTable(s.Clusters))
+	for i, g := range s.Overridden {
+		if i == 0 {
+			b.WriteString("\nMerged although not every gate passed:\n\n")
+		}
+		fmt.Fprintf(&b, "- %s %s: %s\n", icon(Overridden), link(Escape(g.title()), g.URL), Escape(cutRunes(clean(g.Reason), maxReason)))
+	}
 	return cutLines(b.String(), maxOutput)
 }
 

@@ -15,7 +15,7 @@ const MaxPerComment = 5
 // maxBody is GitHub's limit for a comment, in characters; nothing longer comes.
 const maxBody = 4 * 65536
 
-// Command is one of Promote, Hold, Unhold, Freeze, Thaw, Explain, Help, Unknown and
+// Command is one of Promote, Hold, Unhold, Freeze, Thaw, Override, Explain, Help, Unknown and
 // Malformed.
 type Command interface {
 	// Source is the line that the person wrote, trimmed.
@@ -33,6 +33,9 @@ type Promote struct {
 // environment. Env and App may be "".
 type Explain struct{ Line, Env, App string }
 
+// Override asks for a gate of a pull request to be overridden, or agrees to that.
+type Override struct{ Line, Gate, Reason string }
+
 // Help asks for the table of commands.
 type Help struct{ Line string }
 
@@ -47,6 +50,7 @@ func (c Hold) Source() string      { return c.Line }
 func (c Unhold) Source() string    { return c.Line }
 func (c Freeze) Source() string    { return c.Line }
 func (c Thaw) Source() string      { return c.Line }
+func (c Override) Source() string  { return c.Line }
 func (c Explain) Source() string   { return c.Line }
 func (c Help) Source() string      { return c.Line }
 func (c Unknown) Source() string   { return c.Line }

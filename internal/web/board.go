@@ -253,7 +253,7 @@ func (p Promotion) Active() bool { return promotion.State(p.State).Active() }
 
 // Blocking are the gates that keep it from merging.
 func (p Promotion) Blocking() []Gate {
-	return slices.DeleteFunc(slices.Clone(p.Gates), func(g Gate) bool { return g.Verdict == string(promotion.Pass) })
+	return slices.DeleteFunc(slices.Clone(p.Gates), func(g Gate) bool { return !promotion.Verdict(g.Verdict).Blocks() })
 }
 
 // Note is the promotion's own message, unless a gate says the same.

@@ -100,6 +100,7 @@ func (w *Worker) updateDeployment(ctx context.Context, l *look, outcome promotio
 func (l *look) status() checklist.Status {
 	return checklist.Status{
 		App: l.row.App, Env: l.row.Env, Tag: l.artifact.Tag, Digest: l.artifact.Digest, Commit: l.row.MergeSHA, Clusters: clusterStatuses(l.targets),
+		Overridden: l.overridden,
 	}
 }
 

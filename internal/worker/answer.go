@@ -115,6 +115,8 @@ func (w *Worker) obeyOne(ctx context.Context, c store.Command, door *github.Repo
 		return w.freeze(ctx, c, door, cmd)
 	case command.Thaw:
 		return w.thaw(ctx, c, door, cmd)
+	case command.Override:
+		return w.override(ctx, c, cmd)
 	case command.Explain:
 		return w.explain(ctx, c, cmd)
 	case command.Promote:

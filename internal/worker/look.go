@@ -44,7 +44,8 @@ type look struct {
 	// requesters are the numbers of everybody who asked for it, where approvals are
 	// asked for.
 	requesters []int64
-	mergedBy   github.User // who merged the pull request, where that was found out
+	overridden []checklist.Gate // of a merged promotion
+	mergedBy   github.User      // who merged the pull request, where that was found out
 }
 
 // ref is the artifact that is promoted.
@@ -126,7 +127,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) (err error) {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.superseded(ctx))
+	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.voices(ctx, fresh), l.superseded(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.
@@ -149,6 +150,9 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 // ruleOf is what an environment asks for.
 func ruleOf(env envrepo.Environment) promotion.Rule {
 	rule := promotion.Rule{Approvals: env.Approvals.Count > 0, Auto: env.Merge != envrepo.MergeManual, Schedule: env.Schedule()}
+	if o := env.Override; o != nil {
+		rule.Override = promotion.Override{Gates: o.Gates, For: o.Expires, Who: overriders(o)}
+	}
 	for _, n := range env.Needs {
 		rule.Needs = append(rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
 	}
@@ -389,7 +393,16 @@ func (l *look) afterMerge(ctx context.Context) (err error) {
 			Healthy: t.State == store.TargetHealthy,
 		})
 	}
-	l.facts.Overtaken, err = l.w.Store.Overtaken(ctx, l.row)
+	if l.facts.Overtaken, err = l.w.Store.Overtaken(ctx, l.row); err != nil {
+		return err
+	}
+	// What was observed last of the merged head is what it was merged on.
+	seen, err := LastLook(ctx, l.w.Store, l.row)
+	for _, g := range seen.Gates {
+		if g.Verdict == checklist.Overridden {
+			l.overridden = append(l.overridden, g)
+		}
+	}
 	return err
 }
 

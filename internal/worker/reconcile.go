@@ -103,7 +103,7 @@ func observed(gates []promotion.Gate, at time.Time) []store.Observed {
 	out := make([]store.Observed, 0, len(gates))
 	for _, g := range gates {
 		o := store.Observed{Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL, At: at}
-		if g.Verdict != promotion.Pass {
+		if g.Verdict.Blocks() || g.Verdict == promotion.Overridden {
 			o.Owner, o.Missing, o.NextCheck = g.Owner, g.Missing, g.NextCheck
 		}
 		out = append(out, o)
@@ -126,6 +126,8 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 		return w.publishCheck(ctx, l, d.Gates)
 	case promotion.PublishBody:
 		return w.publishBody(ctx, l, d.Gates)
+	case promotion.OpenFollowUp:
+		return w.openFollowUp(ctx, l, d.Gates)
 	case promotion.Merge, promotion.RecordMerged:
 		return w.merge(ctx, l, d.Effect == promotion.Merge)
 	case promotion.Withdraw:
