@@ -32,6 +32,8 @@ func TestOverrides(t *testing.T) {
 		{"over", []func(*Facts){lint, says(GateChecks, 1, at(time.Hour)), says(GateChecks, 2, nil)}, GateChecks, Fail, "bob asks", noon.Add(59 * time.Minute)},
 		{"from the future", []func(*Facts){lint, says(GateChecks, 1, at(-time.Minute)), says(GateChecks, 2, nil)}, GateChecks, Fail, "bob asks", noon.Add(59 * time.Minute)},
 		{"without a reason", []func(*Facts){lint, says(GateChecks, 1, func(v *Voice) { v.Reason = "" }), says(GateChecks, 2, nil)}, GateChecks, Fail, "bob asks", noon.Add(59 * time.Minute)},
+		{"nobody in particular", []func(*Facts){lint, says(GateChecks, 1, nil), says(GateChecks, 2, func(v *Voice) { v.By.ID = 0 })}, GateChecks, Fail, "alice asks", noon.Add(59 * time.Minute)},
+		{"of a head that is somebody else's", []func(*Facts){lint, says(GateChecks, 1, nil), says(GateChecks, 2, nil), on(func(p *Pull) { p.OurHeadSHA = sha("2") })}, GateChecks, Fail, "lint", time.Time{}},
 		{"of another head", []func(*Facts){lint, says(GateChecks, 1, nil), says(GateChecks, 2, nil), on(func(p *Pull) { p.HeadSHA, p.OurHeadSHA = sha("2"), sha("2") })}, GateChecks, Fail, "lint", time.Time{}},
 		{"of another digest", []func(*Facts){lint, says(GateChecks, 1, nil), says(GateChecks, 2, nil), func(f *Facts) { f.Artifact.Digest = digest("b") }}, GateChecks, Fail, "lint", time.Time{}},
 		{"tagboat.yaml names nobody", []func(*Facts){lint, says(GateChecks, 1, nil), says(GateChecks, 2, nil), func(f *Facts) { f.Rule.Override = Override{} }}, GateChecks, Fail, "lint", time.Time{}},
