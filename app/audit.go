@@ -49,15 +49,16 @@ type AuditChange struct {
 	Pull      int32  `json:"pull"`
 	PullURL   string `json:"pullUrl"`
 
-	Reason    string          `json:"reason"`    // why it was proposed
-	Asked     []AuditAsked    `json:"asked"`     // empty: Tagboat by itself
-	Saw       AuditSaw        `json:"saw"`       // what was before those who decided
-	Approvals []AuditApproval `json:"approvals"` // every review that decided something
-	Gates     []store.Judged  `json:"gates"`     // as they were when it was merged
-	Checklist []AuditTick     `json:"checklist"` // who ticked what, oldest first
-	Merged    AuditMerged     `json:"merged"`
-	Clusters  []AuditSync     `json:"clusters"` // the last sync of each
-	Log       []AuditRecord   `json:"log"`      // every row about it, oldest first
+	Reason     string           `json:"reason"`               // why it was proposed
+	Asked      []AuditAsked     `json:"asked"`                // empty: Tagboat by itself
+	Saw        AuditSaw         `json:"saw"`                  // what was before those who decided
+	Approvals  []AuditApproval  `json:"approvals"`            // every review that decided something
+	Gates      []store.Judged   `json:"gates"`                // as they were when it was merged
+	Overridden []store.Override `json:"overridden,omitempty"` // gates that did not pass, and who answers for it
+	Checklist  []AuditTick      `json:"checklist"`            // who ticked what, oldest first
+	Merged     AuditMerged      `json:"merged"`
+	Clusters   []AuditSync      `json:"clusters"` // the last sync of each
+	Log        []AuditRecord    `json:"log"`      // every row about it, oldest first
 }
 
 // AuditAsked is somebody who asked for a change.

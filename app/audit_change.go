@@ -18,7 +18,7 @@ func change(m store.AuditedMerge) AuditChange {
 			Image: g.Image, Tag: g.Tag, Digest: g.Digest, OldTag: g.OldTag, OldDigest: g.OldDigest,
 			Head: g.Head, Base: g.Base, Edit: g.Edit, Diff: g.Diff, Body: g.Body, Check: g.Check,
 		},
-		Asked: []AuditAsked{}, Approvals: approvals(m), Gates: slices.Clone(g.Gates), Checklist: []AuditTick{}, Clusters: []AuditSync{},
+		Asked: []AuditAsked{}, Approvals: approvals(m), Gates: slices.Clone(g.Gates), Overridden: g.Overridden, Checklist: []AuditTick{}, Clusters: []AuditSync{},
 		Merged: AuditMerged{
 			SHA: m.Row.SHA, At: m.Row.At.UTC(), By: g.Merger, Cause: actor(m.Row), Found: g.Found, Row: m.Row.ID, Hash: m.Row.Hash,
 		},

@@ -70,6 +70,7 @@ func (p *page) change(c AuditChange) {
 	p.entry("Asked for", c.asked()...)
 	p.entry("Approvals", c.approvals()...)
 	p.entry("They saw", c.Saw.lines()...)
+	p.entry("Overridden", c.overridden()...)
 	p.entry("Gates", c.gates()...)
 	p.entry("Checklist", c.checklist()...)
 	p.entry("Clusters", c.clusters()...)
@@ -161,11 +162,33 @@ func (c AuditChange) gates() (lines []string) {
 	}
 	for _, g := range c.Gates {
 		lines = append(lines,
-			fmt.Sprintf("%-5s%-11s%s", g.Verdict, g.Gate, g.Reason),
+			fmt.Sprintf("%-5s%-11s%s", verdictMark(g.Verdict), g.Gate, g.Reason),
 			fmt.Sprintf("     by %s, %s  (evidence %d)", g.Source, when(g.ObservedAt), g.Evidence))
 	}
 	if len(lines) == 0 {
 		return []string{"not written down"}
+	}
+	return lines
+}
+
+// verdictMark is a verdict in its column; one that people overrode is told at length
+// above.
+func verdictMark(verdict string) string {
+	if verdict == "overridden" {
+		return "over"
+	}
+	return verdict
+}
+
+// overridden says who answers for gates that did not pass.
+func (c AuditChange) overridden() (lines []string) {
+	for _, o := range c.Overridden {
+		for _, by := range o.By {
+			lines = append(lines, fmt.Sprintf("%s by %s, %s: %s", o.Gate, who(by.Actor), when(by.At), by.Reason))
+		}
+		if o.FollowUp != "" {
+			lines = append(lines, "  followed up in "+o.FollowUp)
+		}
 	}
 	return lines
 }

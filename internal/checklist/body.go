@@ -275,7 +275,7 @@ func machineItems(p Pull) string {
 	var lines []string
 	for _, g := range machineGates(p) {
 		state := " "
-		if g.Verdict == Pass {
+		if g.Verdict == Pass || g.Verdict == Overridden {
 			state = "x"
 		}
 		line := fmt.Sprintf("- [%s] **%s**", state, Escape(g.title()))

@@ -39,9 +39,6 @@ const maxAnnotations = 50
 // MySQL TEXT column (https://github.com/rust-lang/highfive/pull/321).
 const maxOutput = 65535
 
-// maxRows bounds the table of gates; a promotion has about ten.
-const maxRows = 60
-
 // RenderCheck renders the check run. It succeeds only when there are gates and
 // all of them pass; a verdict that nobody knows waits. A promotion that ended
 // without a merge is cancelled, which never satisfies branch protection, where
@@ -50,7 +47,7 @@ func RenderCheck(p Pull, state State) Check {
 	title, conclusion := outcome(p, state)
 	return Check{
 		Title:      cutRunes(clean(title), maxTitle),
-		Summary:    cutLines(gateTable(p), maxOutput),
+		Summary:    cutLines(explanation(p.Gates), maxOutput),
 		Text:       cutLines(facts(p)+"\n\n"+p.Rendered+changes(cutLines(p.Diff, maxOutput/4)), maxOutput),
 		Conclusion: conclusion, Annotations: p.Annotations[:min(len(p.Annotations), maxAnnotations)],
 	}
@@ -75,17 +72,29 @@ func outcome(p Pull, state State) (title, conclusion string) {
 			what = append(what, g.missing())
 		}
 		return "Waiting for " + and(what), ""
+	case len(overridden(p.Gates)) > 0:
+		return "Nothing blocks, but people override " + and(overridden(p.Gates)), "success"
 	case len(p.Gates) == 1:
 		return "The only gate passes", "success"
 	}
 	return fmt.Sprintf("All %d gates pass", len(p.Gates)), "success"
 }
 
+// overridden are the titles of the gates that people override.
+func overridden(gates []Gate) (titles []string) {
+	for _, g := range gates {
+		if g.Verdict == Overridden {
+			titles = append(titles, strings.ToLower(g.title()))
+		}
+	}
+	return titles
+}
+
 // split sorts out what does not pass.
 func split(gates []Gate) (waiting, failed []Gate) {
 	for _, g := range gates {
 		switch g.Verdict {
-		case Pass:
+		case Pass, Overridden:
 		case Fail:
 			failed = append(failed, g)
 		default:
@@ -126,56 +135,11 @@ func and(words []string) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-var icons = map[Verdict]string{Pass: "✅", Fail: "❌"}
+var icons = map[Verdict]string{Pass: "✅", Overridden: "⚠️", Fail: "❌"}
 
 func icon(v Verdict) string {
 	if i := icons[v]; i != "" {
 		return i
 	}
 	return "⏳"
-}
-
-// gateTable has a row per gate: verdict, gate, reason, who can act, next look.
-func gateTable(p Pull) string {
-	if len(p.Gates) == 0 {
-		return "No gate has been looked at yet."
-	}
-	var b strings.Builder
-	b.WriteString("| | Gate | Reason | Who can act | Next look |\n| --- | --- | --- | --- | --- |\n")
-	for i, g := range p.Gates {
-		if i == maxRows {
-			fmt.Fprintf(&b, "| | and %d more | | | |\n", len(p.Gates)-i)
-			break
-		}
-		next := "on the next event"
-		if !g.NextCheck.IsZero() {
-			next = instant(g.NextCheck)
-		}
-		if g.Verdict == Pass {
-			next = ""
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", icon(g.Verdict), link(Escape(g.title()), g.URL),
-			Escape(cutRunes(clean(g.Reason), maxReason)), Escape(cutRunes(clean(g.Owner), maxReason)), next)
-	}
-	return b.String()
-}
-
-// RenderExplain answers /explain: where this promotion stands, gate by gate, and
-// for every gate that waits or fails who can act on it.
-func RenderExplain(p Pull) string {
-	title, _ := outcome(p, StateOpen)
-	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** %s in **%s**: %s.\n\n", Escape(p.App), Code(version(p.New)), Escape(p.Env), strings.TrimSuffix(Escape(cutRunes(clean(title), maxTitle)), "."))
-	b.WriteString(gateTable(p))
-	waiting, failed := split(p.Gates)
-	who := ""
-	for _, g := range append(failed, waiting...) {
-		if g.Owner != "" {
-			who += fmt.Sprintf("- %s **%s**: %s\n", icon(g.Verdict), Escape(g.title()), Escape(cutRunes(clean(g.Owner), maxReason)))
-		}
-	}
-	if who != "" {
-		b.WriteString("\nWho can act:\n\n" + who)
-	}
-	return cutLines(b.String(), maxOutput)
 }

@@ -57,9 +57,9 @@ func payments() checklist.Pull {
 		RequestedBy: "alice", Reason: "alice asked for it in acme/env#12",
 		Gates: []checklist.Gate{
 			{Name: "digest", Title: "Digest", Verdict: checklist.Pass, Reason: "1.7.0 is still sha256:b2b2b2b2b2b2", Owner: "Tagboat"},
-			{Name: "checks", Title: "Checks", Verdict: checklist.Wait, Reason: "lint is running", Missing: 1, Owner: "CI", URL: "https://ci.example.com/runs/8"},
+			{Name: "checks", Title: "Checks", Verdict: checklist.Wait, Reason: "lint is running", Missing: 1, Owner: "CI", URL: "https://ci.example.com/runs/8", Since: at.Add(-time.Hour)},
 			{Name: "checklist", Title: "Checklist", Verdict: checklist.Wait, Reason: "1 of 3 items is open", Missing: 1, Owner: "whoever reviews"},
-			{Name: "approvals", Title: "Approvals", Verdict: checklist.Wait, Reason: "0 of 2; alice asked for it and does not count", Missing: 2, Owner: "team platform"},
+			{Name: "approvals", Title: "Approvals", Verdict: checklist.Wait, Reason: "0 of 2; alice asked for it and does not count", Missing: 2, Owner: "team platform", NextCheck: at, Since: at.Add(-25 * time.Hour)},
 			{Name: "upstream", Title: "Upstream", Verdict: checklist.Pass, Reason: "healthy in staging since 08:00", NextCheck: at},
 		},
 		Supersedes: []checklist.Superseded{{Tag: "1.6.9"}},
@@ -91,10 +91,29 @@ func TestGolden(t *testing.T) {
 		green.Gates[i].Verdict = checklist.Pass
 	}
 	red.Gates[0].Verdict, red.Gates[0].Reason = checklist.Fail, "tag 1.7.0 was pushed again with other content"
+	red.Gates[0].Every = 30 * time.Second
 	status := checklist.Status{App: "payments", Env: "prod", Tag: "1.7.0", Digest: p.New.Digest, Commit: p.SourceCommit, Clusters: []checklist.ClusterStatus{
 		{Cluster: "prod-eu", Tag: "1.7.0", Digest: p.New.Digest, Commit: p.SourceCommit, Phase: checklist.Healthy, Since: time.Date(2026, 10, 1, 10, 0, 0, 0, time.UTC)},
 		{Cluster: "prod-us", Tag: "1.6.0", Digest: p.Old.Digest, Phase: checklist.Failed, Reason: "deployment payments: 1 of 3 replicas | image pull @here"},
 	}}
+	sticky := checklist.RenderSticky(status)
+	gates := func(p checklist.Pull) string {
+		b, err := checklist.RenderBody("{{.Gates}}", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	odd := payments()
+	for i := range odd.Gates {
+		odd.Gates[i].Verdict = checklist.Pass
+	}
+	odd.Gates[1].Verdict, odd.Gates[1].Reason = checklist.Overridden, "Overridden by alice (“outage”) and bob (“@all down”), until 10:00. Without that: lint failed."
+	status.Overridden = odd.Gates[1:2]
+	place := checklist.Place{App: "payments", Env: "prod", Clusters: status.Clusters, Last: "The last promotion, of 1.7.0 (#12), is superseded.", Needs: []string{
+		"staging runs 1.6.0, not 1.7.0 | @carol", "Tag 1.8.0 was refused: it moved.",
+	}}
+	nothing := checklist.Place{App: "catalog", Env: "prod"}
 	for name, got := range map[string]string{
 		"body-default.md":  body(""),
 		"body-prod.md":     body(prodTemplate),
@@ -102,8 +121,12 @@ func TestGolden(t *testing.T) {
 		"check-green.md":   check(green, checklist.StateOpen),
 		"check-failed.md":  check(red, checklist.StateOpen),
 		"check-closed.md":  check(p, checklist.StateClosed),
-		"sticky.md":        checklist.RenderSticky(status),
+		"sticky.md":        sticky,
+		"overridden.md":    check(odd, checklist.StateOpen) + "\n" + checklist.ExplainText(odd) + "\n" + checklist.RenderSticky(status) + "\n" + gates(odd),
 		"explain.md":       checklist.RenderExplain(p),
+		"explain.txt":      checklist.ExplainText(red) + "\n" + checklist.ExplainText(green),
+		"place.md":         checklist.RenderPlace(place) + "\n" + checklist.RenderPlace(nothing),
+		"place.txt":        checklist.PlaceText(place) + "\n" + checklist.PlaceText(nothing),
 	} {
 		file := filepath.Join("testdata", name)
 		if *update {
@@ -118,6 +141,26 @@ func TestGolden(t *testing.T) {
 		if diff := cmp.Diff(string(want), got); diff != "" {
 			t.Errorf("%s (-want +got, -update rewrites):\n%s", file, diff)
 		}
+	}
+}
+
+// What the check run says is what /explain says; both say nothing that changes by
+// itself.
+func TestTheCheckRunExplains(t *testing.T) {
+	p := payments()
+	said := checklist.RenderExplain(p)
+	if list := checklist.RenderCheck(p, checklist.StateOpen).Summary; !strings.HasSuffix(said, list) {
+		t.Errorf("the check run says\n%s\nand /explain\n%s", list, said)
+	}
+	for _, b := range checklist.Blockers(p.Gates) {
+		for _, word := range []string{b.Title, b.Reason, b.Since, b.Who, b.Next} {
+			if !strings.Contains(said, word) || !strings.Contains(checklist.ExplainText(p), word) {
+				t.Errorf("%q is not said of %s", word, b.Gate)
+			}
+		}
+	}
+	if text := checklist.ExplainText(checklist.Pull{App: "a\x1b[31m\u202e", Gates: []checklist.Gate{{Reason: "b\x07"}}}); strings.ContainsAny(text, "\x1b\u202e\x07") {
+		t.Errorf("a terminal would obey %q", text)
 	}
 }
 
@@ -341,12 +384,14 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			t.Fatalf("items %+v, %v\n%s", items, err, body)
 		}
 		check := checklist.RenderCheck(p, checklist.StateOpen)
-		sticky := checklist.RenderSticky(checklist.Status{App: word("app"), Env: word("env"), Tag: word("tag"), Commit: "c",
+		sticky := checklist.RenderSticky(checklist.Status{Overridden: []checklist.Gate{{Title: word("title"), Reason: word("gate")}}, App: word("app"), Env: word("env"), Tag: word("tag"), Commit: "c",
+			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Phase: checklist.Phase(word("phase"))}}})
+		place := checklist.RenderPlace(checklist.Place{App: word("app"), Env: word("env"), Last: word("last"), Needs: []string{word("need"), word("need")},
 			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Phase: checklist.Phase(word("phase"))}}})
 		for _, s := range []struct {
 			markdown string
 			boxes    int
-		}{{body, 2}, {check.Summary, 0}, {check.Text, 0}, {sticky, 0}, {checklist.RenderExplain(p), 0}, {checklist.Escape(word("text")), 0}, {checklist.Code(word("code")), 0}} {
+		}{{body, 2}, {check.Summary, 0}, {check.Text, 0}, {sticky, 0}, {checklist.RenderExplain(p), 0}, {place, 0}, {checklist.Escape(word("text")), 0}, {checklist.Code(word("code")), 0}} {
 			if !utf8.ValidString(s.markdown) {
 				t.Fatalf("not UTF-8: %q", s.markdown)
 			}

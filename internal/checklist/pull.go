@@ -14,6 +14,9 @@ const (
 	Pass Verdict = "pass"
 	Wait Verdict = "wait"
 	Fail Verdict = "fail"
+
+	// Overridden does not pass, and does not block.
+	Overridden Verdict = "overridden"
 )
 
 // Gate is one condition for merging.
@@ -21,10 +24,12 @@ type Gate struct {
 	Name      string // "digest", "checks", "checklist", "approvals", "upstream"
 	Title     string // "Digest"
 	Verdict   Verdict
-	Reason    string    // plain text
-	Missing   int       // how many approvals, items, checks are still to come; 0 where nothing is counted
-	Owner     string    // who can act: "team platform", "Tagboat"
-	NextCheck time.Time // zero where an event wakes it
+	Reason    string        // plain text
+	Missing   int           // how many approvals, items, checks are still to come; 0 where nothing is counted
+	Owner     string        // who can act: "team platform", "Tagboat"
+	Since     time.Time     // of the verdict; zero where that is not known
+	NextCheck time.Time     // zero where an event wakes it
+	Every     time.Duration // how often it is looked at again while it does not pass; zero where NextCheck or an event says when
 	URL       string
 }
 

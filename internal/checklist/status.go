@@ -17,6 +17,7 @@ type Status struct {
 	Tag, Digest string
 	Commit      string // the merge commit
 	Clusters    []ClusterStatus
+	Overridden  []Gate // those that did not pass when it was merged
 }
 
 // Phase is how far one cluster is.
@@ -45,24 +46,40 @@ var phaseIcons = map[Phase]string{Pending: "⏳", Syncing: "🔄", Healthy: "✅
 func RenderSticky(s Status) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n**%s** %s in **%s**, commit %s\n\n", StatusMarker, Escape(s.App), Code(version(image.Ref{Tag: s.Tag, Digest: s.Digest})), Escape(s.Env), Code(shortCommit(s.Commit)))
-	b.WriteString("| | Cluster | Version | Digest | Commit | State | Since |\n| --- | --- | --- | --- | --- | --- | --- |\n")
-	for _, c := range s.Clusters {
-		state := Escape(string(c.Phase))
-		if c.Reason != "" {
-			state += ": " + Escape(cutRunes(clean(c.Reason), maxReason))
+	b.WriteString(clusterTable(s.Clusters))
+	for i, g := range s.Overridden {
+		if i == 0 {
+			b.WriteString("\nMerged although not every gate passed:\n\n")
 		}
-		since := ""
-		if !c.Since.IsZero() {
-			since = instant(c.Since)
-		}
-		icon := phaseIcons[c.Phase]
-		if icon == "" {
-			icon = phaseIcons[Pending]
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", icon, Escape(c.Cluster),
-			cell(c.Tag), cell(image.ShortDigest(c.Digest)), cell(shortCommit(c.Commit)), state, since)
+		fmt.Fprintf(&b, "- %s %s: %s\n", icon(Overridden), link(Escape(g.title()), g.URL), Escape(cutRunes(clean(g.Reason), maxReason)))
 	}
 	return cutLines(b.String(), maxOutput)
+}
+
+// clusterTable has a row per cluster: what runs there, and how it is.
+func clusterTable(clusters []ClusterStatus) string {
+	var b strings.Builder
+	b.WriteString("| | Cluster | Version | Digest | Commit | State | Since |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, c := range clusters {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", c.icon(), Escape(c.Cluster),
+			cell(c.Tag), cell(image.ShortDigest(c.Digest)), cell(shortCommit(c.Commit)), Escape(c.words()), since(c.Since))
+	}
+	return b.String()
+}
+
+func (c ClusterStatus) icon() string {
+	if i := phaseIcons[c.Phase]; i != "" {
+		return i
+	}
+	return phaseIcons[Pending]
+}
+
+// words say how a cluster is.
+func (c ClusterStatus) words() string {
+	if c.Reason == "" {
+		return string(c.Phase)
+	}
+	return string(c.Phase) + ": " + cutRunes(clean(c.Reason), maxReason)
 }
 
 func shortCommit(sha string) string { return sha[:min(len(sha), 12)] }

@@ -15,7 +15,7 @@ const MaxPerComment = 5
 // maxBody is GitHub's limit for a comment, in characters; nothing longer comes.
 const maxBody = 4 * 65536
 
-// Command is one of Promote, Hold, Unhold, Freeze, Thaw, Explain, Help, Unknown and
+// Command is one of Promote, Hold, Unhold, Freeze, Thaw, Override, Explain, Help, Unknown and
 // Malformed.
 type Command interface {
 	// Source is the line that the person wrote, trimmed.
@@ -29,8 +29,12 @@ type Promote struct {
 	First, Second string // [app] [tag] as written; see Resolve
 }
 
-// Explain asks what a pull request waits for.
-type Explain struct{ Line string }
+// Explain asks what a pull request waits for, or what is with an app in an
+// environment. Env and App may be "".
+type Explain struct{ Line, Env, App string }
+
+// Override asks for a gate of a pull request to be overridden, or agrees to that.
+type Override struct{ Line, Gate, Reason string }
 
 // Help asks for the table of commands.
 type Help struct{ Line string }
@@ -46,6 +50,7 @@ func (c Hold) Source() string      { return c.Line }
 func (c Unhold) Source() string    { return c.Line }
 func (c Freeze) Source() string    { return c.Line }
 func (c Thaw) Source() string      { return c.Line }
+func (c Override) Source() string  { return c.Line }
 func (c Explain) Source() string   { return c.Line }
 func (c Help) Source() string      { return c.Line }
 func (c Unknown) Source() string   { return c.Line }
@@ -145,7 +150,7 @@ func (v Verb) wrong(args []string) string {
 		switch {
 		case i == 0 && !nameGrammar.MatchString(arg):
 			return "the first argument is not the name of an environment" + lowerCase(arg)
-		case i == 1 && len(args) == 3 && !nameGrammar.MatchString(arg):
+		case i == 1 && (len(args) == 3 || v.max == 2) && !nameGrammar.MatchString(arg):
 			return "the second argument is not the name of an app" + lowerCase(arg)
 		case i == 1 && !nameGrammar.MatchString(arg) && !image.ValidTag(arg):
 			return "the second argument is neither the name of an app nor a tag"

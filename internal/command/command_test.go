@@ -26,6 +26,8 @@ func TestACommandIsALineOfPlainText(t *testing.T) {
 		{"with arguments", "/promote prod payments 1.7.0", []command.Command{command.Promote{Line: "/promote prod payments 1.7.0", Env: "prod", First: "payments", Second: "1.7.0"}}},
 		{"underscores are no emphasis", "/promote prod my_app 1_0_0", []command.Command{command.Promote{Line: "/promote prod my_app 1_0_0", Env: "prod", First: "my_app", Second: "1_0_0"}}},
 		{"explain", "/explain", []command.Command{command.Explain{Line: "/explain"}}},
+		{"override", "/override checks the runners  are down", []command.Command{command.Override{Line: "/override checks the runners  are down", Gate: "checks", Reason: "the runners are down"}}},
+		{"explain an app", "/explain prod payments", []command.Command{command.Explain{Line: "/explain prod payments", Env: "prod", App: "payments"}}},
 		{"after a closed element", "<details>\n\nx\n\n</details>\n\n/promote prod", []command.Command{prod}},
 		{"after a comment", "<!-- <div> -->\n\n/promote prod", []command.Command{prod}},
 
@@ -97,6 +99,11 @@ func TestMistakesAreAnswered(t *testing.T) {
 		{"/freeze @carol", command.Malformed{Usage: "/freeze <env> [until] [reason]", Reason: "the first argument is not the name of an environment"}},
 		{"/hold " + strings.Repeat("x", 501), command.Malformed{Usage: "/hold [reason]", Reason: "the reason is longer than 500 characters"}},
 		{"/thaw prod now", command.Malformed{Usage: "/thaw <env>", Reason: "there are 2 arguments, at most 1 are understood"}},
+		{"/explain prod v1+2", command.Malformed{Usage: "/explain [env] [app]", Reason: "the second argument is not the name of an app"}},
+		{"/explain prod payments 1.7.0", command.Malformed{Usage: "/explain [env] [app]", Reason: "there are 3 arguments, at most 2 are understood"}},
+		{"/override", command.Malformed{Usage: "/override <gate> <reason>", Reason: "the gate is missing"}},
+		{"/override checks", command.Malformed{Usage: "/override <gate> <reason>", Reason: "the reason is missing"}},
+		{"/override Checks now", command.Malformed{Usage: "/override <gate> <reason>", Reason: `the first argument is not the name of a gate; names are lower case: "checks"`}},
 		{"/unholds", command.Unknown{Word: "unholds", DidYouMean: "unhold"}},
 		{"/help me", command.Malformed{Usage: "/help", Reason: "/help takes no arguments"}},
 	}

@@ -69,6 +69,21 @@ func parseUntil(text string) (Until, bool) {
 // anyWords is the number of arguments of a verb that ends in a reason.
 const anyWords = 1000
 
+// named is what the first argument of a verb names.
+func (v Verb) named() string {
+	if v.first != "" {
+		return v.first
+	}
+	return "environment"
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
 // maxReason bounds a reason, in bytes.
 const maxReason = 500
 
@@ -76,10 +91,12 @@ const maxReason = 500
 // The reason is for people, and is shown to them as text and nothing else.
 func (v Verb) wrongWords(args []string) string {
 	switch {
-	case len(args) < v.min:
-		return "the environment is missing"
+	case len(args) == 0 && v.min > 0:
+		return "the " + v.named() + " is missing"
 	case v.min > 0 && !nameGrammar.MatchString(args[0]):
-		return "the first argument is not the name of an environment" + lowerCase(args[0])
+		return "the first argument is not the name of " + article(v.named()) + lowerCase(args[0])
+	case len(args) < v.min:
+		return "the reason is missing"
 	case len(strings.Join(args, " ")) > maxReason:
 		return fmt.Sprintf("the reason is longer than %d characters", maxReason)
 	}

@@ -13,7 +13,8 @@ type Verb struct {
 	WhoCanUse   string
 	Example     string
 
-	min, max int // number of arguments; max anyWords: the last ones are a reason in plain words
+	min, max int    // number of arguments; max anyWords: the last ones are a reason in plain words
+	first    string // what the first argument names; "" is an environment
 	build    func(line string, args []string) Command
 }
 
@@ -74,9 +75,21 @@ var Verbs = []Verb{
 		build: func(line string, args []string) Command { return Thaw{Line: line, Env: args[0]} },
 	},
 	{
-		Verb: "explain", Description: "Say what this pull request waits for, and who can act.",
-		WhoCanUse: writers, Example: "/explain",
-		build: func(line string, _ []string) Command { return Explain{Line: line} },
+		Verb: "override", Args: "<gate> <reason>", min: 2, max: anyWords, first: "gate",
+		Description: "Break the glass: let this pull request merge although a gate (`checks`, `upstream`, `stop`, `window`) does not pass. It takes two people who both write this, each with a reason; it holds for this commit and this digest alone, for an hour, and opens an issue.",
+		WhoCanUse:   "those whom `override` of the environment in tagboat.yaml names", Example: "/override checks the runners are down, and so is the shop",
+		build: func(line string, args []string) Command {
+			return Override{Line: line, Gate: args[0], Reason: strings.Join(args[1:], " ")}
+		},
+	},
+	{
+		Verb: "explain", Args: "[env] [app]", max: 2,
+		Description: "Say what blocks this pull request, since when, who can unblock it and when it is looked at next; with names, what blocks an app in an environment, or what a change there would need.",
+		WhoCanUse:   writers, Example: "/explain prod payments",
+		build: func(line string, args []string) Command {
+			args = append(args, "", "")
+			return Explain{Line: line, Env: args[0], App: args[1]}
+		},
 	},
 	{
 		Verb: "help", Description: "Show this table.",

@@ -55,20 +55,24 @@ func (r *reader) approvalRule(env string, rule *ApprovalRule, at string, several
 	if rule.CodeOwners && people {
 		r.at(at+".codeowners", "a rule with codeowners takes its people from CODEOWNERS; give teams and users a rule of their own: approvals: [{codeowners: true}, {teams: [NAME]}]")
 	}
-	r.strings(at+".teams", rule.Teams, func(s string) string {
+	r.people(at, rule.Teams, rule.Users)
+	r.strings(at+".allow", rule.Allow, func(string) string { return "" })
+	for i, part := range rule.Allow {
+		r.oneOf(fmt.Sprintf("%s.allow[%d]", at, i), part, AllowRequester, AllowBuilder)
+	}
+}
+
+func (r *reader) people(at string, teams, users []string) {
+	r.strings(at+".teams", teams, func(s string) string {
 		if !slugGrammar.MatchString(s) {
 			return fmt.Sprintf("%q is not a team slug; write it as in the team's URL, without organisation and @", s)
 		}
 		return ""
 	})
-	r.strings(at+".users", rule.Users, func(s string) string {
+	r.strings(at+".users", users, func(s string) string {
 		if !loginGrammar.MatchString(s) {
 			return fmt.Sprintf("%q is not a GitHub login; write it without @", s)
 		}
 		return ""
 	})
-	r.strings(at+".allow", rule.Allow, func(string) string { return "" })
-	for i, part := range rule.Allow {
-		r.oneOf(fmt.Sprintf("%s.allow[%d]", at, i), part, AllowRequester, AllowBuilder)
-	}
 }

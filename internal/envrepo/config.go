@@ -66,6 +66,7 @@ type Environment struct {
 	Refs       bool        `yaml:"refs"`       // remote bases whose revision equals the old tag follow to the new one
 	Policies   *Strictness `yaml:"policies"`   // over those of the file
 	Windows    []Window    `yaml:"windows"`    // when it may change; none is at any time
+	Override   *Override   `yaml:"override"`   // who may override gates; nil: nobody
 	Signatures []Signature `yaml:"signatures"` // not enforced by this version
 	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
 }
@@ -134,6 +135,25 @@ type Window struct {
 	Timezone string   `yaml:"timezone"` // an IANA name; "" is UTC
 	Except   []string `yaml:"except"`   // of Allow: dates that are left out
 }
+
+// Override is who may override gates, two of them together. One of Teams and Users at
+// least is set.
+type Override struct {
+	Teams   []string      `yaml:"teams"`   // slugs, without the organisation
+	Users   []string      `yaml:"users"`   // logins
+	Gates   []string      `yaml:"gates"`   // of Overridable; a valid Config names them all where the file names none
+	Expires time.Duration `yaml:"expires"` // how long somebody's word holds; 0 is an hour in a valid Config
+}
+
+// Overridable are the gates that can be overridden at all; all others stand. (Package
+// promotion decides; it has the same.)
+var Overridable = []string{"checks", "upstream", "stop", "window"}
+
+// How long somebody's word holds, and how long it can.
+const (
+	overrideExpires = time.Hour
+	maxOverride     = 24 * time.Hour
+)
 
 // Signature is a proof that an image must carry.
 type Signature struct {

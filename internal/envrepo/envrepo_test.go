@@ -3,6 +3,7 @@ package envrepo_test
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -129,6 +130,12 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"negative count", head + "  - {name: prod, clusters: [p], approvals: {count: -1}}\n", `count is -1; write how many approvals environment prod needs`},
 		{"teams without count", head + "  - {name: prod, clusters: [p], approvals: {count: 0, teams: [x]}}\n", `but count is 0; write count: 1 or more`},
 		{"team with org", head + "  - {name: prod, clusters: [p], approvals: {count: 1, teams: ['acme/x']}}\n", `"acme/x" is not a team slug`},
+		{"override by nobody", head + "  - {name: prod, clusters: [p], override: {gates: [checks]}}\n", `override of environment prod names nobody; write teams: [SLUG] or users: [LOGIN, LOGIN]`},
+		{"override by one", head + "  - {name: prod, clusters: [p], override: {users: [erin]}}\n", `it takes two people to override a gate, and only erin may; name another, or a team`},
+		{"override of the digest", head + "  - {name: prod, clusters: [p], override: {teams: [sre], gates: [digest]}}\n", `gate "digest" cannot be overridden; those that can are checks, upstream, stop, window`},
+		{"override of nothing", head + "  - {name: prod, clusters: [p], override: {teams: [sre], gates: []}}\n", `no gate may be overridden; name some of checks, upstream, stop, window, or remove override`},
+		{"override for ever", head + "  - {name: prod, clusters: [p], override: {teams: [sre], expires: 48h}}\n", `expires is 48h0m0s; an override lasts from 1m to 24h`},
+		{"override by a team with org", head + "  - {name: prod, clusters: [p], override: {teams: [acme/sre]}}\n", `"acme/sre" is not a team slug`},
 		{"user with at", head + "  - {name: prod, clusters: [p], approvals: {count: 1, users: ['@bob']}}\n", `"@bob" is not a GitHub login; write it without @`},
 		{"approvals of no kind", head + "  - {name: prod, clusters: [p], approvals: two}\n", `environments[1].approvals must be a mapping (key: value), not a single value`},
 		{"no rule", head + "  - {name: prod, clusters: [p], approvals: []}\n", `approvals of environment prod lists no rule; write one such as {count: 1}`},
@@ -395,4 +402,15 @@ func parse(t *testing.T, data string) *envrepo.Config {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// Without override nobody may; what override leaves out is said for it.
+func TestOverride(t *testing.T) {
+	c := parse(t, "apiVersion: tagboat.dev/v1\nenvironments: [{name: dev, clusters: [dev]}, {name: prod, clusters: [prod], override: {teams: [sre]}}]\n")
+	if c.Environments[0].Override != nil {
+		t.Errorf("in dev: %+v", c.Environments[0].Override)
+	}
+	if o := c.Environments[1].Override; !slices.Equal(o.Gates, []string{"checks", "upstream", "stop", "window"}) || o.Expires != time.Hour {
+		t.Errorf("in prod: %+v", o)
+	}
 }

@@ -41,6 +41,7 @@ environments:
     approvals: {count: 2, teams: [platform]}
     checks: [lint, security-scan]
     windows: [{allow: "Mon-Thu 09:00-16:00", timezone: Europe/Berlin, except: [2026-12-24..2027-01-02]}, {deny: "Thu 15:00-24:00"}]
+    override: {teams: [sre], users: [erin], gates: [checks, window], expires: 30m}
     signatures: [{cosign: {key: keys/release.pub}}]
     refs: true
     clusters: [prod-eu, prod-us]
@@ -95,6 +96,8 @@ func TestTheSchemaAcceptsTheExampleAndRefusesMistakes(t *testing.T) {
 		strings.Replace(example, "clusters: [dev]", "clusters: []", 1),
 		strings.Replace(example, "name: dev", "name: Dev", 1),
 		strings.Replace(example, "{env: dev}", "{env: dev, semver: '1'}", 1),
+		strings.Replace(example, "gates: [checks, window]", "gates: [digest]", 1),
+		strings.Replace(example, "teams: [sre], users: [erin], gates", "gates", 1),
 		strings.Replace(example, "refs: true", "refs: 'true'", 1),
 		strings.Replace(example, "chart: ", "charts: ", 1),
 		strings.Replace(example, "resource-limits: enforce", "resource-limits: maybe", 1),

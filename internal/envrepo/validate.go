@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 )
@@ -76,6 +77,7 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	}
 	r.strings(at+".clusters", e.Clusters, wrongName)
 	r.windows(e, at)
+	r.override(e, at)
 	if e.Policies != nil {
 		r.builtin(at+".policies.builtin", e.Policies.Builtin)
 	}
@@ -131,6 +133,39 @@ func (r *reader) known(c *Config, at, env string) {
 		return
 	}
 	r.at(at, "environment %q is not declared; declared are %s", env, strings.Join(names, ", "))
+}
+
+// override checks who may override what, and fills in what is not said.
+func (r *reader) override(e *Environment, at string) {
+	if e.Override == nil {
+		return
+	}
+	o := e.Override
+	at += ".override"
+	r.people(at, o.Teams, o.Users)
+	if len(o.Teams) == 0 && len(o.Users) == 0 {
+		r.at(at, "override of environment %s names nobody; write teams: [SLUG] or users: [LOGIN, LOGIN]", e.Name)
+	}
+	if len(o.Teams) == 0 && len(o.Users) == 1 {
+		r.at(at+".users", "it takes two people to override a gate, and only %s may; name another, or a team", o.Users[0])
+	}
+	if _, named := r.lines[at+".gates"]; !named {
+		o.Gates = slices.Clone(Overridable)
+	} else if len(o.Gates) == 0 {
+		r.at(at+".gates", "no gate may be overridden; name some of %s, or remove override", strings.Join(Overridable, ", "))
+	}
+	r.strings(at+".gates", o.Gates, func(s string) string {
+		if !slices.Contains(Overridable, s) {
+			return fmt.Sprintf("gate %q cannot be overridden; those that can are %s", s, strings.Join(Overridable, ", "))
+		}
+		return ""
+	})
+	switch {
+	case o.Expires == 0:
+		o.Expires = overrideExpires
+	case o.Expires < time.Minute || o.Expires > maxOverride:
+		r.at(at+".expires", "expires is %s; an override lasts from 1m to 24h", o.Expires)
+	}
 }
 
 func (r *reader) clusters(c *Config) {

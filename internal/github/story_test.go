@@ -351,3 +351,26 @@ func TestUnwelcomeApp(t *testing.T) {
 		t.Errorf("unsuspended: %v", err)
 	}
 }
+
+// An issue of ours is found again by its marker, whoever else writes that.
+func TestAnIssueIsOpenedAndFoundAgain(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	const marker = "<!-- tagboat:override 7 checks -->"
+	before := time.Now().Add(-time.Hour)
+	_, _, err := w.as("bob").Issues.Create(ctx, "acme", "env", &gh.IssueRequest{Title: gh.String("Overridden"), Body: gh.String(marker)})
+	w.must(err)
+	if _, found, err := w.repo.FindIssue(ctx, marker, before); found || err != nil {
+		t.Errorf("a forged issue was taken for ours: %v", err)
+	}
+	opened, err := w.repo.OpenIssue(ctx, "Overridden", "Why?\n\n"+marker)
+	w.must(err)
+	_, _, err = w.as("alice").Issues.Edit(ctx, "acme", "env", opened.Number, &gh.IssueRequest{State: gh.String("closed")})
+	w.must(err)
+	if again, found, err := w.repo.FindIssue(ctx, marker, before); again != opened || !found || err != nil || opened.URL == "" {
+		t.Errorf("FindIssue = %+v, %v, %v; want %+v", again, found, err, opened)
+	}
+	if _, found, err := w.repo.FindIssue(ctx, marker, time.Now().Add(time.Hour)); found || err != nil {
+		t.Errorf("found an issue of the future: %v", err)
+	}
+}

@@ -59,8 +59,18 @@ func (s *Server) getIssue(c *call) (any, error) {
 
 func (s *Server) listIssues(c *call) (any, error) {
 	state := c.query("state")
+	var since time.Time
+	if text := c.query("since"); text != "" {
+		var err error
+		if since, err = time.Parse(time.RFC3339, text); err != nil {
+			return nil, fail(http.StatusUnprocessableEntity, "Validation Failed")
+		}
+	}
 	found := list{}
 	for _, i := range slices.Backward(c.repo.issues) {
+		if i.updated.Before(since) {
+			continue
+		}
 		if state == "all" || i.state == state || (state == "" && i.state == "open") {
 			found = append(found, s.issueObject(c.repo, i))
 		}

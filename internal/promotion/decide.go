@@ -58,6 +58,10 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	if at := askAgainAt(f); !at.IsZero() && !now.Before(at) {
 		return AskRegistry, ""
 	}
+	// Announced to everybody before it has any effect.
+	if len(Unfollowed(f, gates)) > 0 {
+		return OpenFollowUp, ""
+	}
 	shown := render(gates)
 	// The queue waits for it, and merges by itself what has passed.
 	if checksGroup(f, shown.CheckHash) {

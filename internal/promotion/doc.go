@@ -21,5 +21,7 @@
 //   - Merge is only ever the answer when every gate passes for exactly the digest
 //     and the head SHA at hand (I1), and our verdict has been published first.
 //   - A head commit that is not ours never merges (I4).
+//   - People may override gates about when, and about what others have proven, two of
+//     them together; never those about what this is (see Overridable).
 //   - A missing fact makes a gate wait; it never makes it pass (I10).
 package promotion

@@ -24,7 +24,7 @@ func ready() Facts {
 		App: "payments", Env: "prod", State: Open,
 		Artifact:    image.Ref{Name: "registry.example.com/acme/payments", Tag: "1.7.0", Digest: digest("a")},
 		Requester:   Person{ID: 1, Login: "alice"},
-		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Approvals: true, Auto: true, Schedule: opened},
+		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Approvals: true, Auto: true, Schedule: opened, Override: Override{Gates: Overridable, For: time.Hour, Who: "team sre"}},
 		Plan:        Plan{Hash: "edit", Current: image.Ref{Tag: "1.6.0"}},
 		Digest:      Digest{Now: digest("a"), ObservedAt: noon},
 		Pull:        &Pull{Number: 7, HeadSHA: sha("1"), OurHeadSHA: sha("1"), EditHash: "edit", Labelled: true},
@@ -67,6 +67,7 @@ func clone(f Facts) Facts {
 	}
 	f.Rule.Needs = slices.Clone(f.Rule.Needs)
 	f.Required, f.Checks = slices.Clone(f.Required), slices.Clone(f.Checks)
+	f.Voices, f.FollowUps = slices.Clone(f.Voices), slices.Clone(f.FollowUps)
 	f.Checklist, f.Upstream, f.Targets = slices.Clone(f.Checklist), slices.Clone(f.Upstream), slices.Clone(f.Targets)
 	return f
 }

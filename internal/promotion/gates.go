@@ -16,7 +16,14 @@ const (
 	Pass Verdict = "pass"
 	Wait Verdict = "wait" // may pass by itself, or when somebody acts
 	Fail Verdict = "fail" // will not pass unless something is changed
+
+	// Overridden does not pass, and does not block: people answer for it.
+	Overridden Verdict = "overridden"
 )
+
+// Blocks reports whether a verdict keeps a promotion from merging. One that nobody
+// knows does.
+func (v Verdict) Blocks() bool { return v != Pass && v != Overridden }
 
 // Gate is one condition for merging, evaluated for one digest and one head SHA.
 type Gate struct {
@@ -45,6 +52,50 @@ const (
 	GateWindow    = "window"
 	GateQueue     = "queue"
 )
+
+// order are all gates, in the order in which people read them, and what they read.
+var order = []struct{ name, title string }{
+	{GateConfig, "Configuration"},
+	{GateDigest, "Digest"},
+	{GateHead, "Commit"},
+	{GateRendered, "Rendered"},
+	{GatePolicy, "Policy"},
+	{GateChecks, "Checks"},
+	{GateChecklist, "Checklist"},
+	{GateApprovals, "Approvals"},
+	{GateUpstream, "Upstream"},
+	{GateStop, "Stopped"},
+	{GateWindow, "Window"},
+	{GateQueue, "Merge queue"},
+}
+
+// Rank is a gate's place in the order in which people read them; one that is not
+// known stands last.
+func Rank(gate string) int {
+	for i, g := range order {
+		if g.name == gate {
+			return i
+		}
+	}
+	return len(order)
+}
+
+// Title is what people read for a gate.
+func Title(gate string) string {
+	if i := Rank(gate); i < len(order) {
+		return order[i].title
+	}
+	return gate
+}
+
+// Every is how often a gate that does not pass is looked at again although nobody
+// tells that it changed; 0 where somebody does, or where NextCheck says when.
+func Every(gate string) time.Duration {
+	if gate == GateDigest {
+		return askAgain
+	}
+	return 0
+}
 
 // Evaluate answers for every gate of f. The order is fixed; gates that the
 // environment does not ask for are left out.
@@ -81,11 +132,11 @@ func Evaluate(f Facts, now time.Time) []Gate {
 	if f.Queue.Used {
 		gates = append(gates, queueGate(f, now))
 	}
-	return gates
+	return overridden(f, gates, now)
 }
 
 func allPass(gates []Gate) bool {
-	return len(gates) > 0 && !slices.ContainsFunc(gates, func(g Gate) bool { return g.Verdict != Pass })
+	return len(gates) > 0 && !slices.ContainsFunc(gates, func(g Gate) bool { return g.Verdict.Blocks() })
 }
 
 func digestGate(f Facts) Gate {
@@ -302,22 +353,27 @@ func stopGate(f Facts) Gate {
 	g := Gate{Name: GateStop, Title: "Stopped", Verdict: Wait}
 	var reasons, owners []string
 	for _, s := range f.Stops {
-		reason := fmt.Sprintf("%s stopped %s", s.By, s.What)
-		if s.Reason != "" {
-			reason += fmt.Sprintf(" (“%s”)", s.Reason)
+		if !s.Until.IsZero() && (g.NextCheck.IsZero() || s.Until.Before(g.NextCheck)) {
+			g.NextCheck = s.Until
 		}
-		if !s.Until.IsZero() {
-			reason += " until " + s.Until.UTC().Format(clock)
-			if g.NextCheck.IsZero() || s.Until.Before(g.NextCheck) {
-				g.NextCheck = s.Until
-			}
-		}
-		reasons = append(reasons, reason+".")
+		reasons = append(reasons, s.Words())
 		owners = append(owners, s.Lift)
 	}
 	g.Reason = strings.Join(reasons, " ")
 	g.Owner = "people who may say " + strings.Join(owners, ", ")
 	return g
+}
+
+// Words say who stopped what, why and until when.
+func (s Stop) Words() string {
+	words := fmt.Sprintf("%s stopped %s", s.By, s.What)
+	if s.Reason != "" {
+		words += fmt.Sprintf(" (“%s”)", s.Reason)
+	}
+	if !s.Until.IsZero() {
+		words += " until " + s.Until.UTC().Format(clock)
+	}
+	return words + "."
 }
 
 func windowGate(f Facts, now time.Time) Gate {

@@ -186,3 +186,25 @@ func TestSoakTime(t *testing.T) {
 		}
 	})
 }
+
+// What is read of a gate later, from its evidence, is what it said of itself.
+func TestGatesAreReadAsTheyAreCalled(t *testing.T) {
+	f := ready()
+	f.Policy = Policy{Blocking: 1, Reason: "no limits"}
+	f.Stops = []Stop{{What: "prod", By: "carol", Lift: "/thaw prod"}}
+	broken := ready()
+	broken.RuleErr = "no"
+	last := -1
+	for _, g := range append(Evaluate(broken, noon), Evaluate(f, noon)...) {
+		if Title(g.Name) != g.Title {
+			t.Errorf("gate %s is called %q, and later %q", g.Name, g.Title, Title(g.Name))
+		}
+		if Rank(g.Name) <= last || Rank(g.Name) == len(order) {
+			t.Errorf("gate %s is not where it is read", g.Name)
+		}
+		last = Rank(g.Name)
+	}
+	if last != len(order)-1 || Title("new") != "new" {
+		t.Error("there are gates that nobody evaluates")
+	}
+}

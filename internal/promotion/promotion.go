@@ -57,6 +57,8 @@ type Facts struct {
 	Policy      Policy
 	Stops       []Stop // what people stopped that this belongs to
 	Queue       Queue
+	Voices      []Voice    // what people said about overriding gates
+	FollowUps   []FollowUp // of overrides
 
 	Published Published // what people were last shown
 
@@ -88,6 +90,7 @@ type Rule struct {
 	Approvals bool            // whether approvals are asked for at all
 	Auto      bool            // merge as soon as every gate passes
 	Schedule  window.Schedule // when merging is allowed
+	Override  Override        // who may override gates
 }
 
 // Need is one upstream environment that must run the same digest.
@@ -207,19 +210,20 @@ type Published struct {
 type Effect string
 
 const (
-	Rest         Effect = "rest"          // nothing to do until something changes
-	OpenPull     Effect = "open pull"     // commit, branch, pull request
-	AskRegistry  Effect = "ask registry"  // what the tag is now: the last answer keeps the promotion waiting
-	Label        Effect = "label"         // the pull request's labels
-	Regenerate   Effect = "regenerate"    // a new commit on the newest base, on the same branch
-	PublishCheck Effect = "publish check" // the check run on the head SHA
-	PublishBody  Effect = "publish body"  // the pull request's title and body
-	Merge        Effect = "merge"         // merge with the evaluated head SHA
-	EnterQueue   Effect = "enter queue"   // the merge queue of the base branch, with the evaluated head SHA
-	CheckGroup   Effect = "check group"   // our check on the commit that the merge queue tests
-	Withdraw     Effect = "withdraw"      // close the pull request: the base already has the artifact
-	RecordMerged Effect = "record merged" // GitHub merged it; write that down
-	RecordClosed Effect = "record closed" // a person closed it, or there is nothing to do
+	Rest         Effect = "rest"               // nothing to do until something changes
+	OpenPull     Effect = "open pull"          // commit, branch, pull request
+	AskRegistry  Effect = "ask registry"       // what the tag is now: the last answer keeps the promotion waiting
+	Label        Effect = "label"              // the pull request's labels
+	Regenerate   Effect = "regenerate"         // a new commit on the newest base, on the same branch
+	PublishCheck Effect = "publish check"      // the check run on the head SHA
+	PublishBody  Effect = "publish body"       // the pull request's title and body
+	OpenFollowUp Effect = "open the follow-up" // an issue, for a gate that people override
+	Merge        Effect = "merge"              // merge with the evaluated head SHA
+	EnterQueue   Effect = "enter queue"        // the merge queue of the base branch, with the evaluated head SHA
+	CheckGroup   Effect = "check group"        // our check on the commit that the merge queue tests
+	Withdraw     Effect = "withdraw"           // close the pull request: the base already has the artifact
+	RecordMerged Effect = "record merged"      // GitHub merged it; write that down
+	RecordClosed Effect = "record closed"      // a person closed it, or there is nothing to do
 
 	DismissReview Effect = "dismiss a review" // an approval of something else than would be merged
 

@@ -46,6 +46,20 @@ var mishaps = map[string]func(f *Facts){
 	"a policy warns":            func(f *Facts) { f.Policy.Warnings, f.Policy.Reason = 3, "no probes" },
 	"stopped":                   func(f *Facts) { f.Stops = append(f.Stops, Stop{What: "prod", By: "carol", Lift: "/thaw prod"}) },
 	"outside of the window":     func(f *Facts) { f.Rule.Schedule = closed },
+	"alice overrides checks":    says(GateChecks, 1, nil),
+	"bob overrides checks":      says(GateChecks, 2, nil),
+	"alice overrides upstream":  says(GateUpstream, 1, nil),
+	"bob overrides upstream":    says(GateUpstream, 2, nil),
+	"both override a stop":      func(f *Facts) { says(GateStop, 1, nil)(f); says(GateStop, 2, nil)(f) },
+	"both override the window":  func(f *Facts) { says(GateWindow, 1, nil)(f); says(GateWindow, 2, nil)(f) },
+	"both override anything":    func(f *Facts) { everything(f) },
+	"alice alone, twice":        func(f *Facts) { says(GateChecks, 1, nil)(f); says(GateChecks, 1, nil)(f) },
+	"an outsider, too":          says(GateChecks, 2, func(v *Voice) { v.May = false }),
+	"of another head":           says(GateChecks, 2, func(v *Voice) { v.HeadSHA = sha("0") }),
+	"of another digest":         says(GateUpstream, 2, func(v *Voice) { v.Digest = digest("b") }),
+	"an hour ago":               says(GateUpstream, 2, func(v *Voice) { v.At = noon.Add(-time.Hour) }),
+	"all may be overridden":     func(f *Facts) { f.Rule.Override.Gates = every() },
+	"nobody may override":       func(f *Facts) { f.Rule.Override = Override{} },
 	"check of another head":     func(f *Facts) { f.Published.CheckSHA = sha("0") },
 	"another check shown":       func(f *Facts) { f.Published.CheckHash = "older" },
 	"another body shown":        func(f *Facts) { f.Published.BodyHash = "older" },
@@ -79,6 +93,54 @@ var losses = map[string]func(f *Facts){
 	"what the body showed":        func(f *Facts) { f.Published.BodyHash = "" },
 	"the rule":                    func(f *Facts) { f.Rule.Auto = false },
 	"the artifact's own identity": func(f *Facts) { f.Artifact.Digest = "" },
+}
+
+// says adds somebody's word, given on what is there now and then changed.
+func says(gate string, who int64, change func(v *Voice)) func(f *Facts) {
+	return func(f *Facts) {
+		v := Voice{
+			Gate: gate, By: Person{ID: who, Login: []string{"", "alice", "bob", "carol"}[who]}, May: true, Reason: "outage",
+			Digest: f.Artifact.Digest, HeadSHA: sha("1"), At: noon.Add(-time.Minute),
+		}
+		if change != nil {
+			change(&v)
+		}
+		f.Voices = append(slices.Clone(f.Voices), v)
+	}
+}
+
+// every is every gate that there is.
+func every() (all []string) {
+	for _, g := range order {
+		all = append(all, g.name)
+	}
+	return all
+}
+
+// everything has two people override every gate that there is, as a tagboat.yaml
+// would allow it that nobody has validated.
+func everything(f *Facts) {
+	f.Rule.Override.Gates = every()
+	for _, gate := range every() {
+		says(gate, 1, nil)(f)
+		says(gate, 2, nil)(f)
+	}
+}
+
+// mayOverride says once more, in other words, whether two people override a gate.
+func mayOverride(f Facts, gate string) bool {
+	switch gate {
+	case GateChecks, GateUpstream, GateStop, GateWindow:
+	default:
+		return false
+	}
+	people := map[int64]bool{}
+	for _, v := range f.Voices {
+		if v.Gate == gate && v.May && v.Digest == f.Artifact.Digest && v.HeadSHA == f.Pull.HeadSHA && noon.Sub(v.At) < time.Hour && !v.At.After(noon) {
+			people[v.By.ID] = true
+		}
+	}
+	return len(people) >= 2 && slices.Contains(f.Rule.Override.Gates, gate)
 }
 
 func on(change func(p *Pull)) func(f *Facts) {
@@ -139,8 +201,8 @@ func mayMerge(f Facts, shown Shown) error {
 		"it is known which checks are required":     f.ChecksKnown,
 		"the clusters' objects are known":           f.Rendered.Known && f.Rendered.Err == "",
 		"no rule is violated":                       f.Policy.Blocking == 0,
-		"nobody stopped it":                         len(f.Stops) == 0,
-		"it is a time for changes":                  !slices.ContainsFunc(f.Rule.Schedule.Allow, func(a window.Allowed) bool { return !a.Contains(noon) }),
+		"nobody stopped it":                         len(f.Stops) == 0 || mayOverride(f, GateStop),
+		"it is a time for changes":                  mayOverride(f, GateWindow) || !slices.ContainsFunc(f.Rule.Schedule.Allow, func(a window.Allowed) bool { return !a.Contains(noon) }),
 		"people approved, and nobody is against it": !f.Rule.Approvals || f.Approval.Satisfied && !f.Approval.Blocked,
 	} {
 		if !ok {
@@ -148,7 +210,7 @@ func mayMerge(f Facts, shown Shown) error {
 		}
 	}
 	for _, name := range f.Required {
-		if !slices.ContainsFunc(f.Checks, func(c Check) bool { return c.Name == name && c.State == CheckPassed }) {
+		if !mayOverride(f, GateChecks) && !slices.ContainsFunc(f.Checks, func(c Check) bool { return c.Name == name && c.State == CheckPassed }) {
 			return fmt.Errorf("check %s has not passed", name)
 		}
 	}
@@ -158,7 +220,7 @@ func mayMerge(f Facts, shown Shown) error {
 		}
 	}
 	for _, need := range f.Rule.Needs {
-		if !slices.ContainsFunc(f.Upstream, func(u Upstream) bool {
+		if !mayOverride(f, GateUpstream) && !slices.ContainsFunc(f.Upstream, func(u Upstream) bool {
 			return u.Env == need.Env && u.Digest == f.Artifact.Digest && u.Healthy && !u.HealthySince.IsZero() && !noon.Before(u.HealthySince.Add(need.Healthy))
 		}) {
 			return fmt.Errorf("%s does not run it for %s", need.Env, need.Healthy)
@@ -173,12 +235,69 @@ func TestAMergeRestsOnEverything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := anything(t)
 		d := Decide(f, same, noon)
+		if len(Unfollowed(f, d.Gates)) > 0 && d.Effect == Merge {
+			t.Fatalf("merged before anybody was told: %+v", d.Gates)
+		}
+		followed(&f) // whose announcement comes before everything else
+		d = Decide(f, same, noon)
 		why := mayMerge(f, same(nil))
 		if d.Effect == Merge && (why != nil || !d.Passed()) {
 			t.Fatalf("merged although %v: %+v", why, d.Gates)
 		}
 		if why == nil && !f.Plan.Nothing && d.Effect != Merge {
 			t.Fatalf("%q although nothing is missing: %+v", d.Effect, d.Gates)
+		}
+	})
+}
+
+// followed has all overrides followed up.
+func followed(f *Facts) {
+	for _, gate := range every() {
+		f.FollowUps = append(slices.Clone(f.FollowUps), FollowUp{Gate: gate, HeadSHA: sha("1"), URL: "https://github.example/acme/env/issues/9"})
+	}
+}
+
+// Whatever people say, and whatever tagboat.yaml lets them say: what this is, who
+// approved it and what it does stands.
+func TestNoOverrideChangesWhatSomethingIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anything(t)
+		plain := clone(f)
+		plain.Voices = nil
+		before := Evaluate(plain, noon)
+		everything(&f)
+		followed(&f)
+		for i, g := range Evaluate(f, noon) {
+			if g.Verdict == Overridden && !slices.Contains([]string{GateChecks, GateUpstream, GateStop, GateWindow}, g.Name) {
+				t.Fatalf("gate %s was overridden", g.Name)
+			}
+			if before[i].Verdict == Pass && g.Verdict != Pass {
+				t.Fatalf("gate %s passes, and is %s", g.Name, g.Verdict)
+			}
+		}
+	})
+}
+
+// Nobody is alone with an override, however often and however much they say.
+func TestOnePersonAloneOverridesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anything(t)
+		who := rapid.Int64Range(1, 3).Draw(t, "who")
+		f.Rule.Override = Override{Gates: every(), For: time.Hour, Who: "team sre"}
+		for i := range f.Voices {
+			if rapid.Bool().Draw(t, "theirs") {
+				f.Voices[i].By.ID = who
+			} else {
+				f.Voices[i].May = false
+			}
+		}
+		for _, gate := range every() {
+			says(gate, who, nil)(&f)
+		}
+		for _, g := range Evaluate(f, noon) {
+			if g.Verdict == Overridden {
+				t.Fatalf("%d alone overrode %s: %+v", who, g.Name, f.Voices)
+			}
 		}
 	})
 }
@@ -241,8 +360,11 @@ func TestNothingStandsStillWithoutAReason(t *testing.T) {
 			return
 		}
 		for _, g := range d.Gates {
-			if g.Reason == "" || g.Verdict != Pass && g.Owner == "" {
+			if g.Reason == "" || g.Verdict.Blocks() && g.Owner == "" {
 				t.Fatalf("gate %s does not say why, or who can move it: %+v", g.Name, g)
+			}
+			if g.Verdict == Overridden && g.NextCheck.IsZero() {
+				t.Fatalf("gate %s is overridden without an end", g.Name)
 			}
 			if !g.NextCheck.IsZero() && (g.Verdict == Pass || !g.NextCheck.After(noon)) {
 				t.Fatalf("gate %s is to be looked at again at %v", g.Name, g.NextCheck)
@@ -272,6 +394,10 @@ func perform(f *Facts, d Decision, step int) {
 		f.Digest.ObservedAt = noon
 	case Regenerate:
 		f.Pull.HeadSHA, f.Pull.OurHeadSHA, f.Pull.EditHash, f.Pull.Behind = ours, ours, f.Plan.Hash, false
+	case OpenFollowUp:
+		for _, g := range Unfollowed(*f, d.Gates) {
+			f.FollowUps = append(f.FollowUps, FollowUp{Gate: g.Name, HeadSHA: f.Pull.HeadSHA, URL: "https://github.example/acme/env/issues/9"})
+		}
 	case PublishCheck:
 		f.Published.CheckSHA, f.Published.CheckHash = f.Pull.HeadSHA, truthful(d.Gates).CheckHash
 	case PublishBody:

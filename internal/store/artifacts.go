@@ -147,6 +147,13 @@ func (s *Store) RecentRefusals(ctx context.Context, most int32) (_ []Refusal, er
 	return s.query.RecentRefusals(ctx, most)
 }
 
+// LatestRefusal is the newest push of an image that Tagboat will not promote;
+// ErrNotFound if there is none.
+func (s *Store) LatestRefusal(ctx context.Context, image string) (_ Refusal, err error) {
+	defer wrap(&err, "read the latest refusal of %s", image)
+	return s.query.LatestRefusal(ctx, image)
+}
+
 // PromotionsOfTag are the promotions whose pull requests carry image:tag, newest
 // first.
 func (s *Store) PromotionsOfTag(ctx context.Context, image, tag string) (_ []Promotion, err error) {

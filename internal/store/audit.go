@@ -55,6 +55,8 @@ const (
 	ActionSynced      = "cluster synced"
 	ActionDeployed    = "deployed"
 	ActionOvertaken   = "overtaken"
+	ActionVoiced      = "override asked for"
+	ActionFollowedUp  = "follow-up opened"
 	ActionStranger    = "stranger's pull request checked"
 )
 

@@ -148,6 +148,7 @@ type Grounds struct {
 	ApprovedBy []Approved `json:"approvedBy,omitempty"`
 	Excluded   []Excluded `json:"excluded,omitempty"`
 	Gates      []Judged   `json:"gates,omitempty"`
+	Overridden []Override `json:"overridden,omitempty"`
 
 	// Merger is who merged on GitHub; nobody where Tagboat did, every gate passing.
 	Merger *Actor `json:"merger,omitempty"`
@@ -181,6 +182,20 @@ type Excluded struct {
 	State string `json:"state"`
 	Why   string `json:"why"`
 	Rule  string `json:"rule,omitempty"` // for which rule; "" is for none
+}
+
+// Override is a gate that did not pass, and that people had overridden.
+type Override struct {
+	Gate     string       `json:"gate"`
+	By       []Overriding `json:"by"`
+	FollowUp string       `json:"followUp,omitempty"` // the issue's URL
+}
+
+// Overriding is somebody's word for an override.
+type Overriding struct {
+	Actor
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 // Judged is a gate's verdict, and the row of evidence that keeps it.

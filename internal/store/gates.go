@@ -221,8 +221,16 @@ func (s *Store) Ticks(ctx context.Context, promotion int64) (_ []Tick, err error
 type Observed struct {
 	Gate, Verdict, Reason, Source, URL string
 	Detail                             string // JSON: what it was made from, where that is more than Reason tells
+	Owner                              string // who can move it; "" when it passes
+	Missing                            int    // of what the gate counts
+	NextCheck                          time.Time
+	At                                 time.Time // zero: now
 	ExpiresAt                          *time.Time
 }
+
+// NoLongerAsked is the reason of the evidence that lets a gate go which the
+// environment has ceased to ask for.
+const NoLongerAsked = "No longer asked for."
 
 // Observe appends the verdicts that differ from what was last observed for this
 // digest and head. When the gates are complete, one that kept the promotion
@@ -241,12 +249,12 @@ func (s *Store) Observe(ctx context.Context, p Promotion, digest string, gates [
 		}
 		fresh := slices.DeleteFunc(slices.Clone(gates), func(g Observed) bool {
 			e, ok := last[g.Gate]
-			return ok && e.Verdict == g.Verdict && e.Reason == g.Reason
+			return ok && e.Verdict == g.Verdict && e.Reason == g.Reason && e.Owner == g.Owner && sameInstant(e.NextCheck, g.NextCheck)
 		})
 		for gate, e := range last {
 			asked := slices.ContainsFunc(gates, func(g Observed) bool { return g.Gate == gate })
 			if !asked && complete && e.Verdict != "pass" {
-				fresh = append(fresh, Observed{Gate: gate, Verdict: "pass", Reason: "No longer asked for.", Source: e.Source})
+				fresh = append(fresh, Observed{Gate: gate, Verdict: "pass", Reason: NoLongerAsked, Source: e.Source})
 			}
 		}
 		return s.observe(ctx, q, p, digest, fresh)
@@ -271,10 +279,22 @@ func (s *Store) observe(ctx context.Context, q *query.Queries, p Promotion, dige
 	})
 }
 
+// sameInstant compares with what PostgreSQL has kept of a time.
+func sameInstant(kept *time.Time, at time.Time) bool {
+	if kept == nil || at.IsZero() {
+		return kept == nil && at.IsZero()
+	}
+	return kept.Truncate(time.Microsecond).Equal(at.Truncate(time.Microsecond))
+}
+
 func insertEvidence(ctx context.Context, q *query.Queries, p Promotion, digest, head string, g Observed, now time.Time) (Judged, error) {
+	if !g.At.IsZero() {
+		now = g.At
+	}
 	id, err := q.InsertEvidence(ctx, query.InsertEvidenceParams{
 		PromotionID: p.ID, App: p.App, Env: p.Env, Digest: digest, HeadSHA: head,
 		Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Detail: g.Detail, Source: g.Source, URL: g.URL, ObservedAt: now, ExpiresAt: g.ExpiresAt,
+		Owner: g.Owner, Missing: int32(g.Missing), NextCheck: instant(g.NextCheck),
 	})
 	return judged(Evidence{ID: id, Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Detail: g.Detail, Source: g.Source, URL: g.URL, ObservedAt: now}), err
 }
@@ -283,4 +303,28 @@ func insertEvidence(ctx context.Context, q *query.Queries, p Promotion, digest, 
 func (s *Store) Evidence(ctx context.Context, promotion int64) (_ []Evidence, err error) {
 	defer wrap(&err, "read evidence of promotion %d", promotion)
 	return s.query.Evidence(ctx, promotion)
+}
+
+// Standing is since when a gate says what it says.
+type Standing struct {
+	Verdict string
+	Since   time.Time
+}
+
+// Standings are those of a promotion's gates, by name: each holds since the oldest
+// evidence after which no other verdict came.
+func (s *Store) Standings(ctx context.Context, promotion int64) (_ map[string]Standing, err error) {
+	defer wrap(&err, "read since when the gates of promotion %d stand", promotion)
+	rows, err := s.query.Standing(ctx, promotion)
+	standings := map[string]Standing{}
+	for _, r := range rows {
+		standings[r.Gate] = Standing{r.Verdict, r.Since}
+	}
+	return standings, err
+}
+
+// LastEvidence is what was observed last of each gate for this digest and head.
+func (s *Store) LastEvidence(ctx context.Context, promotion int64, digest, head string) (_ []Evidence, err error) {
+	defer wrap(&err, "read the last evidence of promotion %d", promotion)
+	return s.query.LatestEvidence(ctx, query.LatestEvidenceParams{PromotionID: promotion, Digest: digest, HeadSHA: head})
 }

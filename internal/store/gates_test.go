@@ -82,7 +82,8 @@ func TestHistoryIsAppendOnly(t *testing.T) {
 	w.review(p, 1, bob, "APPROVED", sha("1"))
 	w.must(w.store.RecordTicks(w.ctx, p.ID, []store.NewTick{{Item: "dashboards", Checked: true}}, alice, "body", 0, reconcile))
 	w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "same"}}, true))
-	for table, column := range map[string]string{"review": "state", "tick": "checked", "evidence": "verdict", "audit": "actor"} {
+	w.must(w.store.RecordVoice(w.ctx, p.ID, voice("checks", alice, 1), reconcile))
+	for table, column := range map[string]string{"voice": "reason", "review": "state", "tick": "checked", "evidence": "verdict", "audit": "actor"} {
 		rows := w.count("SELECT count(*) FROM " + table)
 		if rows == 0 {
 			t.Errorf("%s is empty", table)
@@ -224,5 +225,48 @@ func TestTheNewestResultOfACheckCounts(t *testing.T) {
 	}
 	if got := w.promotion(p.ID); got.Want == got.Got {
 		t.Error("the promotion was not woken")
+	}
+}
+
+// Since when a gate says what it says is told across heads and reasons, and begins
+// anew with every other verdict.
+func TestSinceWhenAGateStands(t *testing.T) {
+	w := newWorld(t)
+	p := w.open("prod", w.artifact("1.7.0", digest("a")), 7, sha("1"))
+	at := time.Date(2026, 3, 5, 8, 0, 0, 123456789, time.UTC)
+	hour := func(n int) time.Time { return at.Add(time.Duration(n) * time.Hour) }
+	for i, o := range []struct {
+		head, gate, verdict, reason string
+		next                        time.Time
+	}{
+		{"1", "checks", "wait", "lint", time.Time{}},
+		{"1", "upstream", "wait", "soaks", hour(5)},
+		{"1", "checks", "fail", "lint failed", time.Time{}},
+		{"2", "checks", "fail", "lint failed", time.Time{}}, // another head
+		{"2", "upstream", "pass", "healthy", time.Time{}},
+		{"2", "checks", "fail", "scan failed, too", time.Time{}}, // another reason
+		{"2", "upstream", "wait", "soaks anew", hour(9)},
+	} {
+		p.SeenHeadSHA = sha(o.head)
+		w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{
+			Gate: o.gate, Verdict: o.verdict, Reason: o.reason, Owner: "CI", Missing: 2, NextCheck: o.next, At: hour(i),
+		}}, false))
+	}
+	got, err := w.store.Standings(w.ctx, p.ID)
+	w.must(err)
+	for gate, want := range map[string]store.Standing{"checks": {Verdict: "fail", Since: hour(2)}, "upstream": {Verdict: "wait", Since: hour(6)}} {
+		if got[gate].Verdict != want.Verdict || !got[gate].Since.Equal(want.Since.Truncate(time.Microsecond)) {
+			t.Errorf("%s stands at %+v, want %+v", gate, got[gate], want)
+		}
+	}
+	last, err := w.store.LastEvidence(w.ctx, p.ID, digest("a"), sha("2"))
+	w.must(err)
+	if len(last) != 2 || last[0].Reason != "scan failed, too" || last[1].Owner != "CI" || last[1].Missing != 2 || last[1].NextCheck == nil ||
+		!last[1].NextCheck.Equal(hour(9).Truncate(time.Microsecond)) {
+		t.Errorf("the last evidence: %+v", last)
+	}
+	w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "upstream", Verdict: "wait", Reason: "soaks anew", Owner: "CI", NextCheck: hour(9)}}, false))
+	if all, err := w.store.Evidence(w.ctx, p.ID); err != nil || len(all) != 7 {
+		t.Errorf("what was observed before is no new evidence; there are %d rows, %v", len(all), err)
 	}
 }

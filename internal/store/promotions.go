@@ -197,6 +197,13 @@ func (s *Store) ActivePromotion(ctx context.Context, repo int64, app, env string
 	return s.query.ActivePromotion(ctx, query.ActivePromotionParams{RepoID: repo, App: app, Env: env})
 }
 
+// LatestPromotion is the newest promotion of an (app, environment), whatever became
+// of it; ErrNotFound if there never was one.
+func (s *Store) LatestPromotion(ctx context.Context, repo int64, app, env string) (_ Promotion, err error) {
+	defer wrap(&err, "read the latest promotion of %s in %s", app, env)
+	return s.query.LatestPromotion(ctx, query.LatestPromotionParams{RepoID: repo, App: app, Env: env})
+}
+
 // ActivePromotions are all promotions that wait to be merged.
 func (s *Store) ActivePromotions(ctx context.Context) (_ []Promotion, err error) {
 	defer wrap(&err, "read active promotions")

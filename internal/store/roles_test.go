@@ -53,11 +53,12 @@ func TestTheWriterCannotChangeHistory(t *testing.T) {
 	w := logged(t)
 	w.must(w.store.RecordTicks(w.ctx, 1, []store.NewTick{{Item: "dashboards", Checked: true}}, alice, "body", 0, reconcile))
 	w.must(w.store.Observe(w.ctx, w.promotion(1), digest("a"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "same"}}, true))
-	for _, table := range []string{"review", "request", "tick", "evidence"} {
+	w.must(w.store.RecordVoice(w.ctx, 1, voice("checks", alice, 1), reconcile))
+	for _, table := range []string{"review", "request", "tick", "evidence", "voice"} {
 		w.exec("ALTER TABLE " + table + " DISABLE TRIGGER USER")
 	}
 	conn := connect(t, asWriter(t, storetest.URL(t)))
-	for _, table := range []string{"audit", "review", "request", "tick", "evidence", "audit_head", "goose_db_version", "river.river_migration"} {
+	for _, table := range []string{"audit", "review", "request", "tick", "evidence", "voice", "audit_head", "goose_db_version", "river.river_migration"} {
 		if strs(t, conn, "SELECT count(*)::text FROM "+table)[0] == "0" {
 			t.Errorf("%s is empty", table)
 		}
@@ -112,6 +113,8 @@ func TestTheWriterDoesTheWork(t *testing.T) {
 	w.must(w.store.RecordTicks(w.ctx, p.ID, []store.NewTick{{Item: "dashboards", Checked: true}}, alice, "body", 0, reconcile))
 	w.must(w.store.RecordReview(w.ctx, p.ID, store.NewReview{ReviewID: 1, Reviewer: bob, State: "APPROVED", HeadSHA: sha("1"), SubmittedAt: w.clock.now()}, 0, reconcile))
 	w.must(w.store.Observe(w.ctx, p, digest("a"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "same"}}, true))
+	w.must(w.store.RecordVoice(w.ctx, p.ID, voice("checks", alice, 1), reconcile))
+	w.must(w.store.RecordFollowUp(w.ctx, p, "checks", 9, "https://github.example/acme/env/issues/9"))
 	w.merge(p, alice, sha("9"))
 	id, err := w.store.StartSync(w.ctx, target.ID, sha("9"), "1.7.0", a.Digest)
 	w.must(err)

@@ -41,6 +41,8 @@ type (
 	Stop          = query.Stop
 	Builder       = query.Builder
 	Dismissal     = query.Dismissal
+	Voice         = query.Voice
+	FollowUp      = query.FollowUp
 )
 
 // ErrNotFound is returned for a row that does not exist.

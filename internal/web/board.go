@@ -226,32 +226,11 @@ func newPull(number int32, url string) *Pull {
 	return &Pull{int(number), webURL(url)}
 }
 
-// gateTitles are in the order in which people read gates.
-var gateTitles = []struct{ name, title string }{
-	{promotion.GateConfig, "Configuration"},
-	{promotion.GateDigest, "Digest"},
-	{promotion.GateHead, "Commit"},
-	{promotion.GateChecks, "Checks"},
-	{promotion.GateChecklist, "Checklist"},
-	{promotion.GateApprovals, "Approvals"},
-	{promotion.GateUpstream, "Upstream"},
-	{"deployed", "Deployed"},
-}
-
-func gateRank(name string) int {
-	for i, g := range gateTitles {
-		if g.name == name {
-			return i
-		}
-	}
-	return len(gateTitles)
-}
-
 func gateTitle(name string) string {
-	if i := gateRank(name); i < len(gateTitles) {
-		return gateTitles[i].title
+	if name == "deployed" { // no condition for merging, but observed all the same
+		return "Deployed"
 	}
-	return name
+	return promotion.Title(name)
 }
 
 // gatesNow are the gates as last observed. The gate for the configuration exists
@@ -265,7 +244,7 @@ func gatesNow(evidence []store.Evidence, broken bool, now time.Time) []Gate {
 		}
 		gates = append(gates, Gate{e.Gate, gateTitle(e.Gate), e.Verdict, e.Reason, webURL(e.URL), moment(e.ObservedAt, now)})
 	}
-	slices.SortStableFunc(gates, func(a, b Gate) int { return cmp.Compare(gateRank(a.Name), gateRank(b.Name)) })
+	slices.SortStableFunc(gates, func(a, b Gate) int { return cmp.Compare(promotion.Rank(a.Name), promotion.Rank(b.Name)) })
 	return gates
 }
 
@@ -274,7 +253,7 @@ func (p Promotion) Active() bool { return promotion.State(p.State).Active() }
 
 // Blocking are the gates that keep it from merging.
 func (p Promotion) Blocking() []Gate {
-	return slices.DeleteFunc(slices.Clone(p.Gates), func(g Gate) bool { return g.Verdict == string(promotion.Pass) })
+	return slices.DeleteFunc(slices.Clone(p.Gates), func(g Gate) bool { return !promotion.Verdict(g.Verdict).Blocks() })
 }
 
 // Note is the promotion's own message, unless a gate says the same.

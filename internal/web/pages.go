@@ -83,7 +83,7 @@ func parsePages(assets map[string]asset) (*template.Template, error) {
 // word is always beside it: neither shape nor colour has to be told apart.
 var icons = map[string]string{
 	"healthy": "good", "pass": "good", "deployed": "good", "approved": "good", "ticked": "good",
-	"failed": "bad", "fail": "bad", "changes requested": "bad", "refused": "bad",
+	"failed": "bad", "fail": "bad", "overridden": "lost", "changes requested": "bad", "refused": "bad",
 	"unreachable": "lost", "interrupted": "lost",
 	"waiting": "wait", "wait": "wait", "applying": "busy", "running": "busy", "merged": "busy",
 }

@@ -98,17 +98,23 @@ func (w *Worker) updateDeployment(ctx context.Context, l *look, outcome promotio
 
 // status is where a merged promotion runs.
 func (l *look) status() checklist.Status {
-	s := checklist.Status{App: l.row.App, Env: l.row.Env, Tag: l.artifact.Tag, Digest: l.artifact.Digest, Commit: l.row.MergeSHA}
-	for _, t := range l.targets {
+	return checklist.Status{
+		App: l.row.App, Env: l.row.Env, Tag: l.artifact.Tag, Digest: l.artifact.Digest, Commit: l.row.MergeSHA, Clusters: clusterStatuses(l.targets),
+		Overridden: l.overridden,
+	}
+}
+
+func clusterStatuses(targets []store.Target) (all []checklist.ClusterStatus) {
+	for _, t := range targets {
 		c := checklist.ClusterStatus{
 			Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA, Phase: phase(t), Reason: t.Message,
 		}
 		if t.HealthySince != nil {
 			c.Since = *t.HealthySince
 		}
-		s.Clusters = append(s.Clusters, c)
+		all = append(all, c)
 	}
-	return s
+	return all
 }
 
 func phase(t store.Target) checklist.Phase {

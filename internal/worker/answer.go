@@ -12,7 +12,6 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/job"
-	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -116,8 +115,10 @@ func (w *Worker) obeyOne(ctx context.Context, c store.Command, door *github.Repo
 		return w.freeze(ctx, c, door, cmd)
 	case command.Thaw:
 		return w.thaw(ctx, c, door, cmd)
+	case command.Override:
+		return w.override(ctx, c, cmd)
 	case command.Explain:
-		return w.explainPull(ctx, c)
+		return w.explain(ctx, c, cmd)
 	case command.Promote:
 		return w.promote(ctx, c, door, cmd)
 	}
@@ -134,25 +135,6 @@ func (w *Worker) mayCommand(ctx context.Context, c store.Command, door *github.R
 		return fault.Errorf(fault.Denied, "Only people with write permission on %s/%s can command Tagboat there; %s has “%s”. Ask one of them.", c.Owner, c.Repo, c.Author, role)
 	}
 	return nil
-}
-
-// explainPull says what a pull request of ours waits for, from a fresh look.
-func (w *Worker) explainPull(ctx context.Context, c store.Command) (string, error) {
-	p, err := w.promotionOf(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo}, int(c.Number))
-	if fault.Is(err, fault.NotFound) {
-		return "", fault.Errorf(fault.NotFound, "This is not a pull request of Tagboat's; there is nothing to explain.")
-	}
-	if err != nil {
-		return "", err
-	}
-	l, err := w.look(ctx, p.ID, true)
-	if err != nil {
-		return "", err
-	}
-	if !l.facts.State.Active() {
-		return fmt.Sprintf("This promotion is %s. %s", p.State, checklist.Escape(p.Message)), nil
-	}
-	return checklist.RenderExplain(l.withGates(promotion.Evaluate(l.facts, w.Now()))), nil
 }
 
 func sentence(s string) string {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/approval"
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -24,6 +25,7 @@ import (
 // look is one look at a promotion: everything that deciding and showing needs.
 type look struct {
 	w        *Worker
+	at       time.Time // of the look
 	repo     store.Repo
 	door     *github.Repo
 	row      store.Promotion
@@ -36,6 +38,7 @@ type look struct {
 	targets  []store.Target
 	model    checklist.Pull // without gates
 	facts    promotion.Facts
+	standing map[string]store.Standing // since when the gates say what they say
 	required []github.RequiredCheck
 	approval approval.Result
 	dismiss  []dismissal // reviews that are to be dismissed on GitHub
@@ -43,8 +46,9 @@ type look struct {
 	// asked for.
 	requesters []int64
 	queued     store.QueueEntry
-	pull       github.Pull // as it was read again, under the lock of merges
-	mergedBy   github.User // who merged the pull request, where that was found out
+	pull       github.Pull      // as it was read again, under the lock of merges
+	overridden []checklist.Gate // of a merged promotion
+	mergedBy   github.User      // who merged the pull request, where that was found out
 }
 
 // ref is the artifact that is promoted.
@@ -57,7 +61,7 @@ func (l *look) ref() image.Ref {
 // enough to show things, and to find out that there may be something to do.
 func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err error) {
 	defer fault.Wrap(&err, "look at promotion %d", id)
-	l := &look{w: w}
+	l := &look{w: w, at: w.Now()}
 	if l.row, err = w.Store.Promotion(ctx, id); err != nil {
 		return nil, err
 	}
@@ -116,14 +120,17 @@ func digestFacts(p store.Promotion) promotion.Digest {
 }
 
 // beforeMerge gathers what the gates need.
-func (l *look) beforeMerge(ctx context.Context, fresh bool) error {
+func (l *look) beforeMerge(ctx context.Context, fresh bool) (err error) {
+	if l.standing, err = l.w.Store.Standings(ctx, l.row.ID); err != nil {
+		return err
+	}
 	if err := errors.Join(l.queue(ctx), l.rule(ctx, fresh)); err != nil {
 		return err
 	}
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.superseded(ctx))
+	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.voices(ctx, fresh), l.superseded(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.
@@ -139,11 +146,20 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 	if err != nil {
 		return lasting(err, &l.facts.RuleErr)
 	}
-	l.facts.Rule = promotion.Rule{Approvals: l.env.Approvals.Asked(), Auto: l.env.Merge != envrepo.MergeManual, Schedule: l.env.Schedule()}
-	for _, n := range l.env.Needs {
-		l.facts.Rule.Needs = append(l.facts.Rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
-	}
+	l.facts.Rule = ruleOf(l.env)
 	return l.plan(ctx)
+}
+
+// ruleOf is what an environment asks for.
+func ruleOf(env envrepo.Environment) promotion.Rule {
+	rule := promotion.Rule{Approvals: env.Approvals.Asked(), Auto: env.Merge != envrepo.MergeManual, Schedule: env.Schedule()}
+	if o := env.Override; o != nil {
+		rule.Override = promotion.Override{Gates: o.Gates, For: o.Expires, Who: overriders(o)}
+	}
+	for _, n := range env.Needs {
+		rule.Needs = append(rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
+	}
+	return rule
 }
 
 // plan is what the newest base needs changed.
@@ -302,15 +318,20 @@ func (l *look) superseded(ctx context.Context) error {
 }
 
 // upstream reads what the needed environments run.
-func (l *look) upstream(ctx context.Context) error {
-	for _, need := range l.env.Needs {
-		targets, err := l.w.Store.TargetsOfPair(ctx, l.repo.ID, l.row.App, need.Env)
+func (l *look) upstream(ctx context.Context) (err error) {
+	l.facts.Upstream, err = l.w.upstreams(ctx, l.repo, l.row.App, l.env)
+	return err
+}
+
+func (w *Worker) upstreams(ctx context.Context, repo store.Repo, app string, env envrepo.Environment) (all []promotion.Upstream, err error) {
+	for _, need := range env.Needs {
+		targets, err := w.Store.TargetsOfPair(ctx, repo.ID, app, need.Env)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		l.facts.Upstream = append(l.facts.Upstream, upstreamFacts(need.Env, targets))
+		all = append(all, upstreamFacts(need.Env, targets))
 	}
-	return nil
+	return all, nil
 }
 
 func upstreamFacts(env string, targets []store.Target) promotion.Upstream {
@@ -347,7 +368,16 @@ func (l *look) afterMerge(ctx context.Context) (err error) {
 			Healthy: t.State == store.TargetHealthy,
 		})
 	}
-	l.facts.Overtaken, err = l.w.Store.Overtaken(ctx, l.row)
+	if l.facts.Overtaken, err = l.w.Store.Overtaken(ctx, l.row); err != nil {
+		return err
+	}
+	// What was observed last of the merged head is what it was merged on.
+	seen, err := LastLook(ctx, l.w.Store, l.row)
+	for _, g := range seen.Gates {
+		if g.Verdict == checklist.Overridden {
+			l.overridden = append(l.overridden, g)
+		}
+	}
 	return err
 }
 
@@ -368,10 +398,19 @@ func (l *look) withGates(gates []promotion.Gate) checklist.Pull {
 	for _, g := range gates {
 		m.Gates = append(m.Gates, checklist.Gate{
 			Name: g.Name, Title: g.Title, Verdict: checklist.Verdict(g.Verdict), Reason: g.Reason, Missing: g.Missing,
-			Owner: g.Owner, NextCheck: g.NextCheck, URL: g.URL,
+			Owner: g.Owner, Since: l.since(g), NextCheck: g.NextCheck, Every: promotion.Every(g.Name), URL: g.URL,
 		})
 	}
 	return m
+}
+
+// since is since when a gate says what it says. One that says something new does so
+// since this look, which is the time that its evidence will have.
+func (l *look) since(g promotion.Gate) time.Time {
+	if s, ok := l.standing[g.Name]; ok && s.Verdict == string(g.Verdict) {
+		return s.Since
+	}
+	return l.at
 }
 
 // shown is what people would read now, as hashes.

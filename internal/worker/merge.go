@@ -231,7 +231,7 @@ func (w *Worker) merged(ctx context.Context, m store.Merging, l *look, gates []p
 	}
 	// Without gates the merge was found, not made: its evidence is what was observed
 	// before.
-	seen, err := l.observed(gates)
+	seen, err := l.observed(gates, w.Now())
 	if err != nil {
 		return err
 	}
@@ -240,7 +240,7 @@ func (w *Worker) merged(ctx context.Context, m store.Merging, l *look, gates []p
 		return err
 	}
 	grounds := l.grounds()
-	grounds.Gates, grounds.Found = judged, len(gates) == 0
+	grounds.Gates, grounds.Found, grounds.Overridden = judged, len(gates) == 0, l.overrides(gates)
 	return m.Merged(ctx, l.row, l.merger(), sha, grounds, syncJob)
 }
 

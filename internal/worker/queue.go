@@ -40,7 +40,11 @@ func (w *Worker) enterQueue(ctx context.Context, m store.Merging, l *look, gates
 	if err := w.guard(ctx, l, l.row.BaseSHA, l.row.SeenHeadSHA); err != nil {
 		return err
 	}
-	judged, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(gates))
+	seen, err := l.observed(gates, w.Now())
+	if err != nil {
+		return err
+	}
+	judged, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, seen)
 	if err != nil {
 		return err
 	}
@@ -71,7 +75,11 @@ func (w *Worker) checkGroup(ctx context.Context, m store.Merging, l *look, d pro
 			run.Title, run.Summary = "Not what was promoted", explain(err)
 		}
 	}
-	if _, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, observed(d.Gates)); err != nil {
+	seen, err := l.observed(d.Gates, w.Now())
+	if err != nil {
+		return err
+	}
+	if _, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, seen); err != nil {
 		return err
 	}
 	id, err := w.publishGroup(ctx, l, run)

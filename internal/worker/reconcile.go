@@ -88,7 +88,7 @@ func (w *Worker) observe(ctx context.Context, l *look, gates []promotion.Gate) e
 	if l.facts.Pull == nil || len(gates) == 0 {
 		return nil
 	}
-	seen, err := l.observed(gates)
+	seen, err := l.observed(gates, l.at)
 	if err != nil {
 		return err
 	}
@@ -101,10 +101,15 @@ var sources = map[string]string{
 	promotion.GateChecklist: "github", promotion.GateApprovals: "github", promotion.GateUpstream: "cluster",
 }
 
-func (l *look) observed(gates []promotion.Gate) ([]store.Observed, error) {
+// observed are the gates as evidence. Who can move one that passes is nobody's
+// question.
+func (l *look) observed(gates []promotion.Gate, at time.Time) ([]store.Observed, error) {
 	out := make([]store.Observed, 0, len(gates))
 	for _, g := range gates {
-		o := store.Observed{Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL}
+		o := store.Observed{Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL, At: at}
+		if g.Verdict.Blocks() || g.Verdict == promotion.Overridden {
+			o.Owner, o.Missing, o.NextCheck = g.Owner, g.Missing, g.NextCheck
+		}
 		if g.Name == promotion.GateApprovals {
 			var err error
 			if o.Detail, err = l.approvalDetail(); err != nil {
@@ -131,6 +136,8 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 		return w.publishCheck(ctx, l, d.Gates)
 	case promotion.PublishBody:
 		return w.publishBody(ctx, l, d.Gates)
+	case promotion.OpenFollowUp:
+		return w.openFollowUp(ctx, l, d.Gates)
 	case promotion.Merge, promotion.RecordMerged, promotion.EnterQueue, promotion.CheckGroup:
 		return w.merge(ctx, l, d.Effect != promotion.RecordMerged)
 	case promotion.Withdraw:

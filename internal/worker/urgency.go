@@ -18,7 +18,7 @@ func (l *look) urgency(d promotion.Decision) github.Priority {
 		opening, checking, merging = github.Merging, github.Merging, github.MergingLast
 	}
 	switch d.Effect {
-	case promotion.Merge, promotion.EnterQueue, promotion.CheckGroup, promotion.RecordMerged, promotion.DeleteBranch, promotion.Withdraw:
+	case promotion.Merge, promotion.EnterQueue, promotion.CheckGroup, promotion.RecordMerged, promotion.DeleteBranch, promotion.Withdraw, promotion.OpenFollowUp:
 		return merging
 	case promotion.PublishCheck, promotion.PublishBody:
 		if l.facts.Rule.Auto && d.Passed() {

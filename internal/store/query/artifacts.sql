@@ -50,3 +50,6 @@ SELECT * FROM artifact WHERE image = @image ORDER BY id DESC LIMIT 1;
 
 -- name: RecentArtifacts :many
 SELECT * FROM artifact WHERE image = @image ORDER BY id DESC LIMIT @most;
+
+-- name: LatestRefusal :one
+SELECT * FROM refusal WHERE image = @image ORDER BY id DESC LIMIT 1;

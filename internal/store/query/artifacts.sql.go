@@ -273,6 +273,25 @@ func (q *Queries) InsertRefusal(ctx context.Context, arg InsertRefusalParams) (i
 	return id, err
 }
 
+const latestRefusal = `-- name: LatestRefusal :one
+SELECT id, image, tag, digest, reason, delivery_id, refused_at FROM refusal WHERE image = $1 ORDER BY id DESC LIMIT 1
+`
+
+func (q *Queries) LatestRefusal(ctx context.Context, image string) (Refusal, error) {
+	row := q.db.QueryRow(ctx, latestRefusal, image)
+	var i Refusal
+	err := row.Scan(
+		&i.ID,
+		&i.Image,
+		&i.Tag,
+		&i.Digest,
+		&i.Reason,
+		&i.DeliveryID,
+		&i.RefusedAt,
+	)
+	return i, err
+}
+
 const ledgerArtifact = `-- name: LedgerArtifact :one
 INSERT INTO artifact (image, tag, digest, media_type, platforms, source_repo, source_commit, run_url, verified_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -94,6 +94,10 @@ SELECT what::text AS what, id::bigint AS id FROM (
     WHERE NOT EXISTS (SELECT FROM audit a WHERE a.action = 'builder recorded' AND a.actor_id = b.actor_id AND a.actor = b.actor
         AND a.inputs::jsonb ->> 'artifact' = b.artifact_id::text)
     UNION ALL
+    SELECT 'override', o.id FROM voice o
+    WHERE NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = o.promotion_id AND a.action = 'override asked for'
+        AND a.actor_id = o.actor_id AND a.sha = o.head_sha AND a.inputs::jsonb ->> 'gate' = o.gate AND a.inputs::jsonb ->> 'comment' = o.comment_id::text)
+    UNION ALL
     SELECT 'tick', k.id FROM tick k
     WHERE NOT EXISTS (SELECT FROM audit a WHERE a.promotion_id = k.promotion_id AND a.action = 'checklist changed' AND a.actor_id = k.actor_id)
     UNION ALL

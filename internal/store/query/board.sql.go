@@ -11,7 +11,7 @@ import (
 )
 
 const boardEvidence = `-- name: BoardEvidence :many
-SELECT DISTINCT ON (e.promotion_id, e.gate) e.id, e.promotion_id, e.app, e.env, e.digest, e.head_sha, e.gate, e.verdict, e.reason, e.source, e.url, e.observed_at, e.expires_at, e.detail
+SELECT DISTINCT ON (e.promotion_id, e.gate) e.id, e.promotion_id, e.app, e.env, e.digest, e.head_sha, e.gate, e.verdict, e.reason, e.source, e.url, e.observed_at, e.expires_at, e.detail, e.owner, e.missing, e.next_check
 FROM evidence e
 JOIN promotion p ON p.id = e.promotion_id
 JOIN artifact a ON a.id = p.artifact_id
@@ -45,6 +45,9 @@ func (q *Queries) BoardEvidence(ctx context.Context, promotions []int64) ([]Evid
 			&i.ObservedAt,
 			&i.ExpiresAt,
 			&i.Detail,
+			&i.Owner,
+			&i.Missing,
+			&i.NextCheck,
 		); err != nil {
 			return nil, err
 		}
@@ -232,7 +235,7 @@ func (q *Queries) CountTargets(ctx context.Context) ([]CountTargetsRow, error) {
 }
 
 const newestEvidence = `-- name: NewestEvidence :many
-SELECT id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, detail FROM evidence WHERE promotion_id = $1 ORDER BY id DESC LIMIT $2
+SELECT id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, detail, owner, missing, next_check FROM evidence WHERE promotion_id = $1 ORDER BY id DESC LIMIT $2
 `
 
 type NewestEvidenceParams struct {
@@ -264,6 +267,9 @@ func (q *Queries) NewestEvidence(ctx context.Context, arg NewestEvidenceParams) 
 			&i.ObservedAt,
 			&i.ExpiresAt,
 			&i.Detail,
+			&i.Owner,
+			&i.Missing,
+			&i.NextCheck,
 		); err != nil {
 			return nil, err
 		}

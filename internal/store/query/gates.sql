@@ -53,9 +53,18 @@ SELECT DISTINCT ON (gate) * FROM evidence
 WHERE promotion_id = @promotion_id AND digest = @digest AND head_sha = @head_sha ORDER BY gate, id DESC;
 
 -- name: InsertEvidence :one
-INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, detail, source, url, observed_at, expires_at)
-VALUES (@promotion_id, @app, @env, @digest, @head_sha, @gate, @verdict, @reason, @detail, @source, @url, @observed_at, @expires_at)
+INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, detail, source, url, observed_at, expires_at, owner, missing, next_check)
+VALUES (@promotion_id, @app, @env, @digest, @head_sha, @gate, @verdict, @reason, @detail, @source, @url, @observed_at, @expires_at, @owner, @missing, @next_check)
 RETURNING id;
 
 -- name: Evidence :many
 SELECT * FROM evidence WHERE promotion_id = @promotion_id ORDER BY id;
+
+-- name: Standing :many
+-- Since when each gate says what it says: the oldest evidence after which no other
+-- verdict came, whatever the head was.
+SELECT e.gate, e.verdict, min(e.observed_at)::timestamptz AS since FROM evidence e
+WHERE e.promotion_id = @promotion_id AND NOT EXISTS (
+    SELECT FROM evidence later
+    WHERE later.promotion_id = e.promotion_id AND later.gate = e.gate AND later.id > e.id AND later.verdict <> e.verdict)
+GROUP BY e.gate, e.verdict;

@@ -162,7 +162,7 @@ func (q *Queries) EarlierReviews(ctx context.Context, promotionID int64) ([]Earl
 }
 
 const evidence = `-- name: Evidence :many
-SELECT id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, detail FROM evidence WHERE promotion_id = $1 ORDER BY id
+SELECT id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, detail, owner, missing, next_check FROM evidence WHERE promotion_id = $1 ORDER BY id
 `
 
 func (q *Queries) Evidence(ctx context.Context, promotionID int64) ([]Evidence, error) {
@@ -189,6 +189,9 @@ func (q *Queries) Evidence(ctx context.Context, promotionID int64) ([]Evidence, 
 			&i.ObservedAt,
 			&i.ExpiresAt,
 			&i.Detail,
+			&i.Owner,
+			&i.Missing,
+			&i.NextCheck,
 		); err != nil {
 			return nil, err
 		}
@@ -201,8 +204,8 @@ func (q *Queries) Evidence(ctx context.Context, promotionID int64) ([]Evidence, 
 }
 
 const insertEvidence = `-- name: InsertEvidence :one
-INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, detail, source, url, observed_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO evidence (promotion_id, app, env, digest, head_sha, gate, verdict, reason, detail, source, url, observed_at, expires_at, owner, missing, next_check)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 RETURNING id
 `
 
@@ -220,6 +223,9 @@ type InsertEvidenceParams struct {
 	URL         string
 	ObservedAt  time.Time
 	ExpiresAt   *time.Time
+	Owner       string
+	Missing     int32
+	NextCheck   *time.Time
 }
 
 func (q *Queries) InsertEvidence(ctx context.Context, arg InsertEvidenceParams) (int64, error) {
@@ -237,6 +243,9 @@ func (q *Queries) InsertEvidence(ctx context.Context, arg InsertEvidenceParams) 
 		arg.URL,
 		arg.ObservedAt,
 		arg.ExpiresAt,
+		arg.Owner,
+		arg.Missing,
+		arg.NextCheck,
 	)
 	var id int64
 	err := row.Scan(&id)
@@ -313,7 +322,7 @@ func (q *Queries) InsertTick(ctx context.Context, arg InsertTickParams) error {
 }
 
 const latestEvidence = `-- name: LatestEvidence :many
-SELECT DISTINCT ON (gate) id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, detail FROM evidence
+SELECT DISTINCT ON (gate) id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, detail, owner, missing, next_check FROM evidence
 WHERE promotion_id = $1 AND digest = $2 AND head_sha = $3 ORDER BY gate, id DESC
 `
 
@@ -347,6 +356,9 @@ func (q *Queries) LatestEvidence(ctx context.Context, arg LatestEvidenceParams) 
 			&i.ObservedAt,
 			&i.ExpiresAt,
 			&i.Detail,
+			&i.Owner,
+			&i.Missing,
+			&i.NextCheck,
 		); err != nil {
 			return nil, err
 		}
@@ -436,6 +448,42 @@ func (q *Queries) SetDismissal(ctx context.Context, arg SetDismissalParams) (int
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const standing = `-- name: Standing :many
+SELECT e.gate, e.verdict, min(e.observed_at)::timestamptz AS since FROM evidence e
+WHERE e.promotion_id = $1 AND NOT EXISTS (
+    SELECT FROM evidence later
+    WHERE later.promotion_id = e.promotion_id AND later.gate = e.gate AND later.id > e.id AND later.verdict <> e.verdict)
+GROUP BY e.gate, e.verdict
+`
+
+type StandingRow struct {
+	Gate    string
+	Verdict string
+	Since   time.Time
+}
+
+// Since when each gate says what it says: the oldest evidence after which no other
+// verdict came, whatever the head was.
+func (q *Queries) Standing(ctx context.Context, promotionID int64) ([]StandingRow, error) {
+	rows, err := q.db.Query(ctx, standing, promotionID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []StandingRow
+	for rows.Next() {
+		var i StandingRow
+		if err := rows.Scan(&i.Gate, &i.Verdict, &i.Since); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ticks = `-- name: Ticks :many

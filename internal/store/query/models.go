@@ -126,6 +126,18 @@ type Evidence struct {
 	ObservedAt  time.Time
 	ExpiresAt   *time.Time
 	Detail      string
+	Owner       string
+	Missing     int32
+	NextCheck   *time.Time
+}
+
+type FollowUp struct {
+	PromotionID int64
+	Gate        string
+	HeadSHA     string
+	Number      int32
+	URL         string
+	At          time.Time
 }
 
 type GithubBudget struct {
@@ -303,6 +315,21 @@ type Tick struct {
 	Checked     bool
 	ActorID     int64
 	Actor       string
+	At          time.Time
+	DeliveryID  *int64
+}
+
+type Voice struct {
+	ID          int64
+	PromotionID int64
+	Gate        string
+	ActorID     int64
+	Actor       string
+	Reason      string
+	Digest      string
+	HeadSHA     string
+	EditHash    string
+	CommentID   int64
 	At          time.Time
 	DeliveryID  *int64
 }

@@ -203,3 +203,7 @@ UNION
 SELECT t.image FROM target t
 WHERE t.repo_id = @repo_id AND t.app = @app AND t.env = @env AND t.image <> ''
 ORDER BY image;
+
+-- name: LatestPromotion :one
+-- The newest of an (app, environment), whatever became of it.
+SELECT * FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env ORDER BY id DESC LIMIT 1;

@@ -713,6 +713,72 @@ func (q *Queries) KnownHead(ctx context.Context, headSha string) (bool, error) {
 	return exists, err
 }
 
+const latestPromotion = `-- name: LatestPromotion :one
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC LIMIT 1
+`
+
+type LatestPromotionParams struct {
+	RepoID int64
+	App    string
+	Env    string
+}
+
+// The newest of an (app, environment), whatever became of it.
+func (q *Queries) LatestPromotion(ctx context.Context, arg LatestPromotionParams) (Promotion, error) {
+	row := q.db.QueryRow(ctx, latestPromotion, arg.RepoID, arg.App, arg.Env)
+	var i Promotion
+	err := row.Scan(
+		&i.ID,
+		&i.RepoID,
+		&i.App,
+		&i.Env,
+		&i.ArtifactID,
+		&i.State,
+		&i.Message,
+		&i.RequesterID,
+		&i.Requester,
+		&i.Reason,
+		&i.Branch,
+		&i.BaseBranch,
+		&i.PullNumber,
+		&i.PullURL,
+		&i.PullState,
+		&i.PullBody,
+		&i.SeenHeadSHA,
+		&i.HeadSHA,
+		&i.BaseSHA,
+		&i.EditHash,
+		&i.OldTag,
+		&i.OldDigest,
+		&i.Diff,
+		&i.Behind,
+		&i.Labelled,
+		&i.RegistryDigest,
+		&i.RegistryError,
+		&i.RegistryAt,
+		&i.CheckRunID,
+		&i.CheckSHA,
+		&i.CheckHash,
+		&i.BodyHash,
+		&i.BodyEdits,
+		&i.CommentID,
+		&i.CommentHash,
+		&i.DeploymentID,
+		&i.DeploymentState,
+		&i.BranchDeleted,
+		&i.MergeSHA,
+		&i.MergedAt,
+		&i.DeployedAt,
+		&i.NextCheck,
+		&i.Want,
+		&i.Got,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.CheckAnnotations,
+	)
+	return i, err
+}
+
 const latestPromotions = `-- name: LatestPromotions :many
 SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations FROM promotion ORDER BY repo_id, app, env, id DESC
 `

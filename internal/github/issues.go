@@ -1,0 +1,44 @@
+package github
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+)
+
+// Issue is an issue of ours.
+type Issue struct {
+	Number int
+	URL    string
+}
+
+// OpenIssue opens an issue.
+func (r *Repo) OpenIssue(ctx context.Context, title, body string) (_ Issue, err error) {
+	defer r.fail(&err, "open an issue")
+	i, _, err := r.client.Issues.Create(ctx, r.Owner, r.Name, &gh.IssueRequest{Title: &title, Body: &body})
+	return Issue{i.GetNumber(), i.GetHTMLURL()}, err
+}
+
+// FindIssue is the newest issue, open or closed, that the App has written since and
+// that contains the marker; anybody can write a marker.
+func (r *Repo) FindIssue(ctx context.Context, marker string, since time.Time) (_ Issue, found bool, err error) {
+	defer r.fail(&err, "find our issue")
+	issues, err := pages(func(o gh.ListOptions) ([]*gh.Issue, *gh.Response, error) {
+		// What was opened since was changed since.
+		return r.client.Issues.ListByRepo(ctx, r.Owner, r.Name, &gh.IssueListByRepoOptions{State: "all", Since: since, ListOptions: o})
+	})
+	if err != nil {
+		return Issue{}, false, err
+	}
+	for _, i := range issues {
+		if i.IsPullRequest() || !strings.Contains(i.GetBody(), marker) {
+			continue
+		}
+		if ours, err := r.app.isUs(ctx, userOf(i.GetUser())); err != nil || ours {
+			return Issue{i.GetNumber(), i.GetHTMLURL()}, ours, err
+		}
+	}
+	return Issue{}, false, nil
+}
