@@ -28,6 +28,9 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 	if at := askAgainAt(f); f.Pull != nil && !at.IsZero() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
 		d.NextCheck = at
 	}
+	if at, asked := triesAt(f); f.Pull != nil && asked && at.After(now) && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
+		d.NextCheck = at
+	}
 	d.Effect, d.Why = next(f, d.Gates, render, now)
 	return d
 }
@@ -55,6 +58,9 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	if at := askAgainAt(f); !at.IsZero() && !now.Before(at) {
 		return AskRegistry, ""
 	}
+	if at, asked := triesAt(f); asked && !now.Before(at) {
+		return AskClusters, ""
+	}
 	shown := render(gates)
 	// The verdict is published on the head that it was made for, and before the
 	// merge: the branch may require it.
@@ -65,6 +71,9 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 		return PublishBody, ""
 	}
 	if f.Rule.Auto && allPass(gates) {
+		if triesStale(f, now) {
+			return AskClusters, ""
+		}
 		return Merge, ""
 	}
 	return Rest, ""

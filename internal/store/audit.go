@@ -51,6 +51,7 @@ const (
 	ActionDeployed    = "deployed"
 	ActionOvertaken   = "overtaken"
 	ActionStranger    = "stranger's pull request checked"
+	ActionDryRun      = "cluster asked by dry run"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

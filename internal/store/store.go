@@ -38,6 +38,7 @@ type (
 	Sync          = query.Sync
 	Audit         = query.Audit
 	Stop          = query.Stop
+	DryRun        = query.DryRun
 )
 
 // ErrNotFound is returned for a row that does not exist.

@@ -83,6 +83,17 @@ type Delivery struct {
 	Outcome    string
 }
 
+type DryRun struct {
+	PromotionID int64
+	Cluster     string
+	Rendered    string
+	Outcome     string
+	Objects     []byte
+	Message     string
+	Since       time.Time
+	TriedAt     time.Time
+}
+
 type EnvRepo struct {
 	ID             int64
 	Owner          string
