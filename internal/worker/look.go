@@ -36,6 +36,7 @@ type look struct {
 	targets  []store.Target
 	model    checklist.Pull // without gates
 	facts    promotion.Facts
+	contents map[string]string // cluster -> hash of what is rendered for it
 	required []github.RequiredCheck
 	approval approval.Result
 	// requesters are the numbers of everybody who asked for it, where approvals are
@@ -120,7 +121,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) error {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.superseded(ctx))
+	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.superseded(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.
