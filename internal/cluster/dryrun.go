@@ -70,7 +70,7 @@ func (c *Cluster) DryRun(ctx context.Context, t Target, objects, before []Object
 	if err := noAnswer(ctx, errs); err != nil {
 		return trial, err
 	}
-	hush := secretsOf(objects)
+	hush := secretsOf(slices.Concat(objects, before))
 	for i, ch := range p.changes {
 		trial.Tried = append(trial.Tried, p.came(ch, errs[i], hush))
 	}
@@ -168,7 +168,7 @@ func (p *plan) came(ch *change, err error, hush []string) Tried {
 	default:
 		t.Outcome = Configured
 	}
-	t.Why = told(t.Why, hush)
+	t.Why = told(t.Why, valueless(ch.desired, err), hush)
 	return t
 }
 

@@ -155,6 +155,21 @@ spec: {policyName: few-replicas-%[1]s, validationActions: [Deny]}
 	refused(t, s.try(nil, "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n"), "exceeded quota", "or an administrator")
 }
 
+func TestADryRunTellsNothingOfASecretsValues(t *testing.T) {
+	s := newSite(t)
+	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\ntype: %s\nstringData: {%s: hunter2hunter2}\n"
+	pin := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: door}\ndata: {PIN: 31415926}\n"
+	if why := refused(t, s.try(nil, pin), ".data.PIN: expected string, got something else").Why; strings.Contains(why, "31415926") {
+		t.Errorf("it quotes the value: %s", why)
+	}
+	for kind, field := range map[string]string{"kubernetes.io/tls": "tls.crt", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"} {
+		tried := refused(t, s.try(nil, fmt.Sprintf(secret, kind, field)), "invalid", "fields data[")
+		if strings.Contains(tried.Why, "hunter2") || strings.Contains(tried.Why, "character") {
+			t.Errorf("it tells of the value: %s", tried.Why)
+		}
+	}
+}
+
 // What comes with the same change cannot be there for a dry run.
 func TestADryRunOfWhatCannotBeTriedYet(t *testing.T) {
 	s := newSite(t)

@@ -30,10 +30,11 @@ func (c *Cluster) refusal(ch *change, err error) (why, who string) {
 		}
 		return why, who
 	}
-	fields := fieldsOf(status)
-	if fields != "" {
+	// Of a Secret, the hint tells the names of fields and nothing more.
+	if fields := fieldsOf(status); fields != "" && ch.desired.GetKind() != "Secret" {
 		why = fields
 	}
+	why = wrongType.ReplaceAllString(why, "got something else")
 	why = strings.TrimPrefix(why, c.hint("refuses %s: ", name(ch.desired)))
 	switch {
 	case status.Code >= 500 && !strings.Contains(status.Message, notOfItsSchema), fault.KindOf(err).Retryable():
@@ -52,6 +53,9 @@ func (c *Cluster) refusal(ch *change, err error) (why, who string) {
 }
 
 var (
+	// wrongType is how a value of the wrong type is quoted: .data.PIN: expected string,
+	// got &value.valueUnstructured{Value:1234}.
+	wrongType = regexp.MustCompile(`got &value\..*`)
 	// unchangeable is how API servers say that a field of an object stays as it is.
 	unchangeable = regexp.MustCompile(`(?i)immutable|may not change once set|may not be changed|cannot be changed|forbidden: updates to`)
 	// admissionRefused is how policies and webhooks begin their refusals.
@@ -104,13 +108,24 @@ func withoutValue(message string) string {
 
 const maxTold = 400
 
+// valueless reports whether what the API server says of an object quotes no values,
+// though it names fields and kinds in a way that looks like it: "secrets=1".
+func valueless(o Object, err error) bool {
+	status, answered := statusOf(err)
+	return answered && (o.GetKind() == "Secret" || fieldsOf(status) != "" || strings.Contains(status.Message, notOfItsSchema) ||
+		status.Code == http.StatusForbidden && quotaExceeded.MatchString(status.Message))
+}
+
+// quotaExceeded is all of what the API server says of a quota that is used up.
+var quotaExceeded = regexp.MustCompile(`^[a-z0-9.]+ "[a-z0-9.-]+" is forbidden: exceeded quota: [a-z0-9.-]+, requested: [A-Za-z0-9./=,: -]+$`)
+
 // told is a reason as it may be shown: without the secrets of the objects, without
 // what looks like one, and not too long.
-func told(why string, hush []string) string {
+func told(why string, valueless bool, hush []string) string {
 	for _, secret := range hush {
 		why = strings.ReplaceAll(why, secret, "***")
 	}
-	if manifest.SecretText(why) || manifest.SecretForm(why) {
+	if manifest.SecretForm(why) || !valueless && manifest.SecretText(why) {
 		return "the reason is left out, it may quote a secret"
 	}
 	if runes := []rune(why); len(runes) > maxTold {

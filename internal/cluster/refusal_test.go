@@ -1,8 +1,13 @@
 package cluster
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 func TestRefusedValuesAreNotQuoted(t *testing.T) {
@@ -43,11 +48,42 @@ func TestReasonsTellNoSecrets(t *testing.T) {
 		"spec.replicas: must be at most 5":        "spec.replicas: must be at most 5",
 		`deployments.apps "web" is forbidden: ValidatingAdmissionPolicy 'few' with binding 'few' denied request: at most 5 replicas`: `deployments.apps "web" is forbidden: ValidatingAdmissionPolicy 'few' with binding 'few' denied request: at most 5 replicas`,
 	} {
-		if got := told(why, hush); got != want {
+		if got := told(why, false, hush); got != want {
 			t.Errorf("%s\n is told as %q, want %q", why, got, want)
 		}
 	}
-	if got := told(strings.Repeat("ü", 5000), nil); len([]rune(got)) != maxTold+1 {
+	if got := told(strings.Repeat("ü", 5000), false, nil); len([]rune(got)) != maxTold+1 {
 		t.Errorf("%d characters are told", len([]rune(got)))
+	}
+}
+
+// The API server's own sentences name fields and kinds: they are told.
+func TestWhatNamesASecretIsTold(t *testing.T) {
+	forbidden := func(message string) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden, Message: message}}
+	}
+	pod, secret := Object(&unstructured.Unstructured{}), Object(&unstructured.Unstructured{})
+	pod.SetKind("Pod")
+	secret.SetKind("Secret")
+	for _, c := range []struct {
+		object Object
+		err    error
+		want   bool
+	}{
+		{pod, forbidden(`secrets "key" is forbidden: exceeded quota: few, requested: secrets=1, used: secrets=1, limited: secrets=1`), true},
+		{pod, forbidden(`secrets "key" is forbidden: exceeded quota: few, requested: secrets=1, password="hunter2"`), false},
+		{pod, forbidden(`admission webhook "a" denied the request: password=hunter2`), false},
+		{secret, forbidden("anything, from which the values were taken"), true},
+		{pod, &apierrors.StatusError{ErrStatus: metav1.Status{Code: 500, Message: `failed to create typed patch object (n/web; apps/v1, Kind=Deployment): .env[name="DB_PASSWORD"].valu: field not declared in schema`}}, true},
+		{pod, &apierrors.StatusError{ErrStatus: metav1.Status{Code: 422, Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Field: "spec.tokens", Message: "Required value"}}}}}, true},
+		{pod, errors.New("no answer"), false},
+		{pod, nil, false},
+	} {
+		if got := valueless(c.object, c.err); got != c.want {
+			t.Errorf("%s: %v is without values: %t", c.object.GetKind(), c.err, got)
+		}
+	}
+	if got := told("password=hunter2 of ghp_0123456789abcdef", true, nil); strings.Contains(got, "ghp_") {
+		t.Errorf("a token is told: %s", got)
 	}
 }
