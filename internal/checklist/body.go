@@ -49,6 +49,7 @@ type page struct {
 	RequestedBy, Reason, MediaType       Text
 	Platforms                            []Text
 	Facts, Gates, Changes, Rendered      string // finished Markdown: a table, the machine items, the diff, what the clusters get
+	DryRun                               string // what the clusters would say to it, as Markdown
 }
 
 func newPage(p Pull, diff string) page {
@@ -57,7 +58,7 @@ func newPage(p Pull, diff string) page {
 		OldTag: Text(p.Old.Tag), NewTag: Text(p.New.Tag), OldDigest: Text(p.Old.Digest), NewDigest: Text(p.New.Digest),
 		SourceRepo: Text(p.SourceRepo), SourceCommit: Text(p.SourceCommit), RunURL: Text(p.RunURL),
 		RequestedBy: Text(p.RequestedBy), Reason: Text(p.Reason), MediaType: Text(p.MediaType),
-		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff), Rendered: p.Rendered,
+		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff), Rendered: p.Rendered, DryRun: dryRuns(p.DryRuns),
 	}
 	for _, s := range p.Platforms {
 		g.Platforms = append(g.Platforms, Text(s))
@@ -69,7 +70,7 @@ func newPage(p Pull, diff string) page {
 // DefaultTemplate). Every "- [ ] text" of the template is an item for a person,
 // ticked where p.Ticks says so; {{.Gates}} are the machine items, appended where
 // the template does not print them. What is too long for GitHub is cut: the diff,
-// then what the clusters get.
+// then what the clusters get, then what they would say to it.
 //
 // Invalid when the template cannot be executed, hides the checklist (an open code
 // fence or HTML comment) or is too long.
@@ -86,6 +87,10 @@ func RenderBody(tmpl string, p Pull) (string, error) {
 		}
 		if diff == "" && p.Rendered != "" {
 			p.Rendered = "" // the check run shows it
+			continue
+		}
+		if diff == "" && p.DryRuns != nil {
+			p.DryRuns = nil // as above
 			continue
 		}
 		if diff == "" {

@@ -48,9 +48,16 @@ func RenderCheck(p Pull, state State) Check {
 	return Check{
 		Title:      cutRunes(clean(title), maxTitle),
 		Summary:    cutLines(explanation(p.Gates), maxOutput),
-		Text:       cutLines(facts(p)+"\n\n"+p.Rendered+changes(cutLines(p.Diff, maxOutput/4)), maxOutput),
+		Text:       cutLines(facts(p)+"\n\n"+dryRunSection(p)+p.Rendered+changes(cutLines(p.Diff, maxOutput/4)), maxOutput),
 		Conclusion: conclusion, Annotations: p.Annotations[:min(len(p.Annotations), maxAnnotations)],
 	}
+}
+
+func dryRunSection(p Pull) string {
+	if text := dryRuns(p.DryRuns); text != "" {
+		return "### Dry run\n\n" + text + "\n\n"
+	}
+	return ""
 }
 
 func outcome(p Pull, state State) (title, conclusion string) {

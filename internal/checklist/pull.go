@@ -61,8 +61,9 @@ type Pull struct {
 	Gates        []Gate
 	Ticks        map[string]Tick // by id of the human item
 	Supersedes   []Superseded
-	Diff         string // unified
-	Rendered     string // what changes in the clusters: finished Markdown, bounded
+	Diff         string   // unified
+	Rendered     string   // what changes in the clusters: finished Markdown, bounded
+	DryRuns      []DryRun // what the clusters would say to it
 	Annotations  []Annotation
 	Platforms    []string
 	MediaType    string

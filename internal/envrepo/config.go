@@ -65,6 +65,7 @@ type Environment struct {
 	Pin        string      `yaml:"pin"`        // tag, digest or tag+digest; "" is tag+digest
 	Refs       bool        `yaml:"refs"`       // remote bases whose revision equals the old tag follow to the new one
 	Policies   *Strictness `yaml:"policies"`   // over those of the file
+	DryRun     string      `yaml:"dryRun"`     // enforce, warn or off; "" is enforce where Tagboat reaches a cluster of it
 	Windows    []Window    `yaml:"windows"`    // when it may change; none is at any time
 	Override   *Override   `yaml:"override"`   // who may override gates; nil: nobody
 	Signatures []Signature `yaml:"signatures"` // not enforced by this version
@@ -75,6 +76,14 @@ type Environment struct {
 const (
 	MergeAuto   = "auto"
 	MergeManual = "manual"
+)
+
+// What a dry run in the clusters does before a merge: it has to succeed, it is shown,
+// or there is none.
+const (
+	DryRunEnforce = "enforce"
+	DryRunWarn    = "warn"
+	DryRunOff     = "off"
 )
 
 // Follow makes an environment open its pull requests by itself, for new tags or

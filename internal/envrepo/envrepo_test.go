@@ -179,6 +179,7 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"letters swapped", head + "  - {name: prod, clutsers: [p]}\n", `unknown field "clutsers"; write "clusters"`},
 		{"plural", head + "app: []\n", `unknown field "app"; write "apps"`},
 		{"environment nearly right", head + "  - {name: prod, clusters: [p], needs: [{env: deev}]}\n", `environment "deev" is not declared; write "dev"`},
+		{"dryRun", head + "  - {name: prod, clusters: [p], dryRun: warning}\n", `environments[1].dryRun is "warning"; write one of enforce, warn, off`},
 		{"merge nearly right", head + "  - {name: prod, clusters: [p], merge: manul}\n", `environments[1].merge is "manul"; write one of auto, manual; manual was meant?`},
 		{"cluster nearly right", head + "clusters: [{name: deev}]\n", `or remove it; dev was meant?`},
 		{"placeholder nearly right", head + "apps: [{discover: 'apps/{ap}/{env}'}]\n", `"apps/{ap}/{env}" has {ap}; only {app}, {env} and {cluster} can stand here; {app} was meant?`},

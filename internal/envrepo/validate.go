@@ -63,6 +63,9 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	if e.Pin != "" {
 		r.oneOf(at+".pin", e.Pin, "tag", "digest", "tag+digest")
 	}
+	if e.DryRun != "" {
+		r.oneOf(at+".dryRun", e.DryRun, DryRunEnforce, DryRunWarn, DryRunOff)
+	}
 	r.follow(c, e, at)
 	r.needs(c, e, at)
 	r.approvals(e, at)

@@ -31,6 +31,9 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 	if at := f.Queue.EnteredAt.Add(askQueue); f.Pull != nil && f.queued() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
 		d.NextCheck = at
 	}
+	if at, asked := triesAt(f); f.Pull != nil && asked && at.After(now) && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
+		d.NextCheck = at
+	}
 	d.Effect, d.Why = next(f, d.Gates, render, now)
 	return d
 }
@@ -58,6 +61,9 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	if at := askAgainAt(f); !at.IsZero() && !now.Before(at) {
 		return AskRegistry, ""
 	}
+	if at, asked := triesAt(f); asked && !now.Before(at) {
+		return AskClusters, ""
+	}
 	// Announced to everybody before it has any effect.
 	if len(Unfollowed(f, gates)) > 0 {
 		return OpenFollowUp, ""
@@ -65,6 +71,9 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	shown := render(gates)
 	// The queue waits for it, and merges by itself what has passed.
 	if checksGroup(f, shown.CheckHash) {
+		if allPass(gates) && triesStale(f, now) {
+			return AskClusters, ""
+		}
 		return CheckGroup, ""
 	}
 	// The verdict is published on the head that it was made for, and before the
@@ -75,10 +84,13 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	if f.Published.BodyHash != shown.BodyHash {
 		return PublishBody, ""
 	}
-	if f.Queue.Used {
-		return throughQueue(f, gates, now), ""
-	}
-	if f.Rule.Auto && allPass(gates) {
+	if f.Rule.Auto && allPass(gates) && !waitsInQueue(f, now) {
+		switch {
+		case triesStale(f, now):
+			return AskClusters, ""
+		case f.Queue.Used:
+			return EnterQueue, ""
+		}
 		return Merge, ""
 	}
 	// A merge does not wait for it. While the head is not ours, or not what the base

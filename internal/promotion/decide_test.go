@@ -53,6 +53,23 @@ func TestDecide(t *testing.T) {
 		{"the tag was moved; it may be moved back", func(f *Facts) { f.Digest = Digest{Now: digest("b"), ObservedAt: noon.Add(-time.Hour)} }, AskRegistry, ""},
 		{"the registry's good answer holds", func(f *Facts) { f.Digest.ObservedAt = noon.Add(-time.Hour) }, Merge, ""},
 
+		{"no cluster was asked yet", func(f *Facts) { f.Trials = nil }, AskClusters, ""},
+		{"one was not asked about these objects", func(f *Facts) { f.Trials[1] = Trial{Cluster: "us"} }, AskClusters, ""},
+		{"the clusters have taken it too long ago for a merge", func(f *Facts) { asked(f, Accepted, 5*time.Minute+time.Second, 0) }, AskClusters, ""},
+		{"the clusters have taken it, long enough ago", func(f *Facts) { asked(f, Accepted, 5*time.Minute, 0) }, Merge, ""},
+		{"they have, and something else is missing", func(f *Facts) { asked(f, Accepted, 59*time.Minute, 0); f.Checks = nil }, Rest, ""},
+		{"they have, an hour ago, and something else is missing", func(f *Facts) { asked(f, Accepted, time.Hour, 0); f.Checks = nil }, AskClusters, ""},
+		{"a cluster said no a moment ago", func(f *Facts) { asked(f, Declined, 29*time.Second, 0) }, Rest, ""},
+		{"a cluster said no", func(f *Facts) { asked(f, Declined, 30*time.Second, 0) }, AskClusters, ""},
+		{"a cluster was away for minutes when it was last asked", func(f *Facts) { asked(f, Unclear, 2*time.Minute-time.Second, 4*time.Minute) }, Rest, ""},
+		{"it was, and has to be asked again", func(f *Facts) { asked(f, Unclear, 2*time.Minute, 4*time.Minute) }, AskClusters, ""},
+		{"a cluster was away for a day when it was last asked", func(f *Facts) { asked(f, Unclear, 5*time.Minute, 24*time.Hour) }, AskClusters, ""},
+		{"a cluster says no, where that only warns", func(f *Facts) { asked(f, Declined, time.Second, 0); f.Rule.Trying = TryWarn }, Merge, ""},
+		{"a cluster says no, where it is not asked", func(f *Facts) { asked(f, Declined, time.Second, 0); f.Rule.Trying = TryNothing }, Merge, ""},
+		{"the clusters were asked, by a clock that is ahead", func(f *Facts) { asked(f, Accepted, -time.Hour, 0) }, AskClusters, ""},
+		{"it cannot be rendered any more", func(f *Facts) { f.Trials, f.Rendered.Err = nil, "no such file" }, Rest, ""},
+		{"nobody knows yet what is rendered", func(f *Facts) { f.Trials, f.Rendered = nil, Rendered{} }, Rest, ""},
+
 		{"the base moved on", func(f *Facts) { f.Pull.Behind = true }, Regenerate, ""},
 		{"the overlay changed on the base", func(f *Facts) { f.Plan.Hash = "another edit" }, Regenerate, ""},
 		{"a newer artifact took the pull request over", func(f *Facts) { f.Published, f.Plan.Hash = Published{}, "another edit" }, Regenerate, ""},
@@ -86,9 +103,38 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// asked has every cluster of f have answered so, some time ago, and since some time
+// before.
+func asked(f *Facts, a Answer, ago, since time.Duration) {
+	for i := range f.Trials {
+		at := noon.Add(-ago)
+		f.Trials[i].Answer, f.Trials[i].At, f.Trials[i].Since, f.Trials[i].Owner = a, at, at.Add(-since), "an administrator"
+	}
+}
+
+// Nobody tells when a cluster is back, or takes what it did not: it is asked again by
+// itself, less and less often.
+func TestAClusterIsAskedAgain(t *testing.T) {
+	for since, again := range map[time.Duration]time.Duration{
+		0: 30 * time.Second, time.Minute: 30 * time.Second, 4 * time.Minute: 2 * time.Minute, 10 * time.Minute: 5 * time.Minute, 24 * time.Hour: 5 * time.Minute,
+	} {
+		f := ready()
+		asked(&f, Unclear, 0, since)
+		if d := Decide(f, same, noon); d.Effect != Rest || !d.NextCheck.Equal(noon.Add(again)) {
+			t.Errorf("away for %s: %q, next check %v; want to rest for %s", since, d.Effect, d.NextCheck, again)
+		}
+	}
+	f := ready()
+	f.Checks = nil
+	if d := Decide(f, same, noon); d.Effect != Rest || !d.NextCheck.Equal(noon.Add(time.Hour)) {
+		t.Errorf("taken: %q, next check %v; want to rest for an hour", d.Effect, d.NextCheck)
+	}
+}
+
 // Nobody tells when a registry is back: it is asked again by itself.
 func TestTheRegistryIsAskedAgain(t *testing.T) {
 	f := ready()
+	f.Rule.Trying = TryNothing // clusters are asked again by themselves
 	f.Digest = Digest{Err: "timeout", ObservedAt: noon}
 	if d := Decide(f, same, noon); d.Effect != Rest || !d.NextCheck.Equal(noon.Add(askAgain)) {
 		t.Errorf("%q, next check %v; want to rest until %v", d.Effect, d.NextCheck, noon.Add(askAgain))

@@ -24,7 +24,7 @@ func ready() Facts {
 		App: "payments", Env: "prod", State: Open,
 		Artifact:    image.Ref{Name: "registry.example.com/acme/payments", Tag: "1.7.0", Digest: digest("a")},
 		Requester:   Person{ID: 1, Login: "alice"},
-		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Approvals: true, Auto: true, Schedule: opened, Override: Override{Gates: Overridable, For: time.Hour, Who: "team sre"}},
+		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Approvals: true, Auto: true, Schedule: opened, Trying: TryEnforce, Clusters: []string{"eu", "us"}, Override: Override{Gates: Overridable, For: time.Hour, Who: "team sre"}},
 		Plan:        Plan{Hash: "edit", Current: image.Ref{Tag: "1.6.0"}},
 		Digest:      Digest{Now: digest("a"), ObservedAt: noon},
 		Pull:        &Pull{Number: 7, HeadSHA: sha("1"), OurHeadSHA: sha("1"), EditHash: "edit", Labelled: true},
@@ -35,8 +35,14 @@ func ready() Facts {
 		Checklist:   []ChecklistItem{{ID: "dashboards", Text: "Dashboards are open", Ticked: true, By: "bob"}, {ID: "support", Text: "Support knows", Ticked: true, By: "carol"}},
 		Upstream:    []Upstream{{Env: "staging", Digest: digest("a"), Tag: "1.7.0", Healthy: true, HealthySince: noon.Add(-2 * time.Hour)}},
 		Rendered:    Rendered{Known: true, Summary: "In the clusters only images change."},
+		Trials:      []Trial{taken("eu"), taken("us")},
 		Published:   Published{CheckHash: "check", CheckSHA: sha("1"), BodyHash: "body"},
 	}
+}
+
+// taken is a trial in a cluster that takes everything.
+func taken(cluster string) Trial {
+	return Trial{Cluster: cluster, Answer: Accepted, At: noon, Since: noon, Reason: cluster + " takes it."}
 }
 
 // merged are the facts of a promotion that was just merged.
@@ -65,7 +71,7 @@ func clone(f Facts) Facts {
 		pull := *f.Pull
 		f.Pull = &pull
 	}
-	f.Rule.Needs = slices.Clone(f.Rule.Needs)
+	f.Rule.Needs, f.Rule.Clusters, f.Trials = slices.Clone(f.Rule.Needs), slices.Clone(f.Rule.Clusters), slices.Clone(f.Trials)
 	f.Required, f.Checks = slices.Clone(f.Required), slices.Clone(f.Checks)
 	f.Voices, f.FollowUps = slices.Clone(f.Voices), slices.Clone(f.FollowUps)
 	f.Checklist, f.Upstream, f.Targets = slices.Clone(f.Checklist), slices.Clone(f.Upstream), slices.Clone(f.Targets)

@@ -44,6 +44,7 @@ const (
 	GateHead      = "head"
 	GateRendered  = "rendered"
 	GatePolicy    = "policy"
+	GateDryRun    = "dry-run"
 	GateChecks    = "checks"
 	GateChecklist = "checklist"
 	GateApprovals = "approvals"
@@ -60,6 +61,7 @@ var order = []struct{ name, title string }{
 	{GateHead, "Commit"},
 	{GateRendered, "Rendered"},
 	{GatePolicy, "Policy"},
+	{GateDryRun, "Dry run"},
 	{GateChecks, "Checks"},
 	{GateChecklist, "Checklist"},
 	{GateApprovals, "Approvals"},
@@ -112,6 +114,9 @@ func Evaluate(f Facts, now time.Time) []Gate {
 	}
 	if f.Policy.Blocking+f.Policy.Warnings > 0 {
 		gates = append(gates, policyGate(f))
+	}
+	if tries(f) { // else the gates above say why not
+		gates = append(gates, dryRunGate(f))
 	}
 	gates = append(gates, checksGate(f))
 	if len(f.Checklist) > 0 {

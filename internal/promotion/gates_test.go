@@ -79,6 +79,23 @@ func TestGates(t *testing.T) {
 		{GatePolicy, "a rule is violated", func(f *Facts) { f.Policy = Policy{Blocking: 1, Warnings: 2, Reason: "resource-limits: no limit."} }, Fail, "no limit", 0},
 		{GatePolicy, "a rule warns", func(f *Facts) { f.Policy = Policy{Warnings: 2, Reason: "probes: none."} }, Pass, "none", 0},
 
+		{GateDryRun, "every cluster takes it", func(f *Facts) {}, Pass, "eu takes it. us takes it.", 0},
+		{GateDryRun, "no cluster was asked", func(f *Facts) { f.Trials = nil }, Wait, "Cluster eu has not been asked yet. Cluster us has", 0},
+		{GateDryRun, "one cluster was not asked", func(f *Facts) { f.Trials = f.Trials[:1] }, Wait, "Cluster us has not been asked yet. eu takes it.", 0},
+		{GateDryRun, "other objects were tried in one cluster", func(f *Facts) { f.Trials[0] = Trial{Cluster: "eu"} }, Wait, "Cluster eu has not been asked yet. us takes it.", 0},
+		{GateDryRun, "a cluster is away", func(f *Facts) {
+			f.Trials[1] = Trial{Cluster: "us", Answer: Unclear, At: noon, Since: noon, Reason: "us cannot be reached."}
+		}, Wait, "us cannot be reached. eu takes it.", 0},
+		{GateDryRun, "one cluster is away, and the other refuses", func(f *Facts) {
+			f.Trials[0] = Trial{Cluster: "eu", Answer: Unclear, At: noon, Since: noon, Reason: "eu cannot be reached."}
+			f.Trials[1] = Trial{Cluster: "us", Answer: Declined, At: noon, Since: noon, Reason: "us refuses it.", Owner: "an administrator"}
+		}, Fail, "us refuses it. eu cannot be reached.", 0},
+		{GateDryRun, "a cluster refuses, where that only warns", func(f *Facts) {
+			f.Rule.Trying = TryWarn
+			f.Trials[1] = Trial{Cluster: "us", Answer: Declined, At: noon, Since: noon, Reason: "us refuses it."}
+		}, Pass, "Only a warning: us refuses it.", 0},
+		{GateDryRun, "an answer is old", func(f *Facts) { f.Trials[0].At = noon.Add(-24 * time.Hour) }, Pass, "eu takes it.", 0},
+
 		{GateStop, "a person holds it", func(f *Facts) {
 			f.Stops = []Stop{{What: "payments in prod", By: "carol", Reason: "the migration", Lift: "/unhold"}}
 		}, Wait, "carol stopped payments in prod (“the migration”).", 0},
@@ -123,7 +140,7 @@ func TestWhichGatesThereAre(t *testing.T) {
 		change func(f *Facts)
 		gates  []string
 	}{
-		{"everything is asked for", func(*Facts) {}, []string{GateDigest, GateHead, GateRendered, GateChecks, GateChecklist, GateApprovals, GateUpstream, GateWindow}},
+		{"everything is asked for", func(*Facts) {}, []string{GateDigest, GateHead, GateRendered, GateDryRun, GateChecks, GateChecklist, GateApprovals, GateUpstream, GateWindow}},
 		{"nothing is asked for", bare, []string{GateDigest, GateHead, GateRendered, GateChecks}},
 		{"the configuration is broken", func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no environments" }, []string{GateConfig}},
 	} {
@@ -145,6 +162,7 @@ func TestSoakTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := ready()
 		f.Rule.Needs, f.Upstream = nil, nil
+		f.Rule.Trying = TryNothing // clusters are asked again by themselves
 		for _, env := range []string{"dev", "staging", "load"}[:rapid.IntRange(1, 3).Draw(t, "environments")] {
 			f.Rule.Needs = append(f.Rule.Needs, Need{Env: env, Healthy: time.Duration(rapid.IntRange(0, 7200).Draw(t, env+" needs")) * time.Second})
 			f.Upstream = append(f.Upstream, Upstream{

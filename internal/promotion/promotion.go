@@ -55,7 +55,8 @@ type Facts struct {
 	Upstream    []Upstream
 	Rendered    Rendered
 	Policy      Policy
-	Stops       []Stop // what people stopped that this belongs to
+	Trials      []Trial // what the environment's clusters would say to it
+	Stops       []Stop  // what people stopped that this belongs to
 	Queue       Queue
 	Voices      []Voice    // what people said about overriding gates
 	FollowUps   []FollowUp // of overrides
@@ -91,6 +92,8 @@ type Rule struct {
 	Auto      bool            // merge as soon as every gate passes
 	Schedule  window.Schedule // when merging is allowed
 	Override  Override        // who may override gates
+	Trying    Trying          // whether the clusters are asked first
+	Clusters  []string        // which they are
 }
 
 // Need is one upstream environment that must run the same digest.
@@ -213,6 +216,7 @@ const (
 	Rest         Effect = "rest"               // nothing to do until something changes
 	OpenPull     Effect = "open pull"          // commit, branch, pull request
 	AskRegistry  Effect = "ask registry"       // what the tag is now: the last answer keeps the promotion waiting
+	AskClusters  Effect = "ask clusters"       // a dry run of what a merge would bring there
 	Label        Effect = "label"              // the pull request's labels
 	Regenerate   Effect = "regenerate"         // a new commit on the newest base, on the same branch
 	PublishCheck Effect = "publish check"      // the check run on the head SHA

@@ -44,6 +44,13 @@ var mishaps = map[string]func(f *Facts){
 	"it does not render":        func(f *Facts) { f.Rendered.Err = "no such file" },
 	"a policy is violated":      func(f *Facts) { f.Policy = Policy{Blocking: 1, Reason: "no limits"} },
 	"a policy warns":            func(f *Facts) { f.Policy.Warnings, f.Policy.Reason = 3, "no probes" },
+	"a cluster declines":        trial(func(t *Trial) { t.Answer, t.Reason, t.Owner = Declined, "eu refuses it.", "whoever" }),
+	"a cluster is away":         trial(func(t *Trial) { t.Answer, t.Reason = Unclear, "eu cannot be reached." }),
+	"clusters asked before":     trial(func(t *Trial) { t.At, t.Since = noon.Add(-6*time.Minute), noon.Add(-time.Hour) }),
+	"clusters asked long ago":   trial(func(t *Trial) { t.At, t.Since = noon.Add(-2*time.Hour), noon.Add(-2*time.Hour) }),
+	"clusters only warn":        func(f *Facts) { f.Rule.Trying = TryWarn },
+	"clusters are not asked":    func(f *Facts) { f.Rule.Trying, f.Trials = TryNothing, nil },
+	"one more cluster":          func(f *Facts) { f.Rule.Clusters = append(f.Rule.Clusters, "asia") },
 	"stopped":                   func(f *Facts) { f.Stops = append(f.Stops, Stop{What: "prod", By: "carol", Lift: "/thaw prod"}) },
 	"outside of the window":     func(f *Facts) { f.Rule.Schedule = closed },
 	"alice overrides checks":    says(GateChecks, 1, nil),
@@ -87,6 +94,10 @@ var losses = map[string]func(f *Facts){
 	"since when upstream is":      up(func(u *Upstream) { u.HealthySince = time.Time{} }),
 	"upstream":                    func(f *Facts) { f.Upstream = nil },
 	"what it renders to":          func(f *Facts) { f.Rendered = Rendered{} },
+	"a cluster's answer":          func(f *Facts) { f.Trials = f.Trials[:max(0, len(f.Trials)-1)] },
+	"all answers of clusters":     func(f *Facts) { f.Trials = nil },
+	"what a cluster answered":     trial(func(t *Trial) { t.Answer = NotAsked }),
+	"when a cluster answered":     trial(func(t *Trial) { t.At = time.Time{} }),
 	"what was published":          func(f *Facts) { f.Published = Published{} },
 	"where the check was shown":   func(f *Facts) { f.Published.CheckSHA = "" },
 	"what the check showed":       func(f *Facts) { f.Published.CheckHash = "" },
@@ -147,6 +158,14 @@ func on(change func(p *Pull)) func(f *Facts) {
 	return func(f *Facts) {
 		if f.Pull != nil {
 			change(f.Pull)
+		}
+	}
+}
+
+func trial(change func(t *Trial)) func(f *Facts) {
+	return func(f *Facts) {
+		if len(f.Trials) > 0 {
+			change(&f.Trials[0])
 		}
 	}
 }
@@ -217,6 +236,13 @@ func mayMerge(f Facts, shown Shown) error {
 	for _, item := range f.Checklist {
 		if !item.Ticked {
 			return fmt.Errorf("%s is not ticked", item.ID)
+		}
+	}
+	for _, cluster := range f.Rule.Clusters {
+		if f.Rule.Trying != TryNothing && !slices.ContainsFunc(f.Trials, func(t Trial) bool {
+			return t.Cluster == cluster && !t.At.IsZero() && noon.Sub(t.At) <= 5*time.Minute && (t.Answer == Accepted || f.Rule.Trying == TryWarn && t.Answer != NotAsked)
+		}) {
+			return fmt.Errorf("%s was not asked, or does not take it", cluster)
 		}
 	}
 	for _, need := range f.Rule.Needs {
@@ -392,6 +418,14 @@ func perform(f *Facts, d Decision, step int) {
 		f.Pull.Labelled = true
 	case AskRegistry:
 		f.Digest.ObservedAt = noon
+	case AskClusters:
+		asked := trials(*f)
+		for i, t := range asked {
+			if asked[i].At = noon; t.Answer == NotAsked {
+				asked[i] = taken(t.Cluster)
+			}
+		}
+		f.Trials = asked
 	case Regenerate:
 		f.Pull.HeadSHA, f.Pull.OurHeadSHA, f.Pull.EditHash, f.Pull.Behind = ours, ours, f.Plan.Hash, false
 	case OpenFollowUp:
@@ -452,7 +486,7 @@ func TestAPromotionComesToAnEnd(t *testing.T) {
 		goal := ready()
 		f.Rule, f.RuleErr, f.Plan, f.Digest = goal.Rule, "", goal.Plan, goal.Digest
 		f.Required, f.Checks, f.ChecksKnown = goal.Required, goal.Checks, true
-		f.Approval, f.Checklist, f.Upstream, f.Rendered, f.Policy, f.Stops = goal.Approval, goal.Checklist, goal.Upstream, goal.Rendered, goal.Policy, nil
+		f.Approval, f.Checklist, f.Upstream, f.Rendered, f.Policy, f.Stops, f.Trials = goal.Approval, goal.Checklist, goal.Upstream, goal.Rendered, goal.Policy, nil, goal.Trials
 		if foreign && f.Pull != nil {
 			f.Pull.HeadSHA = f.Pull.OurHeadSHA // taken off the branch
 		}

@@ -46,12 +46,10 @@ func queueGate(f Facts, now time.Time) Gate {
 	return g
 }
 
-// throughQueue is the next step of a pull request that everybody was told of.
-func throughQueue(f Facts, gates []Gate, now time.Time) Effect {
-	if !f.Rule.Auto || !allPass(gates) || f.queued() && now.Before(f.Queue.EnteredAt.Add(askQueue)) {
-		return Rest
-	}
-	return EnterQueue
+// waitsInQueue reports whether the queue has the pull request, and GitHub the next
+// step.
+func waitsInQueue(f Facts, now time.Time) bool {
+	return f.Queue.Used && f.queued() && now.Before(f.Queue.EnteredAt.Add(askQueue))
 }
 
 // checksGroup reports whether our check on the queue's group does not say what the

@@ -58,6 +58,7 @@ const (
 	ActionVoiced      = "override asked for"
 	ActionFollowedUp  = "follow-up opened"
 	ActionStranger    = "stranger's pull request checked"
+	ActionDryRun      = "cluster asked by dry run"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

@@ -43,6 +43,7 @@ type (
 	Dismissal     = query.Dismissal
 	Voice         = query.Voice
 	FollowUp      = query.FollowUp
+	DryRun        = query.DryRun
 )
 
 // ErrNotFound is returned for a row that does not exist.

@@ -39,6 +39,7 @@ type look struct {
 	model    checklist.Pull // without gates
 	facts    promotion.Facts
 	standing map[string]store.Standing // since when the gates say what they say
+	contents map[string]string         // cluster -> hash of what is rendered for it
 	required []github.RequiredCheck
 	approval approval.Result
 	dismiss  []dismissal // reviews that are to be dismissed on GitHub
@@ -130,7 +131,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) (err error) {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.voices(ctx, fresh), l.superseded(ctx))
+	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.superseded(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.

@@ -98,7 +98,7 @@ func (w *Worker) observe(ctx context.Context, l *look, gates []promotion.Gate) e
 // sources says where each gate's facts come from.
 var sources = map[string]string{
 	promotion.GateConfig: "git", promotion.GateDigest: "registry", promotion.GateHead: "github", promotion.GateChecks: "github",
-	promotion.GateChecklist: "github", promotion.GateApprovals: "github", promotion.GateUpstream: "cluster",
+	promotion.GateChecklist: "github", promotion.GateApprovals: "github", promotion.GateUpstream: "cluster", promotion.GateDryRun: "cluster",
 }
 
 // observed are the gates as evidence. Who can move one that passes is nobody's
@@ -128,6 +128,8 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 		return w.openPull(ctx, l)
 	case promotion.AskRegistry:
 		return w.askAgain(ctx, l)
+	case promotion.AskClusters:
+		return w.askClusters(ctx, l)
 	case promotion.Label:
 		return w.label(ctx, l)
 	case promotion.Regenerate:

@@ -26,6 +26,7 @@ type rendering struct {
 	markdown string
 	policy   promotion.Policy
 	remarks  []checklist.Annotation
+	contents map[string]string // cluster -> hash of what is rendered for it, with the edit and without it
 }
 
 // rendered renders the overlays of the environment's clusters with the edit and
@@ -47,7 +48,7 @@ func (l *look) rendered(ctx context.Context) error {
 		l.w.renderings.Add(key, r)
 	}
 	l.facts.Rendered, l.facts.Policy = r.facts, r.policy
-	l.model.Rendered, l.model.Annotations = r.markdown, r.remarks
+	l.model.Rendered, l.model.Annotations, l.contents = r.markdown, r.remarks, r.contents
 	return nil
 }
 
@@ -58,6 +59,7 @@ func (l *look) compareRendered(ctx context.Context) (r rendering, err error) {
 	var diffs []manifest.OverlayDiff
 	judged := l.judging(after)
 	of := map[string]int{}
+	r.contents = map[string]string{}
 	for _, cluster := range l.env.Clusters {
 		source := sourceFor(l.base.config, l.pair, cluster)
 		name := fmt.Sprintf("%+v", source)
@@ -65,12 +67,14 @@ func (l *look) compareRendered(ctx context.Context) (r rendering, err error) {
 			name = fmt.Sprintf("%+v %+v", source.Dir, *source.Helm)
 		}
 		if i, ok := of[name]; ok {
+			first, _, _ := strings.Cut(diffs[i].Cluster, ", ")
 			diffs[i].Cluster += ", " + cluster
+			r.contents[cluster] = r.contents[first]
 			continue
 		}
 		of[name] = len(diffs)
 		d := manifest.OverlayDiff{Path: source.Dir, App: l.row.App, Env: l.row.Env, Cluster: cluster}
-		if d.Diff, err = l.compareSource(ctx, after, source, cluster, judged); err != nil {
+		if d.Diff, r.contents[cluster], err = l.compareSource(ctx, after, source, cluster, judged); err != nil {
 			if fault.KindOf(err).Retryable() {
 				return rendering{}, err
 			}
@@ -85,21 +89,23 @@ func (l *look) compareRendered(ctx context.Context) (r rendering, err error) {
 	return r, nil
 }
 
-// compareSource is what the edit changes in a source's objects. Where they cannot be
-// rendered without the edit, all of them are new: the edit may mend it.
-func (l *look) compareSource(ctx context.Context, after render.Tree, source render.Source, cluster string, j *judging) (manifest.Diff, error) {
+// compareSource is what the edit changes in a source's objects, and a hash of both.
+// Where they cannot be rendered without the edit, all of them are new: the edit may
+// mend it.
+func (l *look) compareSource(ctx context.Context, after render.Tree, source render.Source, cluster string, j *judging) (d manifest.Diff, content string, err error) {
 	is, err := l.w.Render.Output(ctx, renderScope(l.repo), after, source)
 	if err != nil {
-		return manifest.Diff{}, err
+		return d, "", err
 	}
 	was, err := l.w.Render.Build(ctx, renderScope(l.repo), l.base.tree, source)
 	if err != nil && fault.KindOf(err).Retryable() {
-		return manifest.Diff{}, err
+		return d, "", err
 	}
 	if err := j.judge(source, cluster, is, was); err != nil {
-		return manifest.Diff{}, err
+		return d, "", err
 	}
-	return manifest.Compare(was, is.Manifests)
+	d, err = manifest.Compare(was, is.Manifests)
+	return d, hash(string(is.Manifests), string(was)), err
 }
 
 // summary is what a reviewer should know before reading on.

@@ -82,9 +82,19 @@ func (w *Worker) lookAfter(ctx context.Context, t store.Target, s syncing) error
 // syncing is what one attempt brings to a cluster.
 type syncing struct {
 	door    *cluster.Cluster
-	key     string
+	target  cluster.Target
 	objects []cluster.Object
 	reached store.Reached
+}
+
+// targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask
+// as exactly the same.
+func targetOf(repo store.Repo, app, env, name string) cluster.Target {
+	return cluster.Target{Key: fmt.Sprintf("%s/%s %s %s %s", repo.Owner, repo.Name, app, env, name)}
+}
+
+func unknownCluster(name string) error {
+	return fault.Errorf(fault.Invalid, "Tagboat was not told how to reach cluster %q: add --cluster %s=<kubeconfig> where it runs, or take the cluster out of tagboat.yaml.", name, name)
 }
 
 // rendered reads the newest commit and renders the overlay from its tree.
@@ -93,10 +103,10 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	if err != nil {
 		return s, err
 	}
-	s.key = fmt.Sprintf("%s/%s %s %s %s", repo.Owner, repo.Name, t.App, t.Env, t.Cluster)
+	s.target = targetOf(repo, t.App, t.Env, t.Cluster)
 	door, ok := w.Clusters[t.Cluster]
 	if !ok {
-		return s, fault.Errorf(fault.Invalid, "Tagboat was not told how to reach cluster %q: add --cluster %s=<kubeconfig> where it runs, or take the cluster out of tagboat.yaml.", t.Cluster, t.Cluster)
+		return s, unknownCluster(t.Cluster)
 	}
 	s.door = door
 	b, err := w.bases.fresh(ctx, repo, t.Branch)
@@ -191,7 +201,7 @@ func (w *Worker) apply(ctx context.Context, t store.Target, s *syncing) error {
 // bringObjects applies the objects and waits until they are healthy, or will not
 // be.
 func (w *Worker) bringObjects(ctx context.Context, s *syncing) error {
-	result, err := s.door.Apply(ctx, cluster.Target{Key: s.key}, s.objects)
+	result, err := s.door.Apply(ctx, s.target, s.objects)
 	s.reached.Changed = result.Count(cluster.Created) + result.Count(cluster.Configured)
 	if err != nil {
 		return err

@@ -100,6 +100,17 @@ type Dismissal struct {
 	DoneAt      *time.Time
 }
 
+type DryRun struct {
+	PromotionID int64
+	Cluster     string
+	Rendered    string
+	Outcome     string
+	Objects     []byte
+	Message     string
+	Since       time.Time
+	TriedAt     time.Time
+}
+
 type EnvRepo struct {
 	ID             int64
 	Owner          string

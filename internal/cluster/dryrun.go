@@ -1,0 +1,210 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// What a dry run comes to for an object, beside the outcomes of an apply.
+const (
+	Refused Outcome = "refused" // the cluster would not take it
+	Untried Outcome = "untried" // would be created, and cannot be tried before what comes with it is there
+	Unclear Outcome = "unclear" // the cluster could not say
+)
+
+// Trial is what a dry run came to. It holds no values of the objects.
+type Trial struct {
+	Tried []Tried `json:"tried"`
+	// Left names the objects that the cluster has, that were rendered before, and
+	// are not any more. An apply deletes nothing: they stay as they are.
+	Left []string `json:"left,omitempty"`
+}
+
+// Tried is one object.
+type Tried struct {
+	Object  string  `json:"object"` // "Deployment payments/api"
+	Outcome Outcome `json:"outcome"`
+	Why     string  `json:"why,omitempty"` // of all that is not an apply's outcome
+	Who     string  `json:"who,omitempty"` // can mend it
+}
+
+// Count is how many objects had the outcome.
+func (t Trial) Count(o Outcome) (n int) {
+	for _, tried := range t.Tried {
+		if tried.Outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+// DryRun says what Apply of the objects would come to, and changes nothing. Every
+// object is read and dry-run exactly as Apply does before its first write; but one
+// that is refused does not keep the others from being tried. before is what was
+// rendered until now, for what would be left behind.
+//
+// What only a write can meet it cannot tell: objects that are each within a quota
+// and together are not, or one that a webhook refuses by what another became.
+//
+// An error means that nothing is known: the cluster cannot be reached, or does not
+// take our credentials.
+func (c *Cluster) DryRun(ctx context.Context, t Target, objects, before []Object) (trial Trial, err error) {
+	defer fault.Wrap(&err, "dry-run %s in cluster %s", t.Key, c.name)
+	if len(objects) == 0 {
+		return trial, fault.Errorf(fault.Invalid, "there are no objects to try")
+	}
+	// A cluster that is away costs a moment, not the timeout of a request.
+	if err := c.Ping(ctx); err != nil && !apierrors.IsForbidden(err) {
+		return trial, err
+	}
+	p := newPlan(c, t, objects)
+	errs := p.tryEach(ctx)
+	if err := noAnswer(ctx, errs); err != nil {
+		return trial, err
+	}
+	hush := secretsOf(slices.Concat(objects, before))
+	for i, ch := range p.changes {
+		trial.Tried = append(trial.Tried, p.came(ch, errs[i], hush))
+	}
+	trial.Left, err = p.left(ctx, before)
+	return trial, err
+}
+
+// tryEach is check for one that wants to know about every object.
+func (p *plan) tryEach(ctx context.Context) []error {
+	errs := p.resolveEach()
+	var g errgroup.Group
+	g.SetLimit(p.c.inFlight)
+	for i, ch := range p.changes {
+		if errs[i] != nil {
+			continue
+		}
+		g.Go(func() error {
+			errs[i] = p.checkOne(ctx, ch)
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are in errs, in the order of the objects
+	return errs
+}
+
+// resolveEach maps the kinds, with a fresh look if need be, and says of every object
+// why that is not possible.
+func (p *plan) resolveEach() []error {
+	errs := make([]error, len(p.changes))
+	for _, fresh := range []bool{false, true} {
+		if fresh {
+			p.c.kinds.forget() // what it remembers may be older than the definition
+		}
+		for i, ch := range p.changes {
+			if ch.mapping == nil {
+				errs[i] = p.mapKind(ch)
+			}
+		}
+		if !slices.ContainsFunc(errs, meta.IsNoMatchError) {
+			break
+		}
+	}
+	seen := map[identity]bool{} // two may have become one by the default namespace
+	for i, ch := range p.changes {
+		if id := identityOf(ch.desired); errs[i] == nil && seen[id] {
+			errs[i] = fault.Errorf(fault.Invalid, "%s is there twice in what the overlay renders to", name(ch.desired))
+		} else {
+			seen[id] = true
+		}
+	}
+	return errs
+}
+
+// noAnswer is the first error that says nothing about an object: without an answer
+// to all, there is none.
+func noAnswer(ctx context.Context, errs []error) error {
+	for _, err := range errs {
+		_, answered := statusOf(err)
+		switch {
+		case err == nil:
+		case apierrors.IsUnauthorized(err), fault.Is(err, fault.RateLimited), fault.Is(err, fault.Transient) && !answered:
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// came is what the dry run of one object came to.
+func (p *plan) came(ch *change, err error, hush []string) Tried {
+	t := Tried{Object: name(ch.desired)}
+	switch {
+	case meta.IsNoMatchError(err):
+		if d := p.definition(ch); d != nil {
+			t.Outcome, t.Why = Untried, fmt.Sprintf("its kind is defined by %s, which comes with it", name(d.desired))
+			break
+		}
+		// Nothing is wrong with the object, and nothing is known about it.
+		t.Outcome, t.Who = Unclear, "whoever maintains the overlay, or an administrator of cluster "+p.c.name
+		t.Why = fault.HintOf(p.c.classify(err, action{"apply", ch.desired}))
+	case err != nil:
+		t.Outcome = Unclear
+		if !fault.KindOf(err).Retryable() {
+			t.Outcome = Refused
+		}
+		t.Why, t.Who = p.c.refusal(ch, err)
+	case ch.waitsFor != nil:
+		t.Outcome, t.Why = Untried, "it needs what comes with it"
+		if status, ok := statusOf(ch.waitsFor); ok && status.Details != nil {
+			t.Why = fmt.Sprintf("%s %s, which it needs, comes with it", status.Details.Kind, status.Details.Name)
+		}
+	case ch.live == nil:
+		t.Outcome = Created
+	case ch.migration == nil && ch.same(ch.live, ch.tried):
+		t.Outcome = Unchanged
+	default:
+		t.Outcome = Configured
+	}
+	t.Why = told(t.Why, valueless(ch.desired, err), hush)
+	return t
+}
+
+// left names what was rendered before, is not among the changes, and is in the
+// cluster.
+func (p *plan) left(ctx context.Context, before []Object) ([]string, error) {
+	stays := map[identity]bool{}
+	for _, ch := range p.changes {
+		stays[identityOf(ch.desired)] = true
+	}
+	old := newPlan(p.c, p.target, before)
+	errs := old.resolveEach()
+	var g errgroup.Group
+	g.SetLimit(p.c.inFlight)
+	there := make([]bool, len(errs))
+	for i, ch := range old.changes {
+		// What has no kind in the cluster, or was never accepted, is not there.
+		if errs[i] != nil || stays[identityOf(ch.desired)] {
+			continue
+		}
+		g.Go(func() error {
+			_, err := ch.api.Get(ctx, ch.desired.GetName(), metav1.GetOptions{})
+			there[i] = !apierrors.IsNotFound(err) // what may not be read may be there
+			errs[i] = p.c.classify(err, action{"read", ch.desired})
+			return nil
+		})
+	}
+	_ = g.Wait()
+	if err := noAnswer(ctx, errs); err != nil {
+		return nil, err
+	}
+	var names []string
+	for i, ch := range old.changes {
+		if there[i] {
+			names = append(names, name(ch.desired))
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,183 @@
+package cluster
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/manifest"
+)
+
+// refusal is why the API server does not take an object, for people, and who of them
+// can mend that.
+func (c *Cluster) refusal(ch *change, err error) (why, who string) {
+	administrator := "an administrator of cluster " + c.name
+	why, who = fault.HintOf(err), "whoever maintains the overlay"
+	if why == "" {
+		why = err.Error()
+	}
+	status, answered := statusOf(err)
+	if !answered {
+		if fault.Is(err, fault.Denied) { // it is another target's
+			who += " or the other one"
+		}
+		return why, who
+	}
+	// Of a Secret, the hint tells the names of fields and nothing more.
+	if fields := fieldsOf(status); fields != "" && ch.desired.GetKind() != "Secret" {
+		why = fields
+	}
+	why = wrongType.ReplaceAllString(why, "got something else")
+	why = strings.TrimPrefix(why, c.hint("refuses %s: ", name(ch.desired)))
+	switch {
+	case status.Code >= 500 && !strings.Contains(status.Message, notOfItsSchema), fault.KindOf(err).Retryable():
+		who = administrator
+	case forbiddenAccess.MatchString(status.Message):
+		who = administrator
+	case fault.Is(err, fault.Denied) && status.Code == http.StatusConflict:
+		who += ", or whoever else manages the fields"
+	case ch.live != nil && unchangeable.MatchString(status.Message):
+		why = strings.TrimSuffix(why, ".") + ". It cannot be changed in place: change it back in Git, or delete the object in the cluster, and it can be made anew."
+		who += ", or " + administrator
+	case status.Code == http.StatusForbidden, admissionRefused.MatchString(status.Message), status.Code == http.StatusNotFound:
+		who += ", or " + administrator
+	}
+	return why, who
+}
+
+var (
+	// wrongType is how a value of the wrong type is quoted: .data.PIN: expected string,
+	// got &value.valueUnstructured{Value:1234}.
+	wrongType = regexp.MustCompile(`got &value\..*`)
+	// unchangeable is how API servers say that a field of an object stays as it is.
+	unchangeable = regexp.MustCompile(`(?i)immutable|may not change once set|may not be changed|cannot be changed|forbidden: updates to`)
+	// admissionRefused is how policies and webhooks begin their refusals.
+	admissionRefused = regexp.MustCompile(`denied (the )?request|admission webhook`)
+)
+
+// fieldsOf is what the API server says of the refused fields, without the values: it
+// quotes them, whole pod templates among them. "" where it names no fields.
+func fieldsOf(s metav1.Status) string {
+	if s.Details == nil || len(s.Details.Causes) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, cause := range s.Details.Causes {
+		if cause.Field == "" || cause.Type == metav1.CauseTypeFieldManagerConflict {
+			return ""
+		}
+		part := cause.Field + ": " + withoutValue(cause.Message)
+		if !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// quoting is how the API server begins a sentence that goes on with a value.
+var quoting = regexp.MustCompile(`^(Invalid value|Unsupported value|Duplicate value|Not found|Too long|Internal error): `)
+
+// withoutValue is what is said about a value, without it:
+// `Invalid value: "x": must be a number` is "must be a number".
+func withoutValue(message string) string {
+	start := quoting.FindString(message)
+	if start == "" {
+		return message
+	}
+	nothing := strings.ToLower(strings.TrimSuffix(start, ": "))
+	rest := message[len(start):]
+	if value, err := strconv.QuotedPrefix(rest); err == nil && value[0] == '"' {
+		if detail := strings.TrimPrefix(rest[len(value):], ": "); detail != "" {
+			return detail
+		}
+		return nothing
+	}
+	// A value that is no text may hold texts; what is surely behind it has none.
+	if i := strings.LastIndex(rest, ": "); i >= 0 && !strings.ContainsAny(rest[i:], "\"{}[]") {
+		return rest[i+2:]
+	}
+	return nothing
+}
+
+const maxTold = 400
+
+// valueless reports whether what the API server says of an object quotes no values,
+// though it names fields and kinds in a way that looks like it: "secrets=1".
+func valueless(o Object, err error) bool {
+	status, answered := statusOf(err)
+	return answered && (o.GetKind() == "Secret" || fieldsOf(status) != "" || strings.Contains(status.Message, notOfItsSchema) ||
+		status.Code == http.StatusForbidden && quotaExceeded.MatchString(status.Message))
+}
+
+// quotaExceeded is all of what the API server says of a quota that is used up.
+var quotaExceeded = regexp.MustCompile(`^[a-z0-9.]+ "[a-z0-9.-]+" is forbidden: exceeded quota: [a-z0-9.-]+, requested: [A-Za-z0-9./=,: -]+$`)
+
+// told is a reason as it may be shown: without the secrets of the objects, without
+// what looks like one, and not too long.
+func told(why string, valueless bool, hush []string) string {
+	for _, secret := range hush {
+		why = strings.ReplaceAll(why, secret, "***")
+	}
+	if manifest.SecretForm(why) || !valueless && manifest.SecretText(why) {
+		return "the reason is left out, it may quote a secret"
+	}
+	if runes := []rune(why); len(runes) > maxTold {
+		why = string(runes[:maxTold]) + "…"
+	}
+	return why
+}
+
+// secretsOf are the texts in the objects that nobody may read: what Secrets hold, and
+// what stands under a name such as PASSWORD. The longest come first, as one may be a
+// part of another.
+func secretsOf(objects []Object) []string {
+	var found []string
+	add := func(value any) {
+		// A short text is in every sentence, and worth little.
+		if s, ok := value.(string); ok && len(s) > 3 && !slices.Contains(found, s) {
+			found = append(found, s)
+		}
+	}
+	for _, o := range objects {
+		if o.GetKind() == "Secret" {
+			for _, field := range []string{"data", "stringData"} {
+				values, _ := o.Object[field].(map[string]any)
+				for _, v := range values {
+					add(v)
+					if plain, err := base64.StdEncoding.DecodeString(fmt.Sprint(v)); err == nil && field == "data" {
+						add(strings.TrimSpace(string(plain)))
+					}
+				}
+			}
+		}
+		namedSecrets(o.Object, add)
+	}
+	slices.SortFunc(found, func(a, b string) int { return len(b) - len(a) })
+	return found
+}
+
+func namedSecrets(v any, add func(any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		if key, ok := v["name"].(string); ok && manifest.SecretName(key) {
+			add(v["value"])
+		}
+		for key, inner := range v {
+			if manifest.SecretName(key) {
+				add(inner)
+			}
+			namedSecrets(inner, add)
+		}
+	case []any:
+		for _, inner := range v {
+			namedSecrets(inner, add)
+		}
+	}
+}
