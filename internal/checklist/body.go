@@ -48,7 +48,11 @@ type page struct {
 	SourceRepo, SourceCommit, RunURL     Text
 	RequestedBy, Reason, MediaType       Text
 	Platforms                            []Text
-	Facts, Gates, Changes, Rendered      string // finished Markdown: a table, the machine items, the diff, what the clusters get
+	// Finished Markdown: a table, the machine items, the diff, what the clusters get.
+	Facts, Gates, Changes, Rendered string
+	// And what is around it: the commits between the images, what the needed
+	// environments run, what else the merge brings, and the way back.
+	Commits, Upstream, Carries, Rollback string
 }
 
 func newPage(p Pull, diff string) page {
@@ -58,6 +62,7 @@ func newPage(p Pull, diff string) page {
 		SourceRepo: Text(p.SourceRepo), SourceCommit: Text(p.SourceCommit), RunURL: Text(p.RunURL),
 		RequestedBy: Text(p.RequestedBy), Reason: Text(p.Reason), MediaType: Text(p.MediaType),
 		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff), Rendered: p.Rendered,
+		Commits: between(p), Upstream: upstream(p), Carries: p.Carries, Rollback: goingBack(p),
 	}
 	for _, s := range p.Platforms {
 		g.Platforms = append(g.Platforms, Text(s))
@@ -86,6 +91,12 @@ func RenderBody(tmpl string, p Pull) (string, error) {
 		}
 		if diff == "" && p.Rendered != "" {
 			p.Rendered = "" // the check run shows it
+			continue
+		}
+		if diff == "" && p.Between != nil && len(p.Between.Newest) > 0 {
+			short := *p.Between
+			short.Newest = nil
+			p.Between = &short
 			continue
 		}
 		if diff == "" {

@@ -51,9 +51,26 @@ func RenderCheck(p Pull, state State) Check {
 	return Check{
 		Title:      cutRunes(clean(title), maxTitle),
 		Summary:    cutLines(gateTable(p), maxOutput),
-		Text:       cutLines(facts(p)+"\n\n"+p.Rendered+changes(cutLines(p.Diff, maxOutput/4)), maxOutput),
+		Text:       cutLines(surroundings(p)+p.Rendered+changes(cutLines(p.Diff, maxOutput/4)), maxOutput),
 		Conclusion: conclusion, Annotations: p.Annotations[:min(len(p.Annotations), maxAnnotations)],
 	}
+}
+
+// surroundings are what the description says around the gates, where its template
+// has a place for it.
+func surroundings(p Pull) string {
+	text := ""
+	for _, part := range []struct{ title, text string }{
+		{"", p.Carries}, {"", facts(p)}, {"Commits", between(p)}, {"Upstream", upstream(p)}, {"Going back", goingBack(p)},
+	} {
+		if part.text != "" && part.title != "" {
+			text += "### " + part.title + "\n\n"
+		}
+		if part.text != "" {
+			text += part.text + "\n\n"
+		}
+	}
+	return text
 }
 
 func outcome(p Pull, state State) (title, conclusion string) {

@@ -56,8 +56,11 @@ type Pull struct {
 	Gates        []Gate
 	Ticks        map[string]Tick // by id of the human item
 	Supersedes   []Superseded
-	Diff         string // unified
-	Rendered     string // what changes in the clusters: finished Markdown, bounded
+	Diff         string   // unified
+	Rendered     string   // what changes in the clusters: finished Markdown, bounded
+	Carries      string   // what else the merge brings to the clusters: finished Markdown, bounded; "" is nothing
+	Between      *Between // nil: there is no version before
+	Upstream     []Upstream
 	Annotations  []Annotation
 	Platforms    []string
 	MediaType    string

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/approval"
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -42,6 +43,9 @@ type look struct {
 	// asked for.
 	requesters []int64
 	mergedBy   github.User // who merged the pull request, where that was found out
+	// again is when to look again because something that is shown could not be found
+	// out; zero where everything was.
+	again time.Time
 }
 
 // ref is the artifact that is promoted.
@@ -120,7 +124,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) error {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.superseded(ctx))
+	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.superseded(ctx), l.between(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.
@@ -333,7 +337,12 @@ func (l *look) upstream(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.facts.Upstream = append(l.facts.Upstream, upstreamFacts(need.Env, targets))
+		up := upstreamFacts(need.Env, targets)
+		l.facts.Upstream = append(l.facts.Upstream, up)
+		l.model.Upstream = append(l.model.Upstream, checklist.Upstream{
+			Env: up.Env, Tag: up.Tag, Digest: up.Digest, Wanted: up.Digest == l.artifact.Digest,
+			Healthy: up.Healthy, Since: up.HealthySince, Soak: need.Healthy, Reason: up.Reason,
+		})
 	}
 	return nil
 }
