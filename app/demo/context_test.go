@@ -22,6 +22,7 @@ func TestWhatAPullRequestTells(t *testing.T) {
 	s.story("labels that are lies, and titles that are traps", evilLabels)
 	s.story("a version that was built from an older commit", olderCommit)
 	s.story("a repository that Tagboat's App is not installed on", notInstalled)
+	s.story("a cluster that is behind gets more than the image", clusterBehind)
 	s.story("GitHub cannot compare, and nobody waits for that", noComparison)
 }
 
@@ -197,4 +198,38 @@ func noComparison(s *scene) {
 	if err := s.w.none(s.ctx, `SELECT count(*) FROM source_comparison WHERE head = $1 AND base = $2`, two, one); err != nil {
 		s.Errorf("an answer is kept that GitHub did not give: %v", err)
 	}
+}
+
+func clusterBehind(s *scene) {
+	digest := s.release("catalog", "2.4.0")
+	s.runs("staging", "catalog", "2.4.0", digest)
+	number := s.asked("prod", "catalog", "2.4.0").Number
+	s.until("nothing comes along", func() error { return s.bodyHas(number, "### Going back") })
+	s.idle()
+	const warning = "**More than the image would reach the clusters.**"
+	if body := s.body(number); strings.Contains(body, warning) {
+		s.Errorf("prod has everything that is merged:\n%s", body)
+	}
+	mend := s.edit("A selector that no API server takes, and settings", map[string]func(string) string{"apps/catalog/overlays/prod/kustomization.yaml": func(text string) string {
+		return text + `
+configMapGenerator: [{name: settings, literals: [level=debug]}]
+patches:
+  - target: {kind: Deployment}
+    patch: '[{"op": "add", "path": "/spec/selector/matchLabels/nobody", "value": "has-it"}]'
+`
+	}})
+	s.until("the description warns", func() error {
+		return s.bodyHas(number, warning, "> - **prod** was last brought to commit `", "`; since then: ", "`ConfigMap prod/settings-", "`Deployment prod/catalog changed`", "It is behind because its last sync failed:")
+	})
+	if text := checkOf(s, number, "tagboat", "tagboat").Text; !strings.HasPrefix(text, "> [!WARNING]") {
+		s.Errorf("the check does not warn:\n%.300s", text)
+	}
+	mend()
+	s.until("the warning is gone", func() error {
+		if body := s.body(number); strings.Contains(body, warning) {
+			return fmt.Errorf("it is still there:\n%s", body)
+		}
+		return nil
+	})
+	s.must(s.as("alice").ClosePull(envRepo, number))
 }

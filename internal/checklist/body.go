@@ -62,7 +62,7 @@ func newPage(p Pull, diff string) page {
 		SourceRepo: Text(p.SourceRepo), SourceCommit: Text(p.SourceCommit), RunURL: Text(p.RunURL),
 		RequestedBy: Text(p.RequestedBy), Reason: Text(p.Reason), MediaType: Text(p.MediaType),
 		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff), Rendered: p.Rendered,
-		Commits: between(p), Upstream: upstream(p), Carries: p.Carries, Rollback: goingBack(p),
+		Commits: between(p), Upstream: upstream(p), Carries: carries(p), Rollback: goingBack(p),
 	}
 	for _, s := range p.Platforms {
 		g.Platforms = append(g.Platforms, Text(s))
@@ -97,6 +97,10 @@ func RenderBody(tmpl string, p Pull) (string, error) {
 			short := *p.Between
 			short.Newest = nil
 			p.Between = &short
+			continue
+		}
+		if diff == "" && len(p.Carries) > 1 {
+			p.Carries = p.Carries[:1]
 			continue
 		}
 		if diff == "" {

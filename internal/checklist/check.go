@@ -61,7 +61,7 @@ func RenderCheck(p Pull, state State) Check {
 func surroundings(p Pull) string {
 	text := ""
 	for _, part := range []struct{ title, text string }{
-		{"", p.Carries}, {"", facts(p)}, {"Commits", between(p)}, {"Upstream", upstream(p)}, {"Going back", goingBack(p)},
+		{"", carries(p)}, {"", facts(p)}, {"Commits", between(p)}, {"Upstream", upstream(p)}, {"Going back", goingBack(p)},
 	} {
 		if part.text != "" && part.title != "" {
 			text += "### " + part.title + "\n\n"

@@ -338,9 +338,10 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"),
 			Between: &checklist.Between{Repo: word("repo"), Ahead: rapid.IntRange(0, 3).Draw(t, "ahead"), Behind: rapid.IntRange(0, 3).Draw(t, "behind"), URL: ours + word("url"),
 				Newest: []checklist.Commit{{SHA: word("sha"), Title: word("commit title"), Author: word("author"), URL: ours + word("url")}}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown")},
+			Carries:  []checklist.Carried{{Cluster: word("cluster"), Commit: word("commit"), Objects: []string{word("object")}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown"), Why: word("why")}},
 			Upstream: []checklist.Upstream{{Env: word("upstream"), Tag: word("tag"), Digest: word("digest"), Wanted: rapid.Bool().Draw(t, "wanted"), Reason: word("reason")}},
 		}
-		tmpl := "{{.Reason}}\n\n{{.NewTag}}\n{{.New}}\n{{.OldTag.Code}}\n\n- [ ] read {{.NewTag}} {{.SourceRepo}}\n\n{{range .Platforms}}{{.}}\n{{end}}\n{{.Gates}}\n\n{{.Facts}}\n\n{{.Commits}}\n\n{{.Upstream}}\n\n{{.Rollback}}\n\n{{.Changes}}"
+		tmpl := "{{.Reason}}\n\n{{.NewTag}}\n{{.New}}\n{{.OldTag.Code}}\n\n- [ ] read {{.NewTag}} {{.SourceRepo}}\n\n{{range .Platforms}}{{.}}\n{{end}}\n{{.Gates}}\n\n{{.Facts}}\n\n{{.Commits}}\n\n{{.Upstream}}\n\n{{.Carries}}\n\n{{.Rollback}}\n\n{{.Changes}}"
 		body, err := checklist.RenderBody(tmpl, p)
 		if err != nil {
 			t.Fatal(err)
@@ -396,8 +397,12 @@ func harm(markdown string, boxes int) string {
 			if !strings.HasPrefix(string(n.Destination), ours) {
 				what = fmt.Sprintf("a link to %q", n.Destination)
 			}
-		case *ast.Image, *ast.AutoLink, *ast.CodeBlock, *ast.Blockquote, *extast.Strikethrough:
+		case *ast.Image, *ast.AutoLink, *ast.CodeBlock, *extast.Strikethrough:
 			what = fmt.Sprintf("a %s", n.Kind())
+		case *ast.Blockquote:
+			if raw := string(n.FirstChild().Lines().Value(source)); !strings.HasPrefix(raw, "[!WARNING]\n**More than") {
+				what = fmt.Sprintf("the quote %q", raw)
+			}
 		case *ast.Heading:
 			if raw := string(n.Lines().Value(source)); !slices.Contains([]string{"Commits", "Upstream", "Going back"}, raw) {
 				what = fmt.Sprintf("the heading %q", raw)

@@ -67,3 +67,62 @@ func goingBack(p Pull) string {
 		" (or `git revert` the merge commit, which the comment about the clusters names): that is one commit, the check `tagboat` lets it pass" +
 		" because the version was here before, and the clusters follow."
 }
+
+// Carried is what a cluster has not been brought to yet, so that the merge brings it
+// along: its last sync that succeeded was at an older commit.
+type Carried struct {
+	Cluster string
+	Commit  string   // of that sync; "" where none has succeeded
+	Objects []string // plain text: "Deployment payments/api changed"
+	More    int      // objects that are not among them
+	Unknown string   // why it is not known what there is, plain text
+	Why     string   // why the cluster is behind, plain text
+}
+
+// MaxCarried is how many objects are named of each cluster.
+const MaxCarried = 5
+
+const (
+	maxClusters = 5
+	maxBehind   = 200 // characters of why a cluster is behind
+)
+
+// carries warns of what comes along with the image; "" where nothing does.
+func carries(p Pull) string {
+	if len(p.Carries) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("> [!WARNING]\n> **More than the image would reach the clusters.** What is merged already and has not arrived comes along with the sync of this merge.\n")
+	for i, c := range p.Carries {
+		if i == maxClusters {
+			fmt.Fprintf(&b, "> - and %d more clusters\n", len(p.Carries)-i)
+			break
+		}
+		b.WriteString("> - " + c.line() + "\n")
+	}
+	return b.String()
+}
+
+func (c Carried) line() string {
+	text := "**" + Escape(c.Cluster) + "** "
+	switch {
+	case c.Commit == "":
+		text += "was never brought to any commit, so that all of the overlay is new there."
+	case c.Unknown != "":
+		text += "was last brought to commit " + Code(shortCommit(c.Commit)) + "; it is not known what has changed since: " + Escape(cutRunes(clean(c.Unknown), maxBehind))
+	default:
+		var named []string
+		for _, o := range c.Objects[:min(len(c.Objects), MaxCarried)] {
+			named = append(named, Code(cutRunes(clean(o), maxCommitTitle)))
+		}
+		if c.More += len(c.Objects) - len(named); c.More > 0 {
+			named = append(named, fmt.Sprintf("%d more", c.More))
+		}
+		text += "was last brought to commit " + Code(shortCommit(c.Commit)) + "; since then: " + and(named) + "."
+	}
+	if c.Why != "" {
+		text += " It is behind because its last sync failed: " + Escape(cutRunes(clean(c.Why), maxBehind))
+	}
+	return text
+}

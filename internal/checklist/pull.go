@@ -56,10 +56,10 @@ type Pull struct {
 	Gates        []Gate
 	Ticks        map[string]Tick // by id of the human item
 	Supersedes   []Superseded
-	Diff         string   // unified
-	Rendered     string   // what changes in the clusters: finished Markdown, bounded
-	Carries      string   // what else the merge brings to the clusters: finished Markdown, bounded; "" is nothing
-	Between      *Between // nil: there is no version before
+	Diff         string    // unified
+	Rendered     string    // what changes in the clusters: finished Markdown, bounded
+	Carries      []Carried // what else the merge brings to clusters that are behind
+	Between      *Between  // nil: there is no version before
 	Upstream     []Upstream
 	Annotations  []Annotation
 	Platforms    []string

@@ -60,6 +60,7 @@ type Environment struct {
 	Needs      []Need      `yaml:"needs"`
 	Merge      string      `yaml:"merge"` // MergeAuto or MergeManual
 	Approvals  Approvals   `yaml:"approvals"`
+	Checklist  Checklist   `yaml:"checklist"`
 	Checks     []string    `yaml:"checks"` // names of check runs or status contexts
 	Clusters   []string    `yaml:"clusters"`
 	Pin        string      `yaml:"pin"`        // tag, digest or tag+digest; "" is tag+digest
@@ -93,6 +94,13 @@ type Need struct {
 // neither teams nor users everybody with write permission counts.
 type Approvals struct {
 	Count int      `yaml:"count"`
+	Teams []string `yaml:"teams"` // slugs, without the organisation
+	Users []string `yaml:"users"` // logins
+}
+
+// Checklist says whose ticks of the pull request template's items count. With neither
+// teams nor users those of everybody with write permission do.
+type Checklist struct {
 	Teams []string `yaml:"teams"` // slugs, without the organisation
 	Users []string `yaml:"users"` // logins
 }

@@ -67,6 +67,7 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	r.follow(c, e, at)
 	r.needs(c, e, at)
 	r.approvals(e, at)
+	r.people(at+".checklist", e.Checklist.Teams, e.Checklist.Users)
 	r.strings(at+".checks", e.Checks, func(s string) string {
 		if strings.EqualFold(s, "tagboat") {
 			return "tagboat is Tagboat's own check, which waits for this list; name the others"
@@ -147,13 +148,18 @@ func (r *reader) approvals(e *Environment, at string) {
 	case declared && e.Approvals.Count == 0 && len(e.Approvals.Teams)+len(e.Approvals.Users) > 0:
 		r.at(at+".count", "approvals of environment %s name teams or users, but count is 0; write count: 1 or more, or remove approvals", e.Name)
 	}
-	r.strings(at+".teams", e.Approvals.Teams, func(s string) string {
+	r.people(at, e.Approvals.Teams, e.Approvals.Users)
+}
+
+// people checks who is named: teams by their slugs, users by their logins.
+func (r *reader) people(at string, teams, users []string) {
+	r.strings(at+".teams", teams, func(s string) string {
 		if !slugGrammar.MatchString(s) {
 			return fmt.Sprintf("%q is not a team slug; write it as in the team's URL, without organisation and @", s)
 		}
 		return ""
 	})
-	r.strings(at+".users", e.Approvals.Users, func(s string) string {
+	r.strings(at+".users", users, func(s string) string {
 		if !loginGrammar.MatchString(s) {
 			return fmt.Sprintf("%q is not a GitHub login; write it without @", s)
 		}

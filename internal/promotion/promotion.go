@@ -87,6 +87,7 @@ type Rule struct {
 	Approvals bool            // whether approvals are asked for at all
 	Auto      bool            // merge as soon as every gate passes
 	Schedule  window.Schedule // when merging is allowed
+	Tickers   string          // who may tick the checklist, for people
 }
 
 // Need is one upstream environment that must run the same digest.
@@ -157,8 +158,9 @@ type Approval struct {
 // ChecklistItem is one line that a person has to tick.
 type ChecklistItem struct {
 	ID, Text string
-	Ticked   bool
-	By       string
+	Ticked   bool   // by somebody who may
+	By       string // login of who ticked it, whether they may or not; "" where nobody did
+	Refused  string // why the tick does not count; "" where it does
 }
 
 // Upstream is what the clusters of one needed environment run.

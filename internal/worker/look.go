@@ -124,7 +124,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) error {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.superseded(ctx), l.between(ctx))
+	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx, fresh), l.upstream(ctx), l.rendered(ctx), l.stops(ctx), l.superseded(ctx), l.between(ctx), l.carries(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.
@@ -290,7 +290,7 @@ func (l *look) reviews(ctx context.Context, fresh bool) error {
 }
 
 // checklist reads the template of the environment and who ticked what.
-func (l *look) checklist(ctx context.Context) error {
+func (l *look) checklist(ctx context.Context, fresh bool) error {
 	data, err := l.base.tree.ReadFile(checklist.TemplateFile(l.row.Env))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -305,16 +305,7 @@ func (l *look) checklist(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.model.Ticks = map[string]checklist.Tick{}
-	for _, t := range ticks {
-		if t.Checked {
-			l.model.Ticks[t.Item] = checklist.Tick{By: t.Actor, At: t.At}
-		}
-	}
-	for _, item := range items {
-		tick, ticked := l.model.Ticks[item.ID]
-		l.facts.Checklist = append(l.facts.Checklist, promotion.ChecklistItem{ID: item.ID, Text: item.Text, Ticked: ticked, By: tick.By})
-	}
+	l.countTicks(ctx, items, ticks, fresh)
 	return nil
 }
 
