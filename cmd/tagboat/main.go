@@ -41,6 +41,7 @@ type commands struct {
 	Render   renderCommand   `cmd:"" help:"Render an overlay of a checkout, as a sync would."`
 	Diff     diffCommand     `cmd:"" help:"Show how what a checkout renders to differs between two revisions."`
 	Check    checkCommand    `cmd:"" help:"Judge what a checkout renders to by policies."`
+	Template templateCommand `cmd:"" help:"Preview a pull request template of a checkout."`
 	Audit    auditCommand    `cmd:"" help:"Who changed what, and the proof that the audit log holds."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, as its owner."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
