@@ -133,7 +133,7 @@ func (w *Worker) askOrigin(ctx context.Context, what string, ref image.Ref) orig
 	case err == nil:
 		repo, commit := w.labelled(found)
 		return w.told(what, repo, commit)
-	case fault.KindOf(err).Retryable():
+	case fault.KindOf(err).Retryable() || ctx.Err() != nil:
 		return origin{unknown: "the registry could not be asked about the image that is pinned now; Tagboat asks again.", until: w.again(err)}
 	}
 	return origin{unknown: what + " could not be read: " + explain(err), until: w.Now().Add(refusedFor)}
