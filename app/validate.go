@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -289,6 +290,13 @@ func samplePull(env string) checklist.Pull {
 		SourceRepo: "owner/app", SourceCommit: strings.Repeat("0", 40), RunURL: "https://ci.example.com/runs/1",
 		RequestedBy: "somebody", Reason: "somebody asked for it.", Platforms: []string{"linux/amd64", "linux/arm64"},
 		MediaType: "application/vnd.oci.image.index.v1+json", Diff: "- newTag: 0.0.0\n+ newTag: 0.0.0-validate\n",
-		Gates: []checklist.Gate{{Name: "digest", Title: "Digest", Verdict: checklist.Pass, Reason: "As verified."}},
+		Rendered: "**1 object changes.**\n",
+		Between: &checklist.Between{Repo: "owner/app", Ahead: 2, URL: "https://github.com/owner/app/compare/v1...v2", Newest: []checklist.Commit{
+			{SHA: strings.Repeat("0", 40), Title: "The newest change", Author: "somebody", URL: "https://github.com/owner/app/commit/0"},
+			{SHA: strings.Repeat("1", 40), Title: "A change", Author: "somebody", URL: "https://github.com/owner/app/commit/1"},
+		}},
+		Upstream: []checklist.Upstream{{Env: "upstream", Tag: sampleTag, Digest: sampleDigest, Wanted: true, Healthy: true, Since: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC)}},
+		Carries:  []checklist.Carried{{Cluster: "cluster", Commit: strings.Repeat("0", 40), Objects: []string{"ConfigMap app/settings changed"}}},
+		Gates:    []checklist.Gate{{Name: "digest", Title: "Digest", Verdict: checklist.Pass, Reason: "As verified."}},
 	}
 }

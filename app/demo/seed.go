@@ -33,16 +33,27 @@ var events = []string{"issue_comment", "pull_request", "pull_request_review", "c
 // seed makes the organisation, its repositories and its first images.
 func (w *World) seed(ctx context.Context, tagboat string) error {
 	w.progress("seeding the organisation acme")
+	w.people()
+	writers := map[string]string{"alice": "write", "bob": "write", "carol": "write"}
 	digests := map[string]string{}
 	for _, app := range apps {
-		digest, err := w.pushImage(ctx, app, versions[app], versions[app], "")
+		err := w.GitHub.AddRepo(githubsim.RepoSpec{Owner: org, Name: app, Collaborators: writers, Files: map[string]string{"README.md": "# " + app + "\n"}})
 		if err != nil {
 			return err
 		}
-		digests[app] = digest
+		commit, err := w.GitHub.Head(org+"/"+app, "main")
+		if err != nil {
+			return err
+		}
+		if digests[app], err = w.pushImage(ctx, app, versions[app], versions[app], commit); err != nil {
+			return err
+		}
 	}
-	w.people()
-	if err := w.repos(digests); err != nil {
+	tree, err := w.envFiles(digests)
+	if err != nil {
+		return err
+	}
+	if err := w.GitHub.AddRepo(githubsim.RepoSpec{Owner: org, Name: "env", Files: tree, Collaborators: writers}); err != nil {
 		return err
 	}
 	app, err := w.GitHub.AddApp(githubsim.AppSpec{
@@ -71,25 +82,6 @@ func (w *World) people() {
 	w.GitHub.AddUser("carol", "Carol Cook")
 	w.GitHub.AddUser("oscar", "Oscar Outsider")
 	w.GitHub.AddTeam(org, "platform", "alice", "bob", "carol")
-}
-
-func (w *World) repos(digests map[string]string) error {
-	writers := map[string]string{"alice": "write", "bob": "write", "carol": "write"}
-	tree, err := w.envFiles(digests)
-	if err != nil {
-		return err
-	}
-	if err := w.GitHub.AddRepo(githubsim.RepoSpec{Owner: org, Name: "env", Files: tree, Collaborators: writers}); err != nil {
-		return err
-	}
-	for _, app := range apps {
-		if err := w.GitHub.AddRepo(githubsim.RepoSpec{Owner: org, Name: app, Collaborators: writers, Files: map[string]string{
-			"README.md": "# " + app + "\n",
-		}}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // envFiles are the files of acme/env: tagboat.yaml, and a base and three overlays

@@ -42,6 +42,7 @@ type commands struct {
 	Diff     diffCommand     `cmd:"" help:"Show how what a checkout renders to differs between two revisions."`
 	Check    checkCommand    `cmd:"" help:"Judge what a checkout renders to by policies."`
 	Explain  explainCommand  `cmd:"" help:"What blocks an app in an environment, since when, and who can unblock it."`
+	Template templateCommand `cmd:"" help:"Preview a pull request template of a checkout."`
 	Audit    auditCommand    `cmd:"" help:"Who changed what, and the proof that the audit log holds."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, as its owner."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -48,7 +48,11 @@ type page struct {
 	SourceRepo, SourceCommit, RunURL     Text
 	RequestedBy, Reason, MediaType       Text
 	Platforms                            []Text
-	Facts, Gates, Changes, Rendered      string // finished Markdown: a table, the machine items, the diff, what the clusters get
+	// Finished Markdown: a table, the machine items, the diff, what the clusters get.
+	Facts, Gates, Changes, Rendered string
+	// And what is around it: the commits between the images, what the needed
+	// environments run, what else the merge brings, and the way back.
+	Commits, Upstream, Carries, Rollback string
 	DryRun                               string // what the clusters would say to it, as Markdown
 }
 
@@ -59,6 +63,7 @@ func newPage(p Pull, diff string) page {
 		SourceRepo: Text(p.SourceRepo), SourceCommit: Text(p.SourceCommit), RunURL: Text(p.RunURL),
 		RequestedBy: Text(p.RequestedBy), Reason: Text(p.Reason), MediaType: Text(p.MediaType),
 		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff), Rendered: p.Rendered, DryRun: dryRuns(p.DryRuns),
+		Commits: between(p), Upstream: upstream(p), Carries: carries(p), Rollback: goingBack(p),
 	}
 	for _, s := range p.Platforms {
 		g.Platforms = append(g.Platforms, Text(s))
@@ -91,6 +96,16 @@ func RenderBody(tmpl string, p Pull) (string, error) {
 		}
 		if diff == "" && p.DryRuns != nil {
 			p.DryRuns = nil // as above
+			continue
+		}
+		if diff == "" && p.Between != nil && len(p.Between.Newest) > 0 {
+			short := *p.Between
+			short.Newest = nil
+			p.Between = &short
+			continue
+		}
+		if diff == "" && len(p.Carries) > 1 {
+			p.Carries = p.Carries[:1]
 			continue
 		}
 		if diff == "" {

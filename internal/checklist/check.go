@@ -48,16 +48,26 @@ func RenderCheck(p Pull, state State) Check {
 	return Check{
 		Title:      cutRunes(clean(title), maxTitle),
 		Summary:    cutLines(explanation(p.Gates), maxOutput),
-		Text:       cutLines(facts(p)+"\n\n"+dryRunSection(p)+p.Rendered+changes(cutLines(p.Diff, maxOutput/4)), maxOutput),
+		Text:       cutLines(surroundings(p)+p.Rendered+changes(cutLines(p.Diff, maxOutput/4)), maxOutput),
 		Conclusion: conclusion, Annotations: p.Annotations[:min(len(p.Annotations), maxAnnotations)],
 	}
 }
 
-func dryRunSection(p Pull) string {
-	if text := dryRuns(p.DryRuns); text != "" {
-		return "### Dry run\n\n" + text + "\n\n"
+// surroundings are what the description says around the gates, where its template
+// has a place for it.
+func surroundings(p Pull) string {
+	text := ""
+	for _, part := range []struct{ title, text string }{
+		{"", carries(p)}, {"", facts(p)}, {"Commits", between(p)}, {"Upstream", upstream(p)}, {"Dry run", dryRuns(p.DryRuns)}, {"Going back", goingBack(p)},
+	} {
+		if part.text != "" && part.title != "" {
+			text += "### " + part.title + "\n\n"
+		}
+		if part.text != "" {
+			text += part.text + "\n\n"
+		}
 	}
-	return ""
+	return text
 }
 
 func outcome(p Pull, state State) (title, conclusion string) {

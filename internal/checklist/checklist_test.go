@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,8 +64,13 @@ func payments() checklist.Pull {
 			{Name: "upstream", Title: "Upstream", Verdict: checklist.Pass, Reason: "healthy in staging since 08:00", NextCheck: at},
 		},
 		Supersedes: []checklist.Superseded{{Tag: "1.6.9"}},
-		Diff:       "--- a/kustomization.yaml\n+++ b/kustomization.yaml\n@@ -1,2 +1,2 @@\n-  newTag: 1.6.0\n+  newTag: 1.7.0\n",
-		Platforms:  []string{"linux/amd64", "linux/arm64"}, MediaType: "application/vnd.oci.image.index.v1+json",
+		Between: &checklist.Between{Repo: "acme/payments", Ahead: 12, URL: "https://github.example.com/acme/payments/compare/a1...b2", Newest: []checklist.Commit{
+			{SHA: "0123456789abcdef0123456789abcdef01234567", Title: "Round half to even (#71)", Author: "bob", URL: "https://github.example.com/acme/payments/commit/0123456789ab"},
+			{SHA: "fedcba9876543210fedcba9876543210fedcba98", Title: "- [x] @acme/all | see #1", Author: "<b>mallory</b>"},
+		}},
+		Upstream:  []checklist.Upstream{{Env: "staging", Tag: "1.7.0", Digest: "sha256:" + strings.Repeat("b2", 32), Wanted: true, Healthy: true, Since: at.Add(-90 * time.Minute), Soak: time.Hour}},
+		Diff:      "--- a/kustomization.yaml\n+++ b/kustomization.yaml\n@@ -1,2 +1,2 @@\n-  newTag: 1.6.0\n+  newTag: 1.7.0\n",
+		Platforms: []string{"linux/amd64", "linux/arm64"}, MediaType: "application/vnd.oci.image.index.v1+json",
 	}
 }
 
@@ -373,8 +379,12 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			SourceRepo: word("repo"), SourceCommit: word("commit"), RunURL: ours + word("url"), RequestedBy: word("by"), Reason: word("reason"),
 			Gates:      []checklist.Gate{{Name: "digest", Title: word("title"), Reason: word("gate"), Owner: word("owner"), URL: ours + word("url")}},
 			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"),
+			Between: &checklist.Between{Repo: word("repo"), Ahead: rapid.IntRange(0, 3).Draw(t, "ahead"), Behind: rapid.IntRange(0, 3).Draw(t, "behind"), URL: ours + word("url"),
+				Newest: []checklist.Commit{{SHA: word("sha"), Title: word("commit title"), Author: word("author"), URL: ours + word("url")}}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown")},
+			Carries:  []checklist.Carried{{Cluster: word("cluster"), Commit: word("commit"), Objects: []string{word("object")}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown"), Why: word("why")}},
+			Upstream: []checklist.Upstream{{Env: word("upstream"), Tag: word("tag"), Digest: word("digest"), Wanted: rapid.Bool().Draw(t, "wanted"), Reason: word("reason")}},
 		}
-		tmpl := "{{.Reason}}\n\n{{.NewTag}}\n{{.New}}\n{{.OldTag.Code}}\n\n- [ ] read {{.NewTag}} {{.SourceRepo}}\n\n{{range .Platforms}}{{.}}\n{{end}}\n{{.Gates}}\n\n{{.Facts}}\n\n{{.Changes}}"
+		tmpl := "{{.Reason}}\n\n{{.NewTag}}\n{{.New}}\n{{.OldTag.Code}}\n\n- [ ] read {{.NewTag}} {{.SourceRepo}}\n\n{{range .Platforms}}{{.}}\n{{end}}\n{{.Gates}}\n\n{{.Facts}}\n\n{{.Commits}}\n\n{{.Upstream}}\n\n{{.Carries}}\n\n{{.Rollback}}\n\n{{.Changes}}"
 		body, err := checklist.RenderBody(tmpl, p)
 		if err != nil {
 			t.Fatal(err)
@@ -432,8 +442,16 @@ func harm(markdown string, boxes int) string {
 			if !strings.HasPrefix(string(n.Destination), ours) {
 				what = fmt.Sprintf("a link to %q", n.Destination)
 			}
-		case *ast.Image, *ast.AutoLink, *ast.CodeBlock, *ast.Blockquote, *extast.Strikethrough, *ast.Heading:
+		case *ast.Image, *ast.AutoLink, *ast.CodeBlock, *extast.Strikethrough:
 			what = fmt.Sprintf("a %s", n.Kind())
+		case *ast.Blockquote:
+			if raw := string(n.FirstChild().Lines().Value(source)); !strings.HasPrefix(raw, "[!WARNING]\n**More than") {
+				what = fmt.Sprintf("the quote %q", raw)
+			}
+		case *ast.Heading:
+			if raw := string(n.Lines().Value(source)); !slices.Contains([]string{"Commits", "Upstream", "Going back"}, raw) {
+				what = fmt.Sprintf("the heading %q", raw)
+			}
 		case *ast.HTMLBlock:
 			if raw := string(n.Lines().Value(source)); !ownComment.MatchString(raw) {
 				what = fmt.Sprintf("HTML %q", raw)

@@ -61,9 +61,12 @@ type Pull struct {
 	Gates        []Gate
 	Ticks        map[string]Tick // by id of the human item
 	Supersedes   []Superseded
-	Diff         string   // unified
-	Rendered     string   // what changes in the clusters: finished Markdown, bounded
-	DryRuns      []DryRun // what the clusters would say to it
+	Diff         string    // unified
+	Rendered     string    // what changes in the clusters: finished Markdown, bounded
+	DryRuns      []DryRun  // what the clusters would say to it
+	Carries      []Carried // what else the merge brings to clusters that are behind
+	Between      *Between  // nil: there is no version before
+	Upstream     []Upstream
 	Annotations  []Annotation
 	Platforms    []string
 	MediaType    string

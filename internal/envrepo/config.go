@@ -60,6 +60,7 @@ type Environment struct {
 	Needs      []Need      `yaml:"needs"`
 	Merge      string      `yaml:"merge"` // MergeAuto or MergeManual
 	Approvals  Approvals   `yaml:"approvals"`
+	Checklist  Checklist   `yaml:"checklist"`
 	Checks     []string    `yaml:"checks"` // names of check runs or status contexts
 	Clusters   []string    `yaml:"clusters"`
 	Pin        string      `yaml:"pin"`        // tag, digest or tag+digest; "" is tag+digest
@@ -129,6 +130,13 @@ const (
 	AllowRequester = "requester"
 	AllowBuilder   = "builder"
 )
+
+// Checklist says whose ticks of the pull request template's items count. With neither
+// teams nor users those of everybody with write permission do.
+type Checklist struct {
+	Teams []string `yaml:"teams"` // slugs, without the organisation
+	Users []string `yaml:"users"` // logins
+}
 
 // Cluster adds to a cluster that an environment names.
 type Cluster struct {

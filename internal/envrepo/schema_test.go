@@ -39,6 +39,7 @@ environments:
   - name: prod
     needs: [{env: staging, healthy: 1h}]
     approvals: {count: 2, teams: [platform]}
+    checklist: {teams: [oncall], users: [erin]}
     checks: [lint, security-scan]
     windows: [{allow: "Mon-Thu 09:00-16:00", timezone: Europe/Berlin, except: [2026-12-24..2027-01-02]}, {deny: "Thu 15:00-24:00"}]
     override: {teams: [sre], users: [erin], gates: [checks, window], expires: 30m}

@@ -69,6 +69,7 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	r.follow(c, e, at)
 	r.needs(c, e, at)
 	r.approvals(e, at)
+	r.people(at+".checklist", e.Checklist.Teams, e.Checklist.Users)
 	r.strings(at+".checks", e.Checks, func(s string) string {
 		if strings.EqualFold(s, "tagboat") {
 			return "tagboat is Tagboat's own check, which waits for this list; name the others"

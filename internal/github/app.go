@@ -135,6 +135,15 @@ func (a *App) fail(err *error, format string, args ...any) {
 // ID is the App's id.
 func (a *App) ID() int64 { return a.id }
 
+// Host is where people find repositories: "github.com".
+func (a *App) Host() string {
+	u, err := url.Parse(a.gitURL)
+	if err != nil {
+		return "" // New has read it before
+	}
+	return u.Host
+}
+
 // Calls is how many requests were sent so far, by method and class.
 func (a *App) Calls() map[Call]int64 { return a.wire.counts() }
 

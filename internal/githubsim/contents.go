@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -281,12 +282,16 @@ func (s *Server) getCompare(c *call) (any, error) {
 	case d.behind > 0:
 		status = "behind"
 	}
+	files := d.files
+	if n, _ := strconv.Atoi(c.query("page")); n > 1 {
+		files = nil // they are on the first page only
+	}
 	html := s.html(c.repo, "compare/%s...%s", from, to)
 	rest := object{
 		"url": s.api(c.repo, "compare/%s...%s", from, to), "html_url": html, "permalink_url": html,
 		"diff_url": html + ".diff", "patch_url": html + ".patch", "base_commit": baseCommit, "merge_base_commit": mergeBase,
 		"status": status, "ahead_by": d.ahead, "behind_by": d.behind, "total_commits": d.ahead,
-		"files": s.fileObjects(c.repo, head, d.files),
+		"files": s.fileObjects(c.repo, head, files),
 	}
 	return wrapped{key: "commits", items: commits, rest: rest}, nil
 }

@@ -84,19 +84,30 @@ func ParseBuilt(body []byte) (Built, error) {
 	return b, nil
 }
 
-// SourceRepository is "owner/name" of the source URL that an image's label tells,
-// such as "https://github.com/acme/payments.git"; "" where it is no such URL.
-func SourceRepository(source string) string {
-	u, err := url.Parse(source)
-	if err != nil {
-		return ""
+// SourceRepository is "owner/name" of the source that an image's label tells, such as
+// "https://github.com/acme/payments.git", where that is a repository on host; "" where
+// it is none. A label without a host is taken at its word.
+func SourceRepository(source, host string) string {
+	repo := strings.TrimSpace(source)
+	if webURL(repo) {
+		u, err := url.Parse(repo)
+		if err != nil || !strings.EqualFold(u.Host, host) {
+			return ""
+		}
+		repo = u.Path
 	}
-	repo := strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
-	if !webURL(source) || !sourceGrammar.MatchString(repo) {
+	repo = strings.TrimSuffix(strings.Trim(repo, "/"), ".git")
+	if !IsSourceRepository(repo) {
 		return ""
 	}
 	return repo
 }
+
+// IsSourceRepository reports whether s is "owner/name".
+func IsSourceRepository(s string) bool { return sourceGrammar.MatchString(s) }
+
+// IsRevision reports whether s is a full commit id.
+func IsRevision(s string) bool { return revisionGrammar.MatchString(s) }
 
 func webURL(s string) bool {
 	u, err := url.Parse(s)

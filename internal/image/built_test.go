@@ -95,6 +95,30 @@ func TestParseBuiltRefuses(t *testing.T) {
 	}
 }
 
+func TestTheRepositoryOfASourceLabel(t *testing.T) {
+	for source, want := range map[string]string{
+		"https://github.com/acme/payments":               "acme/payments",
+		" https://GitHub.com/acme/payments.git/ ":        "acme/payments",
+		"http://github.com/acme/payments?tab=readme#top": "acme/payments",
+		"acme/payments": "acme/payments",
+		"":              "",
+		"https://gitlab.example.com/acme/payments":      "",
+		"https://github.com.evil.example/acme/payments": "",
+		"https://github.com@evil.example/acme/payments": "",
+		"https://evil.example/github.com/acme/payments": "",
+		"https://github.com/acme/payments/tree/main":    "",
+		"https://github.com/acme/../payments":           "",
+		"https://github.com/acme/pay ments":             "",
+		"git@github.com:acme/payments.git":              "",
+		"@acme/payments":                                "",
+		"javascript:alert(1)":                           "",
+	} {
+		if got := SourceRepository(source, "github.com"); got != want {
+			t.Errorf("%q: %q, want %q", source, got, want)
+		}
+	}
+}
+
 // Whatever is taken is right in every part, and is taken again when it is sent on.
 func FuzzParseBuilt(f *testing.F) {
 	f.Add([]byte(`{}`))

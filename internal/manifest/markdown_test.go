@@ -109,6 +109,32 @@ func TestImagesAreNamedInShort(t *testing.T) {
 	}
 }
 
+func TestWhatIsMoreThanAnImage(t *testing.T) {
+	pod := func(a, b, more string) string {
+		return object("Pod", "spec: {containers: [{name: a, image: '"+a+"'}, {name: b, image: '"+b+"'}]"+more+"}")
+	}
+	before := pod("x:1", "y:1", "")
+	for _, c := range []struct{ story, after, rest string }{
+		{"the image alone", pod("x:2", "y:1", ""), ""},
+		{"another image, too", pod("x:2", "y:2", ""), "spec.containers[name=b].image"},
+		{"another name", pod("z:2", "y:1", ""), "spec.containers[name=a].image"},
+		{"another field", pod("x:2", "y:1", ", hostNetwork: true"), "spec.hostNetwork"},
+	} {
+		var left []string
+		for _, o := range compare(t, before, c.after).WithoutImage("x").Objects {
+			for _, f := range o.Fields {
+				left = append(left, f.Path)
+			}
+		}
+		if got := strings.Join(left, " "); got != c.rest {
+			t.Errorf("%s: %q, want %q", c.story, got, c.rest)
+		}
+	}
+	if rest := compare(t, before, "").WithoutImage("x"); len(rest.Objects) != 1 {
+		t.Errorf("a removed object: %+v", rest)
+	}
+}
+
 func TestWhatNobodyMayOverlookIsAWarning(t *testing.T) {
 	before := object("Namespace", "a: 1") + "---\n" + strings.Replace(object("Deployment", "spec: {replicas: 2, selector: {matchLabels: {app: a}}}"), "v1", "apps/v1", 1) + "---\n" + object("Service", "a: 1")
 	after := strings.Replace(object("Deployment", "spec: {replicas: 0, selector: {matchLabels: {app: b}}}"), "v1", "apps/v1", 1)

@@ -119,6 +119,23 @@ func (d Diff) Images() (images []ImageChange, only bool) {
 	return images, only
 }
 
+// WithoutImage is the diff without what only moves the tag or the digest of one image.
+func (d Diff) WithoutImage(name string) Diff {
+	var rest Diff
+	for _, o := range d.Objects {
+		if o.Change == Changed {
+			o.Fields = slices.DeleteFunc(slices.Clone(o.Fields), func(f FieldDiff) bool {
+				return o.isImage(f) && imageChange(f.Old, f.New).Name == name
+			})
+			if len(o.Fields) == 0 && o.Was == "" {
+				continue
+			}
+		}
+		rest.Objects = append(rest.Objects, o)
+	}
+	return rest
+}
+
 func (o ObjectDiff) isImage(f FieldDiff) bool {
 	return f.Change == Changed && !f.Secret && len(f.Lines) == 0 && o.ID.Kind != "ConfigMap" &&
 		(f.Path == "image" || strings.HasSuffix(f.Path, ".image"))

@@ -1,6 +1,7 @@
 package promotion
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -282,18 +283,25 @@ func furthest(f Facts, name string) (worst Check, reported bool) {
 
 func checklistGate(f Facts) Gate {
 	g := Gate{Name: GateChecklist, Title: "Checklist"}
-	var open []string
+	var open, by []string
 	for _, item := range f.Checklist {
-		if !item.Ticked {
+		switch {
+		case item.Ticked:
+			if !slices.Contains(by, item.By) {
+				by = append(by, item.By)
+			}
+		case item.Refused != "":
+			open = append(open, fmt.Sprintf("“%s” (%s ticked it, which does not count: %s)", item.Text, item.By, item.Refused))
+		default:
 			open = append(open, "“"+item.Text+"”")
 		}
 	}
 	if len(open) > 0 {
-		g.Verdict, g.Owner, g.Missing = Wait, "anyone with write permission", len(open)
+		g.Verdict, g.Owner, g.Missing = Wait, cmp.Or(f.Rule.Tickers, "anyone with write permission"), len(open)
 		g.Reason = fmt.Sprintf("%d of %d ticked; open: %s.", len(f.Checklist)-len(open), len(f.Checklist), strings.Join(open, ", "))
 		return g
 	}
-	g.Verdict, g.Reason = Pass, fmt.Sprintf("All %d items are ticked.", len(f.Checklist))
+	g.Verdict, g.Reason = Pass, fmt.Sprintf("All %d items are ticked, by %s.", len(f.Checklist), strings.Join(by, ", "))
 	return g
 }
 

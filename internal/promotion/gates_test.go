@@ -49,8 +49,11 @@ func TestGates(t *testing.T) {
 		}, Fail, "lint (failure)", 0},
 		{GateChecks, "two Apps must report lint, and one of them has not", func(f *Facts) { f.Required = []string{"lint", "lint", "scan"} }, Wait, "lint (not reported)", 1},
 
-		{GateChecklist, "everything is ticked", func(f *Facts) {}, Pass, "All 2 items", 0},
+		{GateChecklist, "everything is ticked", func(f *Facts) {}, Pass, "All 2 items are ticked, by bob, carol.", 0},
 		{GateChecklist, "one item is open", func(f *Facts) { f.Checklist[1].Ticked = false }, Wait, "1 of 2 ticked; open: “Support knows”", 1},
+		{GateChecklist, "who ticked it may not", func(f *Facts) {
+			f.Checklist[1].Ticked, f.Checklist[1].Refused = false, "only team platform may"
+		}, Wait, "1 of 2 ticked; open: “Support knows” (carol ticked it, which does not count: only team platform may).", 1},
 		{GateChecklist, "nothing is ticked", func(f *Facts) { f.Checklist[0].Ticked, f.Checklist[1].Ticked = false, false }, Wait, "0 of 2 ticked", 2},
 
 		{GateApprovals, "enough people approved", func(f *Facts) {}, Pass, "bob, carol", 0},

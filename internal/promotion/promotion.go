@@ -94,6 +94,7 @@ type Rule struct {
 	Override  Override        // who may override gates
 	Trying    Trying          // whether the clusters are asked first
 	Clusters  []string        // which they are
+	Tickers   string          // who may tick the checklist, for people
 }
 
 // Need is one upstream environment that must run the same digest.
@@ -165,8 +166,9 @@ type Approval struct {
 // ChecklistItem is one line that a person has to tick.
 type ChecklistItem struct {
 	ID, Text string
-	Ticked   bool
-	By       string
+	Ticked   bool   // by somebody who may
+	By       string // login of who ticked it, whether they may or not; "" where nobody did
+	Refused  string // why the tick does not count; "" where it does
 }
 
 // Upstream is what the clusters of one needed environment run.

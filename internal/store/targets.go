@@ -244,6 +244,14 @@ type Synced struct {
 	Sync     int64  `json:"sync,omitempty"`     // 0: a look at what was there
 }
 
+// SyncedTo is the commit of the last sync of a target that succeeded, "" where none
+// did, and whether a later one failed.
+func (s *Store) SyncedTo(ctx context.Context, target int64) (commit string, failed bool, err error) {
+	defer wrap(&err, "read the last good sync of target %d", target)
+	row, err := s.query.SyncedTo(ctx, target)
+	return row.CommitSHA, row.Ended == "failed", err
+}
+
 // RecentSyncs are the newest attempts on a target.
 func (s *Store) RecentSyncs(ctx context.Context, target int64, most int32) (_ []Sync, err error) {
 	defer wrap(&err, "read syncs of target %d", target)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -211,6 +212,11 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 	if e.Action == "dequeued" {
 		return "out of the merge queue", w.Store.LeftQueue(ctx, p.ID, reconcileJob(p.ID))
 	}
+	if tampered, err := w.tamperedByBot(ctx, e); err != nil {
+		return "", err
+	} else if tampered {
+		return "a bot changed the checklist; it is rendered anew", w.Store.RecordTicks(ctx, p.ID, nil, store.Actor{}, e.Pull.Body, d.ID, reconcileJob)
+	}
 	seen, err := w.seen(ctx, p, e.Pull)
 	if err != nil {
 		return "", err
@@ -219,6 +225,22 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 		seen.State = p.PullState // an older webhook that comes late opens nothing again
 	}
 	return "pull request " + e.Action, w.Store.SawPullAndWake(ctx, p.ID, seen, reconcileJob(p.ID))
+}
+
+// tamperedByBot reports whether a bot other than Tagboat changed items of the
+// checklist. Its ticks do not count. What else it writes stays until the description
+// is rendered for another reason: two bots could answer each other for ever.
+func (w *Worker) tamperedByBot(ctx context.Context, e github.PullChanged) (bool, error) {
+	if e.Action != "edited" || !e.Sender.Bot || e.OldBody == nil {
+		return false, nil
+	}
+	was, before := checklist.Items(*e.OldBody)
+	is, after := checklist.Items(e.Pull.Body)
+	if before == nil && after == nil && slices.Equal(was, is) {
+		return false, nil
+	}
+	us, err := w.GitHub.Login(ctx)
+	return err == nil && !sameName(e.Sender.Login, us), err
 }
 
 // seen is a pull request as a webhook tells it. Webhooks come late and out of

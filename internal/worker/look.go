@@ -50,6 +50,9 @@ type look struct {
 	pull       github.Pull      // as it was read again, under the lock of merges
 	overridden []checklist.Gate // of a merged promotion
 	mergedBy   github.User      // who merged the pull request, where that was found out
+	// again is when to look again because something that is shown could not be found
+	// out; zero where everything was.
+	again time.Time
 }
 
 // ref is the artifact that is promoted.
@@ -131,7 +134,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) (err error) {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.superseded(ctx))
+	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx, fresh), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.superseded(ctx), l.between(ctx), l.carries(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.
@@ -278,7 +281,7 @@ func checkState(r store.CheckResult) promotion.CheckState {
 }
 
 // checklist reads the template of the environment and who ticked what.
-func (l *look) checklist(ctx context.Context) error {
+func (l *look) checklist(ctx context.Context, fresh bool) error {
 	data, err := l.base.tree.ReadFile(checklist.TemplateFile(l.row.Env))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -293,16 +296,7 @@ func (l *look) checklist(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.model.Ticks = map[string]checklist.Tick{}
-	for _, t := range ticks {
-		if t.Checked {
-			l.model.Ticks[t.Item] = checklist.Tick{By: t.Actor, At: t.At}
-		}
-	}
-	for _, item := range items {
-		tick, ticked := l.model.Ticks[item.ID]
-		l.facts.Checklist = append(l.facts.Checklist, promotion.ChecklistItem{ID: item.ID, Text: item.Text, Ticked: ticked, By: tick.By})
-	}
+	l.countTicks(ctx, items, ticks, fresh)
 	return nil
 }
 
@@ -321,6 +315,12 @@ func (l *look) superseded(ctx context.Context) error {
 // upstream reads what the needed environments run.
 func (l *look) upstream(ctx context.Context) (err error) {
 	l.facts.Upstream, err = l.w.upstreams(ctx, l.repo, l.row.App, l.env)
+	for i, up := range l.facts.Upstream {
+		l.model.Upstream = append(l.model.Upstream, checklist.Upstream{
+			Env: up.Env, Tag: up.Tag, Digest: up.Digest, Wanted: up.Digest == l.artifact.Digest,
+			Healthy: up.Healthy, Since: up.HealthySince, Soak: l.env.Needs[i].Healthy, Reason: up.Reason,
+		})
+	}
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/overlay"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
@@ -158,13 +159,16 @@ func (l *look) commitOf(head, base string) store.Commit {
 func (l *look) takeCommit(c store.Commit) {
 	l.row.HeadSHA, l.row.SeenHeadSHA, l.row.EditHash = c.HeadSHA, c.HeadSHA, c.EditHash
 	l.row.OldTag, l.row.OldDigest, l.row.Diff = c.OldTag, c.OldDigest, c.Diff
-	l.model = l.plainModel()
+	plain := l.plainModel()
+	l.model.Old, l.model.Diff = plain.Old, plain.Diff
 }
 
 func (l *look) commitMessage() string {
 	message := checklist.Title(l.titled()) + "\n\n" +
 		"Image: " + l.ref().String() + "\n"
-	if l.artifact.SourceCommit != "" {
+	// Whoever builds an image writes its labels: what is no repository and no commit
+	// could be more lines of the message.
+	if image.IsSourceRepository(l.artifact.SourceRepo) && image.IsRevision(l.artifact.SourceCommit) {
 		message += "Source: " + l.artifact.SourceRepo + "@" + l.artifact.SourceCommit + "\n"
 	}
 	if l.row.Requester != "" {

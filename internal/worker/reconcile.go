@@ -42,7 +42,7 @@ func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) err
 		}
 		switch {
 		case d.Effect == promotion.Rest:
-			again, err := w.rest(ctx, l, d.Why, d.NextCheck, j)
+			again, err := w.rest(ctx, l, d.Why, earlier(d.NextCheck, l.again), j)
 			if err != nil || !again {
 				return err
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/riverqueue/river"
 
@@ -64,7 +66,7 @@ func (w *Worker) enter(ctx context.Context, v store.Verified, found registry.Art
 	if wrong := misplaced(found, uses); wrong != "" {
 		return w.refuse(ctx, v, wrong)
 	}
-	v = described(v, found)
+	v = w.described(v, found)
 	artifact, err := w.Store.Ledger(ctx, v)
 	if err != nil {
 		return err
@@ -99,10 +101,39 @@ func misplaced(found registry.Artifact, uses []use) string {
 
 // described adds what the registry says. Where CI did not tell what the image was
 // built from, its labels do.
-func described(v store.Verified, found registry.Artifact) store.Verified {
+func (w *Worker) described(v store.Verified, found registry.Artifact) store.Verified {
 	v.Digest, v.MediaType, v.Platforms = found.Image.Digest, found.MediaType, found.Platforms
 	if v.SourceRepo == "" && v.SourceCommit == "" {
-		v.SourceRepo, v.SourceCommit = image.SourceRepository(found.Source), found.Revision
+		v.SourceRepo, v.SourceCommit = w.labelled(found)
 	}
 	return v
+}
+
+// labelled is what an image's labels say that it was built from: "owner/name" and a
+// commit where they are that, else what they say, as text that is fit to be kept.
+// Whoever can push an image can write anything there.
+func (w *Worker) labelled(found registry.Artifact) (repo, commit string) {
+	if repo = image.SourceRepository(found.Source, w.GitHub.Host()); repo == "" {
+		repo = kept(found.Source)
+	}
+	if commit = strings.ToLower(strings.TrimSpace(found.Revision)); !image.IsRevision(commit) {
+		commit = kept(found.Revision)
+	}
+	return repo, commit
+}
+
+// maxLabel bounds what is kept of a label that is not what it should be, in
+// characters.
+const maxLabel = 200
+
+// kept is text that PostgreSQL takes and people can read on one line.
+func kept(label string) string {
+	printable := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(label, "\ufffd"))
+	runes := []rune(strings.Join(strings.Fields(printable), " "))
+	return string(runes[:min(len(runes), maxLabel)])
 }

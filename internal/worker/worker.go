@@ -54,6 +54,10 @@ type Worker struct {
 	swept  swept
 	// renderings keeps what edits do to clusters, by everything that it comes from.
 	renderings *lru.Cache[string, rendering]
+	// origins keeps what images in no ledger were built from, lying what lies between
+	// two commits.
+	origins *lru.Cache[string, origin]
+	lying   *lru.Cache[string, lying]
 }
 
 // New makes a worker.
@@ -63,6 +67,8 @@ func New(c Config) *Worker {
 	w.people = newPeople(w)
 	w.rules = newProtections(w)
 	w.renderings, _ = lru.New[string, rendering](renderingsKept) // fails for a size below one only
+	w.origins, _ = lru.New[string, origin](betweenKept)
+	w.lying, _ = lru.New[string, lying](betweenKept)
 	return w
 }
 

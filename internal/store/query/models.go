@@ -268,6 +268,14 @@ type Review struct {
 	DeliveryID  *int64
 }
 
+type SourceComparison struct {
+	Repo    string
+	Base    string
+	Head    string
+	Found   string
+	FoundAt time.Time
+}
+
 type Stop struct {
 	ID       int64
 	Owner    string

@@ -64,3 +64,10 @@ SELECT * FROM target WHERE NOT gone AND updated_at < @since ORDER BY repo_id, ap
 SELECT p.id FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND a.digest = @digest AND p.merged_at IS NOT NULL
 ORDER BY p.id DESC LIMIT 1;
+
+-- name: SyncedTo :one
+-- The commit of the last sync that succeeded, and how the last one ended that came to
+-- an end; empty where there is none.
+SELECT
+    coalesce((SELECT s.commit_sha FROM sync s WHERE s.target_id = @target_id AND s.state = 'healthy' ORDER BY s.id DESC LIMIT 1), '')::text AS commit_sha,
+    coalesce((SELECT s.state FROM sync s WHERE s.target_id = @target_id AND s.state IN ('healthy', 'failed') ORDER BY s.id DESC LIMIT 1), '')::text AS ended;

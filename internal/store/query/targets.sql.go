@@ -283,6 +283,26 @@ func (q *Queries) StartTarget(ctx context.Context, arg StartTargetParams) error 
 	return err
 }
 
+const syncedTo = `-- name: SyncedTo :one
+SELECT
+    coalesce((SELECT s.commit_sha FROM sync s WHERE s.target_id = $1 AND s.state = 'healthy' ORDER BY s.id DESC LIMIT 1), '')::text AS commit_sha,
+    coalesce((SELECT s.state FROM sync s WHERE s.target_id = $1 AND s.state IN ('healthy', 'failed') ORDER BY s.id DESC LIMIT 1), '')::text AS ended
+`
+
+type SyncedToRow struct {
+	CommitSHA string
+	Ended     string
+}
+
+// The commit of the last sync that succeeded, and how the last one ended that came to
+// an end; empty where there is none.
+func (q *Queries) SyncedTo(ctx context.Context, targetID int64) (SyncedToRow, error) {
+	row := q.db.QueryRow(ctx, syncedTo, targetID)
+	var i SyncedToRow
+	err := row.Scan(&i.CommitSHA, &i.Ended)
+	return i, err
+}
+
 const target = `-- name: Target :one
 SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE id = $1
 `
