@@ -23,16 +23,22 @@ var mishaps = map[string]func(f *Facts){
 	"nothing to change":         func(f *Facts) { f.Plan.Nothing = true },
 	"overlay broken":            func(f *Facts) { f.Plan = Plan{Err: "not YAML"} },
 	"overlay changed":           func(f *Facts) { f.Plan.Hash = "another edit" },
+	"it would go back":          func(f *Facts) { f.Plan.Err = "the base has 1.8.0" },
+	"no labels":                 on(func(p *Pull) { p.Labelled = false }),
 	"tag moved":                 func(f *Facts) { f.Digest.Now = digest("b") },
 	"registry asked long ago":   func(f *Facts) { f.Digest.ObservedAt = noon.Add(-time.Hour) },
 	"registry down":             func(f *Facts) { f.Digest.Err = "timeout" },
 	"a foreign commit":          on(func(p *Pull) { p.HeadSHA = sha("2") }),
+	"an answer lost":            on(func(p *Pull) { p.HeadSHA, p.HeadOurs = sha("3"), true }),
 	"closed":                    on(func(p *Pull) { p.Closed = true }),
 	"merged by somebody":        on(func(p *Pull) { p.Merged = true }),
 	"behind":                    on(func(p *Pull) { p.Behind = true }),
 	"lint failed":               func(f *Facts) { check(f, "lint", CheckFailed) },
 	"scan runs":                 func(f *Facts) { check(f, "scan", CheckPending) },
 	"one more check":            func(f *Facts) { f.Required = append(f.Required, "e2e") },
+	"two Apps have to lint":     func(f *Facts) { f.Required = append(f.Required, "lint") },
+	"another App's lint failed": func(f *Facts) { f.Checks = append(f.Checks, Check{Name: "lint", State: CheckFailed}) },
+	"another App's lint runs":   func(f *Facts) { f.Checks = append(f.Checks, Check{Name: "lint", State: CheckPending}) },
 	"protection unknown":        func(f *Facts) { f.ChecksKnown = false },
 	"an approval missing":       func(f *Facts) { f.Approval = Approval{Missing: 1, Reason: "1 of 2.", Owner: "team platform"} },
 	"changes requested":         func(f *Facts) { f.Approval = Approval{Satisfied: true, Blocked: true, Reason: "dave.", Owner: "dave"} },
@@ -45,6 +51,7 @@ var mishaps = map[string]func(f *Facts){
 	"a policy warns":            func(f *Facts) { f.Policy.Warnings, f.Policy.Reason = 3, "no probes" },
 	"stopped":                   func(f *Facts) { f.Stops = append(f.Stops, Stop{What: "prod", By: "carol", Lift: "/thaw prod"}) },
 	"outside of the window":     func(f *Facts) { f.Rule.Schedule = closed },
+	"a day without changes":     func(f *Facts) { f.Rule.Schedule = window.Schedule{Deny: []window.Window{opened.Allow[0].Window}} },
 	"check of another head":     func(f *Facts) { f.Published.CheckSHA = sha("0") },
 	"another check shown":       func(f *Facts) { f.Published.CheckHash = "older" },
 	"another body shown":        func(f *Facts) { f.Published.BodyHash = "older" },
@@ -61,9 +68,10 @@ var losses = map[string]func(f *Facts){
 	"both heads":                  on(func(p *Pull) { p.HeadSHA, p.OurHeadSHA = "", "" }),
 	"the edit in our head":        on(func(p *Pull) { p.EditHash = "" }),
 	"the plan":                    func(f *Facts) { f.Plan.Hash = "" },
+	"every edit":                  on(func(p *Pull) { p.EditHash = "" }, func(f *Facts) { f.Plan.Hash = "" }),
 	"what is required":            func(f *Facts) { f.ChecksKnown = false },
 	"what is required, wholly":    func(f *Facts) { f.ChecksKnown, f.Required = false, nil },
-	"one result":                  func(f *Facts) { f.Checks = f.Checks[:max(0, len(f.Checks)-1)] },
+	"one result":                  func(f *Facts) { f.Checks = f.Checks[min(1, len(f.Checks)):] },
 	"all results":                 func(f *Facts) { f.Checks = nil },
 	"the reviews":                 func(f *Facts) { f.Approval = Approval{} },
 	"a tick":                      func(f *Facts) { f.Checklist[0].Ticked = false },
@@ -78,12 +86,16 @@ var losses = map[string]func(f *Facts){
 	"what the body showed":        func(f *Facts) { f.Published.BodyHash = "" },
 	"the rule":                    func(f *Facts) { f.Rule.Auto = false },
 	"the artifact's own identity": func(f *Facts) { f.Artifact.Digest = "" },
+	"every digest":                func(f *Facts) { f.Artifact.Digest, f.Digest.Now, f.Rule.Needs = "", "", nil },
 }
 
-func on(change func(p *Pull)) func(f *Facts) {
+func on(change func(p *Pull), also ...func(f *Facts)) func(f *Facts) {
 	return func(f *Facts) {
 		if f.Pull != nil {
 			change(f.Pull)
+		}
+		for _, more := range also {
+			more(f)
 		}
 	}
 }
@@ -122,24 +134,21 @@ func anything(t *rapid.T) Facts {
 	return f
 }
 
-// mayMerge says once more, in other words than Decide, what a merge rests on.
-func mayMerge(f Facts, shown Shown) error {
-	if f.RuleErr != "" || f.State != Open || f.Pull == nil || f.Pull.Closed || f.Pull.Merged {
-		return fmt.Errorf("there is nothing that could be merged")
+// evidence says once more, in other words than the gates, what a merge rests on,
+// whoever presses the button.
+func evidence(f Facts, now time.Time) error {
+	if f.RuleErr != "" || f.Pull == nil {
+		return fmt.Errorf("there is nothing that could be judged")
 	}
 	for what, ok := range map[string]bool{
-		"the configuration wants it":                f.Rule.Auto,
 		"the registry has exactly this digest":      f.Digest.Err == "" && f.Digest.Now != "" && f.Digest.Now == f.Artifact.Digest,
 		"the head is ours":                          f.Pull.HeadSHA != "" && f.Pull.HeadSHA == f.Pull.OurHeadSHA,
 		"the head holds the edit that is needed":    f.Plan.Err == "" && f.Plan.Hash != "" && f.Pull.EditHash == f.Plan.Hash,
-		"the head is on the newest base":            !f.Pull.Behind,
-		"people see this verdict on this head":      f.Published.CheckSHA == f.Pull.HeadSHA && f.Published.CheckHash == shown.CheckHash,
-		"people see this body":                      f.Published.BodyHash == shown.BodyHash,
 		"it is known which checks are required":     f.ChecksKnown,
 		"the clusters' objects are known":           f.Rendered.Known && f.Rendered.Err == "",
 		"no rule is violated":                       f.Policy.Blocking == 0,
 		"nobody stopped it":                         len(f.Stops) == 0,
-		"it is a time for changes":                  !slices.ContainsFunc(f.Rule.Schedule.Allow, func(a window.Allowed) bool { return !a.Contains(noon) }),
+		"it is a time for changes":                  mayChange(f.Rule.Schedule, now),
 		"people approved, and nobody is against it": !f.Rule.Approvals || f.Approval.Satisfied && !f.Approval.Blocked,
 	} {
 		if !ok {
@@ -147,8 +156,22 @@ func mayMerge(f Facts, shown Shown) error {
 		}
 	}
 	for _, name := range f.Required {
-		if !slices.ContainsFunc(f.Checks, func(c Check) bool { return c.Name == name && c.State == CheckPassed }) {
-			return fmt.Errorf("check %s has not passed", name)
+		required, passed, other := 0, 0, 0
+		for _, n := range f.Required {
+			if n == name {
+				required++
+			}
+		}
+		for _, c := range f.Checks {
+			switch {
+			case c.Name == name && c.State == CheckPassed:
+				passed++
+			case c.Name == name:
+				other++
+			}
+		}
+		if passed < required || other > 0 {
+			return fmt.Errorf("check %s has passed %d times of %d, and not passed %d times", name, passed, required, other)
 		}
 	}
 	for _, item := range f.Checklist {
@@ -158,7 +181,7 @@ func mayMerge(f Facts, shown Shown) error {
 	}
 	for _, need := range f.Rule.Needs {
 		if !slices.ContainsFunc(f.Upstream, func(u Upstream) bool {
-			return u.Env == need.Env && u.Digest == f.Artifact.Digest && u.Healthy && !u.HealthySince.IsZero() && !noon.Before(u.HealthySince.Add(need.Healthy))
+			return u.Env == need.Env && u.Digest != "" && u.Digest == f.Artifact.Digest && u.Healthy && !u.HealthySince.IsZero() && !now.Before(u.HealthySince.Add(need.Healthy))
 		}) {
 			return fmt.Errorf("%s does not run it for %s", need.Env, need.Healthy)
 		}
@@ -166,18 +189,88 @@ func mayMerge(f Facts, shown Shown) error {
 	return nil
 }
 
-// I1, I4, I10: what merges has everything that a merge rests on, and what has
-// everything merges.
+func mayChange(s window.Schedule, now time.Time) bool {
+	for _, w := range s.Deny {
+		if w.Contains(now) {
+			return false
+		}
+	}
+	for _, a := range s.Allow {
+		if a.Contains(now) {
+			return true
+		}
+	}
+	return len(s.Allow) == 0
+}
+
+// mayMerge is what a merge of Tagboat's own rests on.
+func mayMerge(f Facts, shown Shown, now time.Time) error {
+	if err := evidence(f, now); err != nil {
+		return err
+	}
+	for what, ok := range map[string]bool{
+		"the pull request is open":             f.State == Open && !f.Pull.Closed && !f.Pull.Merged,
+		"the pull request says whose it is":    f.Pull.Labelled,
+		"there is something to change":         !f.Plan.Nothing,
+		"the configuration wants it":           f.Rule.Auto,
+		"the head is on the newest base":       !f.Pull.Behind,
+		"people see this verdict on this head": f.Published.CheckSHA == f.Pull.HeadSHA && f.Published.CheckHash == shown.CheckHash,
+		"people see this body":                 f.Published.BodyHash == shown.BodyHash,
+	} {
+		if !ok {
+			return fmt.Errorf("it is not so that %s", what)
+		}
+	}
+	return nil
+}
+
+// sound judges a decision: a merge rests on everything, and so does the green check
+// with which people may press the button themselves.
+func sound(f Facts, d Decision, shown Shown, now time.Time) error {
+	if why := evidence(f, now); why != nil && d.Passed() {
+		return fmt.Errorf("every gate passes although %w: %+v", why, d.Gates)
+	}
+	why := mayMerge(f, shown, now)
+	if why != nil && d.Effect == Merge {
+		return fmt.Errorf("merged although %w: %+v", why, d.Gates)
+	}
+	if why == nil && (d.Effect != Merge || !d.Passed()) {
+		return fmt.Errorf("%q although nothing is missing: %+v", d.Effect, d.Gates)
+	}
+	if f.Pull == nil {
+		return nil
+	}
+	usable := f.RuleErr == "" && f.Plan.Err == ""
+	if foreign := f.Pull.HeadSHA != f.Pull.OurHeadSHA && !f.Pull.HeadOurs; d.Effect == Regenerate && (foreign || !usable) {
+		return fmt.Errorf("the head %s is overwritten: %+v", f.Pull.HeadSHA, d.Gates)
+	}
+	return nil
+}
+
+// I1, I4, I5, I10: what merges has everything that a merge rests on, and what has
+// everything merges. One thing that is different, or any two.
+func TestNothingMayBeMissing(t *testing.T) {
+	all := names(mishaps)
+	for i, one := range all {
+		for _, other := range all[i:] {
+			f := ready()
+			mishaps[one](&f)
+			if other != one {
+				mishaps[other](&f)
+			}
+			if err := sound(f, Decide(f, same, noon), same(nil), noon); err != nil {
+				t.Errorf("%s, %s: %v", one, other, err)
+			}
+		}
+	}
+}
+
+// And as many as may come together.
 func TestAMergeRestsOnEverything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := anything(t)
-		d := Decide(f, same, noon)
-		why := mayMerge(f, same(nil))
-		if d.Effect == Merge && (why != nil || !d.Passed()) {
-			t.Fatalf("merged although %v: %+v", why, d.Gates)
-		}
-		if why == nil && !f.Plan.Nothing && d.Effect != Merge {
-			t.Fatalf("%q although nothing is missing: %+v", d.Effect, d.Gates)
+		if err := sound(f, Decide(f, same, noon), same(nil), noon); err != nil {
+			t.Fatal(err)
 		}
 	})
 }
@@ -189,8 +282,12 @@ func TestLosingAFactNeverMerges(t *testing.T) {
 		t.Run(loss, func(t *testing.T) {
 			f := ready()
 			losses[loss](&f)
-			if d := Decide(f, same, noon); d.Effect == Merge {
+			d := Decide(f, same, noon)
+			if d.Effect == Merge {
 				t.Error("merged without it")
+			}
+			if why := evidence(f, noon); why != nil && d.Passed() {
+				t.Errorf("every gate passes although %v", why)
 			}
 		})
 	}
@@ -233,8 +330,8 @@ func TestNothingStandsStillWithoutAReason(t *testing.T) {
 			return
 		}
 		ended := !f.State.Active() || f.Pull != nil && (f.Pull.Merged || f.Pull.Closed)
-		if ended != (len(d.Gates) == 0) {
-			t.Fatalf("a promotion that has ended: %t; it has %d gates", ended, len(d.Gates))
+		if ended != (len(d.Gates) == 0) || ended && d.Passed() {
+			t.Fatalf("a promotion that has ended: %t; it has %d gates; they pass: %t", ended, len(d.Gates), d.Passed())
 		}
 		if ended {
 			return
