@@ -1,6 +1,9 @@
 package promotion
 
 import (
+	"os"
+	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/tagboat/tagboat/internal/mutant"
@@ -104,6 +107,15 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(who, "people: only the last word counts", "compare(old, r) < 0", "compare(old, r) > 0")
 	in(who, "people: a comment is no yes", "case Approved, ChangesRequested:", "case Approved, ChangesRequested, Commented:")
 
+	source, err := os.ReadFile(gates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, gate := range regexp.MustCompile(`gates = append\(gates, .*\)`).FindAllString(string(source), -1) {
+		if !slices.ContainsFunc(guards, func(g mutant.Guard) bool { return g.Old == gate }) {
+			t.Errorf("there is no mutant without this gate: %s", gate)
+		}
+	}
 	mutant.Caught(t, guards,
 		"^(TestNothingMayBeMissing|TestLosingAFact.*|TestNothingStandsStillWithoutAReason)$", "^TestNoHistoryLeadsToAMergeThatRestsOnLess$")
 }
