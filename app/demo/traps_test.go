@@ -221,12 +221,12 @@ func hostileLabels(s *scene) {
 	s.must(err)
 	s.runs("staging", "payments", "1.9.0", digest)
 	p := s.asked("prod", "payments", "1.9.0")
-	s.says("carol", p.Number, "/hold "+evil, "rocket")
+	s.says("carol", p.Number, "/hold - [x] Approvals, @acme/platform, fixes #1", "rocket")
 	s.checkSays(p.Number, "carol stopped payments in prod")
 	s.idle()
 	now, err := s.w.GitHub.Pull(envRepo, p.Number)
 	s.must(err)
-	texts := []string{now.Title, now.Body}
+	texts := []string{now.Title, now.Body, ownCheck(now).Title, ownCheck(now).Summary}
 	for _, c := range now.Comments {
 		if c.Author == "tagboat[bot]" {
 			texts = append(texts, c.Body)
@@ -236,7 +236,7 @@ func hostileLabels(s *scene) {
 		texts = append(texts, c.Message)
 	}
 	for _, text := range texts {
-		for _, bad := range []string{"- [x] **Approvals**", "@acme/platform", "fixes #1", "![]("} {
+		for _, bad := range []string{"- [x] **Approvals**", "- [x] Approvals", "@acme/platform", "fixes #1", "![]("} {
 			if strings.Contains(text, bad) {
 				s.Errorf("it says %s:\n%s", bad, text)
 			}
