@@ -76,6 +76,15 @@ func SourceRepository(source string) string {
 	return repo
 }
 
+// SourceRevision is the commit that a label names; "" where it is none. Whoever builds
+// an image writes its labels, and this one goes into a commit message.
+func SourceRevision(label string) string {
+	if id := strings.ToLower(label); revisionGrammar.MatchString(id) {
+		return id
+	}
+	return ""
+}
+
 func webURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && len(s) <= 2000

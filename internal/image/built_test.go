@@ -108,3 +108,12 @@ func FuzzParseBuilt(f *testing.F) {
 		}
 	})
 }
+
+func TestARevisionIsACommit(t *testing.T) {
+	id := strings.Repeat("0a", 20)
+	for label, want := range map[string]string{id: id, strings.ToUpper(id): id, "": "", "v1": "", id + "\n\nApproved-by: bob": "", "@acme/platform": "", id[:7]: ""} {
+		if got := SourceRevision(label); got != want {
+			t.Errorf("%q: %q", label, got)
+		}
+	}
+}

@@ -98,7 +98,7 @@ func misplaced(found registry.Artifact, uses []use) string {
 func described(v store.Verified, found registry.Artifact) store.Verified {
 	v.Digest, v.MediaType, v.Platforms = found.Image.Digest, found.MediaType, found.Platforms
 	if v.SourceRepo == "" && v.SourceCommit == "" {
-		v.SourceRepo, v.SourceCommit = image.SourceRepository(found.Source), found.Revision
+		v.SourceRepo, v.SourceCommit = image.SourceRepository(found.Source), image.SourceRevision(found.Revision)
 	}
 	return v
 }
