@@ -41,7 +41,7 @@ lint: ## staticcheck, and the test that keeps imports pointing down.
 
 .PHONY: unit
 unit:
-	$(GO) test $(UNIT)
+	$(GO) test -short $(UNIT)
 
 .PHONY: parts
 parts: build ## Build the control plane, the registry, kustomize and helm into the cache (once, 5 to 20 minutes).

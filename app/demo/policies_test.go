@@ -17,9 +17,6 @@ func TestWhatRulesForbid(t *testing.T) {
 const baseOfPayments = "apps/payments/base/deployment.yaml"
 
 func droppedLimits(s *scene) {
-	s.edit("Limits are required in dev", map[string]func(string) string{"tagboat.yaml": func(text string) string {
-		return strings.Replace(text, "  - name: dev\n", "  - name: dev\n    policies: {builtin: {resource-limits: enforce}}\n", 1)
-	}})
 	s.edit("Drop the limits", map[string]func(string) string{baseOfPayments: func(text string) string {
 		return strings.Replace(text, "            limits: {memory: 64Mi}\n", "", 1)
 	}})
@@ -64,12 +61,12 @@ func ownRule(s *scene) {
 	config, err := s.w.GitHub.File(envRepo, "main", "tagboat.yaml")
 	s.must(err)
 	before := string(config)
-	s.pushMain("Few replicas", map[string]string{"policies/replicas.yaml": fewReplicas, "tagboat.yaml": before + "policies: {dir: policies}\n"})
+	s.pushMain("Few replicas", map[string]string{"policies/replicas.yaml": fewReplicas, "tagboat.yaml": before + "  dir: policies\n"})
 	s.Cleanup(func() { s.pushMain("As many as you like", map[string]string{"tagboat.yaml": before}) })
 	s.release("shop", "3.1.0")
 	pull := s.opened("dev", "shop", "3.1.0").Number
 	s.checkSays(pull, "Blocked by policy", "few-replicas", "at most 1 replica, not 2")
 	s.pushMain("Let shop have them for a while", map[string]string{"tagboat.yaml": before +
-		"policies: {dir: policies, waivers: [{rule: few-replicas, app: shop, owner: alice, reason: it is the season, expires: 2099-12-31}]}\n"})
+		"  dir: policies\n  waivers: [{rule: few-replicas, app: shop, owner: alice, reason: it is the season, expires: 2099-12-31}]\n"})
 	s.merged("dev", "shop", "3.1.0")
 }

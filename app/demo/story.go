@@ -22,6 +22,7 @@ func Play(ctx context.Context, w *World, say func(string)) Report {
 	s.chapter(ctx, "promote", s.promote)
 	s.chapter(ctx, "staging-only", s.stagingOnly)
 	s.chapter(ctx, "repush", s.repush)
+	s.chapter(ctx, "policy", s.policy)
 	s.chapter(ctx, "audit", s.audit)
 	return s.finish(ctx)
 }

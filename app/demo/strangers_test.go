@@ -183,7 +183,7 @@ func newContainers(s *scene) {
 			"patches:\n  - patch: |\n      apiVersion: apps/v1\n      kind: Deployment\n      metadata: {name: payments}\n" +
 			"      spec: {template: {spec: {containers: [" + containers + "]}}}\n"}
 	}
-	s.verdict(s.propose("sidecar", "main", add("{name: proxy, image: \"proxy.test/proxy:3.1\"}")), "success",
+	s.verdict(s.propose("sidecar", "main", add("{name: proxy, image: \"proxy.test/proxy:3.1\", resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 64Mi}}}")), "success",
 		"runs something new", "proxy.test/proxy:3.1", "container proxy of Deployment payments")
 	s.verdict(s.propose("twin", "main", add("{name: twin, image: \""+imageHost+"/payments:9.9.9\"}")), "failure", "payments:9.9.9")
 	s.verdict(s.propose("instead", "main", add("{name: twin, image: \"evil.test/payments:1\"}, {name: payments, $patch: delete}")), "failure",

@@ -30,7 +30,7 @@ var floors = [][]string{
 // they imitate and are imported by the demo, by tests, and by each other; a
 // server's own packages never import them.
 var doubles = []string{
-	"internal/nested",
+	"internal/nested", "internal/mutant",
 	"internal/githubsim", "internal/githubsim/openapi", "internal/githubsim/pages",
 	"internal/store/localpg", "internal/store/storetest",
 	"internal/registry/registrytest",

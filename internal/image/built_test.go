@@ -145,3 +145,12 @@ func FuzzParseBuilt(f *testing.F) {
 		}
 	})
 }
+
+func TestARevisionIsACommit(t *testing.T) {
+	id := strings.Repeat("0a", 20)
+	for label, want := range map[string]bool{id: true, strings.ToUpper(id): false, "": false, "v1": false, id + "\n\nApproved-by: bob": false, "@acme/platform": false, id[:7]: false} {
+		if got := IsRevision(label); got != want {
+			t.Errorf("%q: %v", label, got)
+		}
+	}
+}

@@ -213,6 +213,7 @@ func TestGatesAreReadAsTheyAreCalled(t *testing.T) {
 	f := ready()
 	f.Policy = Policy{Blocking: 1, Reason: "no limits"}
 	f.Stops = []Stop{{What: "prod", By: "carol", Lift: "/thaw prod"}}
+	f.Queue.Used = true
 	broken := ready()
 	broken.RuleErr = "no"
 	last := -1

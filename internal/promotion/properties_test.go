@@ -23,16 +23,22 @@ var mishaps = map[string]func(f *Facts){
 	"nothing to change":         func(f *Facts) { f.Plan.Nothing = true },
 	"overlay broken":            func(f *Facts) { f.Plan = Plan{Err: "not YAML"} },
 	"overlay changed":           func(f *Facts) { f.Plan.Hash = "another edit" },
+	"it would go back":          func(f *Facts) { f.Plan.Err = "the base has 1.8.0" },
+	"no labels":                 on(func(p *Pull) { p.Labelled = false }),
 	"tag moved":                 func(f *Facts) { f.Digest.Now = digest("b") },
 	"registry asked long ago":   func(f *Facts) { f.Digest.ObservedAt = noon.Add(-time.Hour) },
 	"registry down":             func(f *Facts) { f.Digest.Err = "timeout" },
 	"a foreign commit":          on(func(p *Pull) { p.HeadSHA = sha("2") }),
+	"an answer lost":            on(func(p *Pull) { p.HeadSHA, p.HeadOurs = sha("3"), true }),
 	"closed":                    on(func(p *Pull) { p.Closed = true }),
 	"merged by somebody":        on(func(p *Pull) { p.Merged = true }),
 	"behind":                    on(func(p *Pull) { p.Behind = true }),
 	"lint failed":               func(f *Facts) { check(f, "lint", CheckFailed) },
 	"scan runs":                 func(f *Facts) { check(f, "scan", CheckPending) },
 	"one more check":            func(f *Facts) { f.Required = append(f.Required, "e2e") },
+	"two Apps have to lint":     func(f *Facts) { f.Required = append(f.Required, "lint") },
+	"another App's lint failed": func(f *Facts) { f.Checks = append(f.Checks, Check{Name: "lint", State: CheckFailed}) },
+	"another App's lint runs":   func(f *Facts) { f.Checks = append(f.Checks, Check{Name: "lint", State: CheckPending}) },
 	"protection unknown":        func(f *Facts) { f.ChecksKnown = false },
 	"an approval missing":       func(f *Facts) { f.Approval = Approval{Missing: 1, Reason: "1 of 2.", Owner: "team platform"} },
 	"an approval is stale":      func(f *Facts) { f.Approval.Stale = 1 },
@@ -67,6 +73,11 @@ var mishaps = map[string]func(f *Facts){
 	"an hour ago":               says(GateUpstream, 2, func(v *Voice) { v.At = noon.Add(-time.Hour) }),
 	"all may be overridden":     func(f *Facts) { f.Rule.Override.Gates = every() },
 	"nobody may override":       func(f *Facts) { f.Rule.Override = Override{} },
+	"a merge queue":             func(f *Facts) { f.Queue.Used = true },
+	"out of the queue":          func(f *Facts) { f.Queue = Queue{Used: true, LeftAt: noon.Add(-time.Minute)} },
+	"long out of the queue":     func(f *Facts) { f.Queue = Queue{Used: true, LeftAt: noon.Add(-10 * time.Minute)} },
+	"in the queue":              func(f *Facts) { f.Queue = Queue{Used: true, HeadSHA: sha("1"), EnteredAt: noon.Add(-time.Minute)} },
+	"a day without changes":     func(f *Facts) { f.Rule.Schedule = window.Schedule{Deny: []window.Window{opened.Allow[0].Window}} },
 	"check of another head":     func(f *Facts) { f.Published.CheckSHA = sha("0") },
 	"another check shown":       func(f *Facts) { f.Published.CheckHash = "older" },
 	"another body shown":        func(f *Facts) { f.Published.BodyHash = "older" },
@@ -83,9 +94,10 @@ var losses = map[string]func(f *Facts){
 	"both heads":                  on(func(p *Pull) { p.HeadSHA, p.OurHeadSHA = "", "" }),
 	"the edit in our head":        on(func(p *Pull) { p.EditHash = "" }),
 	"the plan":                    func(f *Facts) { f.Plan.Hash = "" },
+	"every edit":                  on(func(p *Pull) { p.EditHash = "" }, func(f *Facts) { f.Plan.Hash = "" }),
 	"what is required":            func(f *Facts) { f.ChecksKnown = false },
 	"what is required, wholly":    func(f *Facts) { f.ChecksKnown, f.Required = false, nil },
-	"one result":                  func(f *Facts) { f.Checks = f.Checks[:max(0, len(f.Checks)-1)] },
+	"one result":                  func(f *Facts) { f.Checks = f.Checks[min(1, len(f.Checks)):] },
 	"all results":                 func(f *Facts) { f.Checks = nil },
 	"the reviews":                 func(f *Facts) { f.Approval = Approval{} },
 	"a tick":                      func(f *Facts) { f.Checklist[0].Ticked = false },
@@ -104,6 +116,7 @@ var losses = map[string]func(f *Facts){
 	"what the body showed":        func(f *Facts) { f.Published.BodyHash = "" },
 	"the rule":                    func(f *Facts) { f.Rule.Auto = false },
 	"the artifact's own identity": func(f *Facts) { f.Artifact.Digest = "" },
+	"every digest":                func(f *Facts) { f.Artifact.Digest, f.Digest.Now, f.Rule.Needs = "", "", nil },
 }
 
 // says adds somebody's word, given on what is there now and then changed.
@@ -139,7 +152,7 @@ func everything(f *Facts) {
 }
 
 // mayOverride says once more, in other words, whether two people override a gate.
-func mayOverride(f Facts, gate string) bool {
+func mayOverride(f Facts, gate string, now time.Time) bool {
 	switch gate {
 	case GateChecks, GateUpstream, GateStop, GateWindow:
 	default:
@@ -147,17 +160,20 @@ func mayOverride(f Facts, gate string) bool {
 	}
 	people := map[int64]bool{}
 	for _, v := range f.Voices {
-		if v.Gate == gate && v.May && v.Digest == f.Artifact.Digest && v.HeadSHA == f.Pull.HeadSHA && noon.Sub(v.At) < time.Hour && !v.At.After(noon) {
+		if v.Gate == gate && v.May && v.Digest == f.Artifact.Digest && v.HeadSHA == f.Pull.HeadSHA && now.Sub(v.At) < time.Hour && !v.At.After(now) {
 			people[v.By.ID] = true
 		}
 	}
 	return len(people) >= 2 && slices.Contains(f.Rule.Override.Gates, gate)
 }
 
-func on(change func(p *Pull)) func(f *Facts) {
+func on(change func(p *Pull), also ...func(f *Facts)) func(f *Facts) {
 	return func(f *Facts) {
 		if f.Pull != nil {
 			change(f.Pull)
+		}
+		for _, more := range also {
+			more(f)
 		}
 	}
 }
@@ -204,24 +220,22 @@ func anything(t *rapid.T) Facts {
 	return f
 }
 
-// mayMerge says once more, in other words than Decide, what a merge rests on.
-func mayMerge(f Facts, shown Shown) error {
-	if f.RuleErr != "" || f.State != Open || f.Pull == nil || f.Pull.Closed || f.Pull.Merged {
-		return fmt.Errorf("there is nothing that could be merged")
+// evidence says once more, in other words than the gates, what a merge rests on,
+// whoever presses the button.
+func evidence(f Facts, now time.Time) error {
+	if f.RuleErr != "" || f.Pull == nil {
+		return fmt.Errorf("there is nothing that could be judged")
 	}
 	for what, ok := range map[string]bool{
-		"the configuration wants it":                f.Rule.Auto,
 		"the registry has exactly this digest":      f.Digest.Err == "" && f.Digest.Now != "" && f.Digest.Now == f.Artifact.Digest,
 		"the head is ours":                          f.Pull.HeadSHA != "" && f.Pull.HeadSHA == f.Pull.OurHeadSHA,
 		"the head holds the edit that is needed":    f.Plan.Err == "" && f.Plan.Hash != "" && f.Pull.EditHash == f.Plan.Hash,
-		"the head is on the newest base":            !f.Pull.Behind,
-		"people see this verdict on this head":      f.Published.CheckSHA == f.Pull.HeadSHA && f.Published.CheckHash == shown.CheckHash,
-		"people see this body":                      f.Published.BodyHash == shown.BodyHash,
 		"it is known which checks are required":     f.ChecksKnown,
 		"the clusters' objects are known":           f.Rendered.Known && f.Rendered.Err == "",
 		"no rule is violated":                       f.Policy.Blocking == 0,
-		"nobody stopped it":                         len(f.Stops) == 0 || mayOverride(f, GateStop),
-		"it is a time for changes":                  mayOverride(f, GateWindow) || !slices.ContainsFunc(f.Rule.Schedule.Allow, func(a window.Allowed) bool { return !a.Contains(noon) }),
+		"GitHub's queue has not just refused it":    !f.Queue.Used || f.Queue.LeftAt.IsZero() || f.Queue.HeadSHA == f.Pull.HeadSHA || now.Sub(f.Queue.LeftAt) >= 10*time.Minute,
+		"nobody stopped it":                         len(f.Stops) == 0 || mayOverride(f, GateStop, now),
+		"it is a time for changes":                  mayOverride(f, GateWindow, now) || mayChange(f.Rule.Schedule, now),
 		"people approved, and nobody is against it": !f.Rule.Approvals || f.Approval.Satisfied && !f.Approval.Blocked,
 	} {
 		if !ok {
@@ -229,8 +243,22 @@ func mayMerge(f Facts, shown Shown) error {
 		}
 	}
 	for _, name := range f.Required {
-		if !mayOverride(f, GateChecks) && !slices.ContainsFunc(f.Checks, func(c Check) bool { return c.Name == name && c.State == CheckPassed }) {
-			return fmt.Errorf("check %s has not passed", name)
+		required, passed, other := 0, 0, 0
+		for _, n := range f.Required {
+			if n == name {
+				required++
+			}
+		}
+		for _, c := range f.Checks {
+			switch {
+			case c.Name == name && c.State == CheckPassed:
+				passed++
+			case c.Name == name:
+				other++
+			}
+		}
+		if (passed < required || other > 0) && !mayOverride(f, GateChecks, now) {
+			return fmt.Errorf("check %s has passed %d times of %d, and not passed %d times", name, passed, required, other)
 		}
 	}
 	for _, item := range f.Checklist {
@@ -239,15 +267,13 @@ func mayMerge(f Facts, shown Shown) error {
 		}
 	}
 	for _, cluster := range f.Rule.Clusters {
-		if f.Rule.Trying != TryNothing && !slices.ContainsFunc(f.Trials, func(t Trial) bool {
-			return t.Cluster == cluster && !t.At.IsZero() && noon.Sub(t.At) <= 5*time.Minute && (t.Answer == Accepted || f.Rule.Trying == TryWarn && t.Answer != NotAsked)
-		}) {
+		if f.Rule.Trying == TryEnforce && !slices.ContainsFunc(f.Trials, func(t Trial) bool { return t.Cluster == cluster && t.Answer == Accepted }) {
 			return fmt.Errorf("%s was not asked, or does not take it", cluster)
 		}
 	}
 	for _, need := range f.Rule.Needs {
-		if !mayOverride(f, GateUpstream) && !slices.ContainsFunc(f.Upstream, func(u Upstream) bool {
-			return u.Env == need.Env && u.Digest == f.Artifact.Digest && u.Healthy && !u.HealthySince.IsZero() && !noon.Before(u.HealthySince.Add(need.Healthy))
+		if !mayOverride(f, GateUpstream, now) && !slices.ContainsFunc(f.Upstream, func(u Upstream) bool {
+			return u.Env == need.Env && u.Digest != "" && u.Digest == f.Artifact.Digest && u.Healthy && !u.HealthySince.IsZero() && !now.Before(u.HealthySince.Add(need.Healthy))
 		}) {
 			return fmt.Errorf("%s does not run it for %s", need.Env, need.Healthy)
 		}
@@ -255,23 +281,110 @@ func mayMerge(f Facts, shown Shown) error {
 	return nil
 }
 
-// I1, I4, I10: what merges has everything that a merge rests on, and what has
-// everything merges.
+func mayChange(s window.Schedule, now time.Time) bool {
+	for _, w := range s.Deny {
+		if w.Contains(now) {
+			return false
+		}
+	}
+	for _, a := range s.Allow {
+		if a.Contains(now) {
+			return true
+		}
+	}
+	return len(s.Allow) == 0
+}
+
+// mayMerge is what a merge of Tagboat's own rests on.
+func mayMerge(f Facts, shown Shown, now time.Time) error {
+	if err := evidence(f, now); err != nil {
+		return err
+	}
+	for _, cluster := range f.Rule.Clusters {
+		if f.Rule.Trying != TryNothing && !slices.ContainsFunc(f.Trials, func(t Trial) bool {
+			return t.Cluster == cluster && t.Answer != NotAsked && now.Sub(t.At) <= 5*time.Minute && !t.At.After(now)
+		}) {
+			return fmt.Errorf("%s was not asked lately", cluster)
+		}
+	}
+	for what, ok := range map[string]bool{
+		"the pull request is open":             f.State == Open && !f.Pull.Closed && !f.Pull.Merged,
+		"the pull request says whose it is":    f.Pull.Labelled,
+		"there is something to change":         !f.Plan.Nothing,
+		"the configuration wants it":           f.Rule.Auto,
+		"GitHub's queue does not have it yet":  !f.Queue.Used || f.Queue.HeadSHA == "" || f.Queue.HeadSHA != f.Pull.HeadSHA || now.Sub(f.Queue.EnteredAt) >= 15*time.Minute,
+		"the head is on the newest base":       !f.Pull.Behind,
+		"people see this verdict on this head": f.Published.CheckSHA == f.Pull.HeadSHA && f.Published.CheckHash == shown.CheckHash,
+		"people see this body":                 f.Published.BodyHash == shown.BodyHash,
+	} {
+		if !ok {
+			return fmt.Errorf("it is not so that %s", what)
+		}
+	}
+	return nil
+}
+
+// sound judges a decision: a merge rests on everything, and so does the green check
+// with which people may press the button themselves.
+func sound(f Facts, d Decision, shown Shown, now time.Time) error {
+	if why := evidence(f, now); why != nil && d.Passed() {
+		return fmt.Errorf("every gate passes although %w: %+v", why, d.Gates)
+	}
+	why := mayMerge(f, shown, now)
+	merges := Merge
+	if f.Queue.Used {
+		merges = EnterQueue
+	}
+	if why != nil && (d.Effect == Merge || d.Effect == EnterQueue) {
+		return fmt.Errorf("merged although %w: %+v", why, d.Gates)
+	}
+	if why == nil && (d.Effect != merges || !d.Passed()) {
+		return fmt.Errorf("%q although nothing is missing: %+v", d.Effect, d.Gates)
+	}
+	if f.Pull == nil {
+		return nil
+	}
+	usable := f.RuleErr == "" && f.Plan.Err == ""
+	if foreign := f.Pull.HeadSHA != f.Pull.OurHeadSHA && !f.Pull.HeadOurs; d.Effect == Regenerate && (foreign || !usable) {
+		return fmt.Errorf("the head %s is overwritten: %+v", f.Pull.HeadSHA, d.Gates)
+	}
+	return nil
+}
+
+// judged judges what is decided on f, once everybody was told of what people override.
+func judged(f Facts) error {
+	d := Decide(f, same, noon)
+	if len(Unfollowed(f, d.Gates)) > 0 && d.Effect == Merge {
+		return fmt.Errorf("merged before anybody was told: %+v", d.Gates)
+	}
+	followed(&f)
+	return sound(f, Decide(f, same, noon), same(nil), noon)
+}
+
+// I1, I4, I5, I10: what merges has everything that a merge rests on, and what has
+// everything merges. One thing that is different, or any two.
+func TestNothingMayBeMissing(t *testing.T) {
+	all := names(mishaps)
+	for i, one := range all {
+		for _, other := range all[i:] {
+			f := ready()
+			mishaps[one](&f)
+			if other != one {
+				mishaps[other](&f)
+			}
+			if err := judged(f); err != nil {
+				t.Errorf("%s, %s: %v", one, other, err)
+			}
+		}
+	}
+}
+
+// And as many as may come together.
 func TestAMergeRestsOnEverything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := anything(t)
-		d := Decide(f, same, noon)
-		if len(Unfollowed(f, d.Gates)) > 0 && d.Effect == Merge {
-			t.Fatalf("merged before anybody was told: %+v", d.Gates)
-		}
-		followed(&f) // whose announcement comes before everything else
-		d = Decide(f, same, noon)
-		why := mayMerge(f, same(nil))
-		if d.Effect == Merge && (why != nil || !d.Passed()) {
-			t.Fatalf("merged although %v: %+v", why, d.Gates)
-		}
-		if why == nil && !f.Plan.Nothing && d.Effect != Merge {
-			t.Fatalf("%q although nothing is missing: %+v", d.Effect, d.Gates)
+		if err := judged(f); err != nil {
+			t.Fatal(err)
 		}
 	})
 }
@@ -335,8 +448,12 @@ func TestLosingAFactNeverMerges(t *testing.T) {
 		t.Run(loss, func(t *testing.T) {
 			f := ready()
 			losses[loss](&f)
-			if d := Decide(f, same, noon); d.Effect == Merge {
+			d := Decide(f, same, noon)
+			if d.Effect == Merge {
 				t.Error("merged without it")
+			}
+			if why := evidence(f, noon); why != nil && d.Passed() {
+				t.Errorf("every gate passes although %v", why)
 			}
 		})
 	}
@@ -379,8 +496,8 @@ func TestNothingStandsStillWithoutAReason(t *testing.T) {
 			return
 		}
 		ended := !f.State.Active() || f.Pull != nil && (f.Pull.Merged || f.Pull.Closed)
-		if ended != (len(d.Gates) == 0) {
-			t.Fatalf("a promotion that has ended: %t; it has %d gates", ended, len(d.Gates))
+		if ended != (len(d.Gates) == 0) || ended && d.Passed() {
+			t.Fatalf("a promotion that has ended: %t; it has %d gates; they pass: %t", ended, len(d.Gates), d.Passed())
 		}
 		if ended {
 			return
@@ -396,7 +513,7 @@ func TestNothingStandsStillWithoutAReason(t *testing.T) {
 				t.Fatalf("gate %s is to be looked at again at %v", g.Name, g.NextCheck)
 			}
 		}
-		if d.Effect == Rest && d.Why == "" && d.Passed() && f.Rule.Auto {
+		if d.Effect == Rest && d.Why == "" && d.Passed() && f.Rule.Auto && !(f.Queue.Used && f.Queue.HeadSHA == f.Pull.HeadSHA) {
 			t.Fatalf("every gate passes, and nothing happens: %+v", f)
 		}
 	})
@@ -438,7 +555,7 @@ func perform(f *Facts, d Decision, step int) {
 		f.Published.BodyHash = truthful(d.Gates).BodyHash
 	case DismissReview:
 		f.Approval.Stale--
-	case Merge, RecordMerged:
+	case Merge, RecordMerged, EnterQueue: // the queue is empty, and merges at once
 		f.Pull.Merged, f.State = true, Merged
 	case Withdraw:
 		f.Pull.Closed = true
@@ -486,7 +603,7 @@ func TestAPromotionComesToAnEnd(t *testing.T) {
 		goal := ready()
 		f.Rule, f.RuleErr, f.Plan, f.Digest = goal.Rule, "", goal.Plan, goal.Digest
 		f.Required, f.Checks, f.ChecksKnown = goal.Required, goal.Checks, true
-		f.Approval, f.Checklist, f.Upstream, f.Rendered, f.Policy, f.Stops, f.Trials = goal.Approval, goal.Checklist, goal.Upstream, goal.Rendered, goal.Policy, nil, goal.Trials
+		f.Approval, f.Checklist, f.Upstream, f.Rendered, f.Policy, f.Stops, f.Trials, f.Queue = goal.Approval, goal.Checklist, goal.Upstream, goal.Rendered, goal.Policy, nil, goal.Trials, goal.Queue
 		if foreign && f.Pull != nil {
 			f.Pull.HeadSHA = f.Pull.OurHeadSHA // taken off the branch
 		}

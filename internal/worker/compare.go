@@ -15,6 +15,7 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/gitmirror"
 	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/policy"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -24,6 +25,7 @@ type comparison struct {
 	w       *Worker
 	repo    store.Repo
 	config  *envrepo.Config
+	rules   *policy.Source // those of config's commit
 	was, is *gitmirror.Tree
 	changes []gitmirror.Change
 }
@@ -45,13 +47,15 @@ func (w *Worker) compared(ctx context.Context, repo store.Repo, a job.Stranger) 
 			return f, true, err
 		}
 	}
-	if c.config, err = w.configFor(ctx, repo, a); err != nil {
+	holds, err := w.baseFor(ctx, repo, a)
+	if err != nil {
 		return f, true, err
 	}
-	if c.config == nil {
+	if holds == nil {
 		f.notes = append(f.notes, envrepo.File+" cannot be used as it is, and none is known that could be: there was nothing to compare with.")
 		return f, onDefault, nil
 	}
+	c.config, c.rules = holds.config, holds.rules
 	if deployed = onDefault || len(c.environments(a.BaseRef)) > 0; !deployed {
 		return f, false, nil
 	}
@@ -80,11 +84,11 @@ func (w *Worker) comparison(ctx context.Context, repo store.Repo, a job.Stranger
 	return c, nil, err
 }
 
-// configFor is the configuration that holds for a branch without the pull request:
+// baseFor has the configuration that holds for a branch without the pull request:
 // the base's own on the default branch, else the default branch's. Where it is
 // broken, which the pull request may mend, it is the last one that could be used; nil
 // where none is known.
-func (w *Worker) configFor(ctx context.Context, repo store.Repo, a job.Stranger) (*envrepo.Config, error) {
+func (w *Worker) baseFor(ctx context.Context, repo store.Repo, a job.Stranger) (*base, error) {
 	commit := a.BaseSHA
 	if a.BaseRef != repo.DefaultBranch {
 		var err error
@@ -102,7 +106,7 @@ func (w *Worker) configFor(ctx context.Context, repo store.Repo, a job.Stranger)
 	case err != nil:
 		return nil, err
 	}
-	return b.config, nil
+	return b, nil
 }
 
 // configuration refuses a tagboat.yaml that the pull request would break. One that is

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/policy"
@@ -12,32 +13,50 @@ import (
 	"github.com/tagboat/tagboat/internal/render"
 )
 
-// judging asks the rules about the overlays of one promotion. The rules are those of
-// the base branch and of the organisation, never the pull request's (I10).
+// judging asks the rules about overlays of one app in one environment. The rules are
+// those of the base branch and of the organisation, never the pull request's (I10).
 type judging struct {
-	look     *look
-	rules    policy.Rules
-	files    *policy.Files
-	findings policy.Findings
+	app, env   string
+	file       string      // where what is found nowhere else is told
+	namespaces render.Tree // what says where objects go
+	now        time.Time
+	rules      policy.Rules
+	files      *policy.Files
+	findings   policy.Findings
 }
 
 func (l *look) judging(after render.Tree) *judging {
-	return &judging{look: l, rules: policy.Rules{Team: l.base.rules, Organisation: l.w.Policies}, files: policy.NewFiles(after)}
+	return &judging{
+		app: l.row.App, env: l.row.Env, file: l.pair.File, namespaces: l.base.tree, now: l.w.Now(),
+		rules: policy.Rules{Team: l.base.rules, Organisation: l.w.Policies}, files: policy.NewFiles(after),
+	}
 }
 
 // judge asks about one overlay, with the edit and without it.
 func (j *judging) judge(source render.Source, cluster string, is render.Output, was []byte) error {
-	l := j.look
-	in := policy.Input{App: l.row.App, Env: l.row.Env, Cluster: cluster, Namespace: render.Namespace(l.base.tree, source), Secrets: Secrets}
+	violations, err := j.violations(source, cluster, is.Manifests, was)
+	if err == nil {
+		j.keep(source, is, violations)
+	}
+	return err
+}
+
+func (j *judging) violations(source render.Source, cluster string, is, was []byte) ([]policy.Violation, error) {
+	in := policy.Input{App: j.app, Env: j.env, Cluster: cluster, Namespace: render.Namespace(j.namespaces, source), Secrets: Secrets}
 	var err error
-	if in.Head, err = policy.Parse(is.Manifests); err != nil {
-		return err
+	if in.Head, err = policy.Parse(is); err != nil {
+		return nil, err
 	}
 	if in.Base, err = policy.Parse(was); err != nil {
-		return err
+		return nil, err
 	}
+	return policy.Evaluate(j.rules, in, j.now), nil
+}
+
+// keep finds the lines that violations stand in, and takes them up.
+func (j *judging) keep(source render.Source, is render.Output, violations []policy.Violation) {
 	var reads []string
-	at := l.pair.File
+	at := j.file
 	for _, r := range is.Reads {
 		if r.Kind == render.Content {
 			reads = append(reads, r.Path)
@@ -47,12 +66,10 @@ func (j *judging) judge(source render.Source, cluster string, is render.Output, 
 		}
 	}
 	locator := j.files.Locator(at, reads)
-	violations := policy.Evaluate(j.rules, in, l.w.Now())
 	for i, v := range violations {
 		violations[i].Place = locator.Locate(v)
 	}
-	j.findings.Add(policy.Overlay{Path: source.Dir, App: l.row.App, Env: l.row.Env}, violations)
-	return nil
+	j.findings.Add(policy.Overlay{Path: source.Dir, App: j.app, Env: j.env}, violations)
 }
 
 // maxFound is how many findings a gate tells; all are annotations.

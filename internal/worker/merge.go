@@ -214,6 +214,17 @@ func (w *Worker) afterRefusal(ctx context.Context, m store.Merging, l *look, gat
 	if errors.Is(refusal, github.ErrHeadMoved) || seenPull(pull).Behind {
 		return nil // the next look sees the new head, or makes the commit anew
 	}
+	// A check may have flipped since it was read, and its webhook may be lost.
+	if err := w.rereadChecks(ctx, l, pull.HeadSHA); err != nil {
+		return errors.Join(refusal, err)
+	}
+	again, err := w.look(ctx, l.row.ID, true)
+	if err != nil {
+		return errors.Join(refusal, err)
+	}
+	if promotion.Decide(again.facts, again.shown, w.Now()).Effect != promotion.Merge {
+		return nil // the gates say it now, and why
+	}
 	return refusal
 }
 

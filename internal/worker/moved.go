@@ -49,7 +49,16 @@ func (c *comparison) comparePlace(ctx context.Context, p *place) (f findings, er
 		}
 	}
 	p.uncertain = g.was.err != nil || g.is.err != nil
-	f, err = c.weigh(ctx, g)
+	if f, err = c.weigh(ctx, g); err != nil {
+		return f, err
+	}
+	if g.is.err == nil {
+		found, err := c.brought(ctx, p)
+		if err != nil {
+			return f, err
+		}
+		f.takeUp(found)
+	}
 	f.looked = 1
 	if !g.fresh && !p.uncertain {
 		f.compared = 1

@@ -66,6 +66,7 @@ func paired(before, after []envrepo.Pair) (twins []twin) {
 // whose versions stand in the same overlay, in one cluster or in all.
 type place struct {
 	env       string
+	cluster   string // the first, where it is the same in several
 	twins     []twin
 	was, is   *render.Source // nil where there is nothing to render
 	uncertain bool           // a side could not be rendered, so only files tell
@@ -82,7 +83,7 @@ func (c *comparison) places(twins []twin, on []envrepo.Environment) (places []pl
 			clusters = []string{""}
 		}
 		for _, cluster := range clusters {
-			p := place{env: env, was: c.source(t.was, cluster), is: c.source(t.is, cluster)}
+			p := place{env: env, cluster: cluster, was: c.source(t.was, cluster), is: c.source(t.is, cluster)}
 			// What sets no version any more may still be rendered, by others or later.
 			if t.is == nil && c.stands(p.was, t.was.File) {
 				p.is = p.was

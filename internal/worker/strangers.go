@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/riverqueue/river"
@@ -92,15 +93,18 @@ type findings struct {
 	compared int      // of them, those that could be rendered with it and without it
 	moved    []moving // versions that were never there, names that stand for others
 	unread   []string // what cannot be rendered or read, so that nobody can tell
-	notes    []string // what a reviewer should not overlook
-	back     bool     // a version moves to one that was there before: a rollback
+	// forbidden is what rules do not let in; remarks are where it stands.
+	forbidden []string
+	remarks   []github.Annotation
+	notes     []string // what a reviewer should not overlook
+	back      bool     // a version moves to one that was there before: a rollback
 }
 
 // moving is one line about what moves. The same key is the same thing, found in
 // another place: in the file, and in every container that it is rendered into.
 type moving struct{ key, line string }
 
-func (f *findings) refused() bool { return len(f.moved)+len(f.unread) > 0 }
+func (f *findings) refused() bool { return len(f.moved)+len(f.unread)+len(f.forbidden) > 0 }
 
 // add takes over what was found elsewhere.
 func (f *findings) add(o findings) {
@@ -108,18 +112,26 @@ func (f *findings) add(o findings) {
 	f.compared += o.compared
 	f.moved = append(f.moved, o.moved...)
 	f.unread = append(f.unread, o.unread...)
+	f.forbidden = append(f.forbidden, o.forbidden...)
+	for _, a := range o.remarks { // what stands in a base is found in every overlay of it
+		if len(f.remarks) < maxRemarks && !slices.Contains(f.remarks, a) {
+			f.remarks = append(f.remarks, a)
+		}
+	}
 	f.notes = append(f.notes, o.notes...)
 	f.back = f.back || o.back
 }
 
 func strangersCheck(head string, f findings) github.CheckRun {
-	run := github.CheckRun{Name: CheckName, HeadSHA: head, Status: "completed", Conclusion: "success", Title: "Not a promotion"}
+	run := github.CheckRun{Name: CheckName, HeadSHA: head, Status: "completed", Conclusion: "success", Title: "Not a promotion", Annotations: f.remarks}
 	var b strings.Builder
 	switch {
 	case len(f.moved) > 0:
 		run.Conclusion, run.Title = "failure", "Moves a version without evidence"
 	case len(f.unread) > 0:
 		run.Conclusion, run.Title = "failure", "Nobody can tell what it moves"
+	case len(f.forbidden) > 0:
+		run.Conclusion, run.Title = "failure", "Brings what rules forbid"
 	default:
 		fmt.Fprintf(&b, "This pull request is not Tagboat's, and moves no version to where it was not before: %s Review it as any change.\n\n", extent(f))
 	}
@@ -133,6 +145,10 @@ func strangersCheck(head string, f findings) github.CheckRun {
 	if len(f.unread) > 0 {
 		b.WriteString("With this pull request, these cannot be rendered or read, so nobody can tell which versions it moves:\n\n" + listed(f.unread) +
 			"\nMend them here and push; `tagboat validate` says the same about a checkout.\n\n")
+	}
+	if len(f.forbidden) > 0 {
+		b.WriteString("The rules in force on the base branch do not let this in:\n\n" + listed(f.forbidden) +
+			"\nMend it here and push; `tagboat check` says the same about a checkout. Whoever maintains `" + envrepo.File + "` can waive a rule for a while.\n\n")
 	}
 	if len(f.notes) > 0 {
 		b.WriteString("Worth a look:\n\n" + listed(f.notes))

@@ -48,6 +48,7 @@ func TestStrangersCheckSaysWhatItRestsOn(t *testing.T) {
 		{findings{looked: 3, compared: 3}, "success", "3 overlays were rendered"},
 		{findings{looked: 3, compared: 1, notes: []string{"a"}}, "success", "of 3 overlays that it may change, 1 could be rendered"},
 		{findings{looked: 3, compared: 2, unread: []string{"a"}}, "failure", "nobody can tell"},
+		{findings{looked: 1, compared: 1, forbidden: []string{"a"}}, "failure", "The rules in force on the base branch"},
 	} {
 		run := strangersCheck("head", c.f)
 		if run.Conclusion != c.conclusion || !strings.Contains(run.Summary, c.says) {

@@ -1,0 +1,130 @@
+package promotion
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/tagboat/tagboat/internal/mutant"
+)
+
+// TestEveryGuardIsNeeded takes the guards away that keep a promotion from being
+// merged, one at a time: each time the properties find the way to the merge. Who
+// changes a guard changes this list; who adds one adds its mutant.
+func TestEveryGuardIsNeeded(t *testing.T) {
+	var guards []mutant.Guard
+	in := func(file, name, old, without string) {
+		guards = append(guards, mutant.Guard{Name: name, File: file, Old: old, New: without})
+	}
+
+	const decide = "decide.go"
+	in(decide, "a promotion that has ended is left alone", "case !f.State.Active():", "case false:")
+	in("promotion.go", "only some states are active", "return s == Proposed || s == Open", "return true")
+	in(decide, "what is merged is not merged again", "case f.Pull != nil && f.Pull.Merged:", "case false:")
+	in(decide, "what is closed is not merged", "case f.Pull != nil && f.Pull.Closed:", "case false:")
+	in(decide, "there has to be a pull request", "if f.Pull == nil {", "if false {")
+	in(decide, "it says whose it is", "if !f.Pull.Labelled {", "if false {")
+	in(decide, "there is something to change", "if f.Plan.Nothing {", "if false {")
+	in(decide, "the commit is what the newest base needs", "if needsRegenerate(f) {", "if false {")
+	in(decide, "the head contains the newest base", "return f.Pull.Behind || ", "return ")
+	in(decide, "a head of somebody else's is never overwritten", "return f.Pull.HeadOurs && ", "return ")
+	in(decide, "a commit that was lost is made anew from what can be read", `return f.Pull.HeadOurs && f.RuleErr == "" && f.Plan.Err == ""`, "return f.Pull.HeadOurs")
+	in(decide, "a commit is made anew from what can be read", "\tif f.RuleErr != \"\" || f.Plan.Err != \"\" {\n\t\treturn false\n\t}\n", "")
+	in(decide, "the verdict is on this head", "f.Published.CheckSHA != f.Pull.HeadSHA || ", "")
+	in(decide, "the verdict is the one that people see", " || f.Published.CheckHash != shown.CheckHash", "")
+	in(decide, "the body is the one that people see", "if f.Published.BodyHash != shown.BodyHash {", "if false {")
+	in(decide, "where people merge, Tagboat does not", "if f.Rule.Auto && allPass(gates) && ", "if allPass(gates) && ")
+	in(decide, "every gate passes", "if f.Rule.Auto && allPass(gates) && ", "if f.Rule.Auto && ")
+
+	const gates = "gates.go"
+	in(gates, "no gates are no pass", "return len(gates) > 0 && ", "return ")
+	in(gates, "waiting is no pass", "return v != Pass && v != Overridden", "return v == Fail")
+	in(gates, "failing is no pass", "return v != Pass && v != Overridden", "return v == Wait")
+	in(gates, "configuration that cannot be used lets nothing pass", "Title: \"Configuration\", Verdict: Fail,", "Title: \"Configuration\", Verdict: Pass,")
+	in(gates, "configuration that cannot be used is noticed", `if f.RuleErr != "" {`, `if false {`)
+	in(gates, "gate digest", "gates := []Gate{digestGate(f), headGate(f)}", "gates := []Gate{headGate(f)}")
+	in(gates, "gate head", "gates := []Gate{digestGate(f), headGate(f)}", "gates := []Gate{digestGate(f)}")
+	in(gates, "gate rendered", "gates = append(gates, renderedGate(f))", "")
+	in(gates, "gate policy", "gates = append(gates, policyGate(f))", "")
+	in(gates, "gate policy, though nothing warns", "if f.Policy.Blocking+f.Policy.Warnings > 0 {", "if f.Policy.Warnings > 0 {")
+	in(gates, "gate dry run", "gates = append(gates, dryRunGate(f))", "")
+	in(gates, "gate queue", "gates = append(gates, queueGate(f, now))", "")
+	in(gates, "gate checks", "gates = append(gates, checksGate(f))", "")
+	in(gates, "gate checklist", "gates = append(gates, checklistGate(f))", "")
+	in(gates, "gate approvals", "gates = append(gates, approvalsGate(f))", "")
+	in(gates, "gate upstream", "gates = append(gates, upstreamGate(f, now))", "")
+	in(gates, "gate stop", "gates = append(gates, stopGate(f))", "")
+	in(gates, "gate window", "gates = append(gates, windowGate(f, now))", "")
+
+	in(gates, "digest: the registry did not answer", `case f.Digest.Err != "":`, "case false:")
+	in(gates, "digest: the registry was not asked", `case f.Digest.Now == "":`, "case false:")
+	in(gates, "digest: the tag is another artifact now", "case f.Digest.Now != f.Artifact.Digest:", "case false:")
+	in(gates, "head: it is not known", `case f.Pull.HeadSHA == "":`, "case false:")
+	in(gates, "head: somebody else's commit", "case f.Pull.HeadSHA != f.Pull.OurHeadSHA:", "case false:")
+	in(gates, "head: our commit whose answer was lost", "g.Verdict, g.Owner, g.Reason = Wait, \"Tagboat\", \"The commit is being made anew.\"", "g.Verdict, g.Reason = Pass, \"Fine.\"")
+	in(gates, "head: the overlay cannot be edited, or would go back", `case f.Plan.Err != "":`, "case false:")
+	in(gates, "head: what the base needs is not known", `case f.Plan.Hash == "":`, "case false:")
+	in(gates, "head: another edit than the base needs", "case f.Plan.Hash != f.Pull.EditHash:", "case false:")
+	in(gates, "rendered: it cannot be", `case f.Rendered.Err != "":`, "case false:")
+	in(gates, "rendered: it was not", "case !f.Rendered.Known:", "case false:")
+	in(gates, "policy: a rule is violated", "if f.Policy.Blocking > 0 {", "if false {")
+	in(gates, "checks: it is not known which are required", "if !f.ChecksKnown {", "if false {")
+	in(gates, "checks: one was not reported", "case !reported:", "case !reported && false:")
+	in(gates, "checks: one runs", "\t\tdefault:\n\t\t\tpending = append(pending, name)\n", "\t\tdefault:\n")
+	in(gates, "checks: a failure lets nothing pass", "case len(failed) > 0:", "case false:")
+	in(gates, "checks: a pending one lets nothing pass", "case len(pending) > 0:", "case false:")
+	in(gates, "checks: of several results the worst counts", "[]CheckState{CheckFailed, CheckPending, CheckPassed}", "[]CheckState{CheckPassed, CheckPending, CheckFailed}")
+	in(gates, "checks: several Apps have to report", "return found[i], len(found) >= required", "return found[i], true")
+	in(gates, "checklist: an open item", "case item.Ticked:", "case true:")
+	in(gates, "approvals: somebody is against it", "case f.Approval.Blocked:", "case false:")
+	in(gates, "approvals: one is missing", "case f.Approval.Satisfied:", "case true:")
+	in(gates, "upstream: one of several", "if verdict != Pass {", "if verdict == Fail {")
+	in(gates, "upstream: the environment is not there", `if i < 0 || f.Upstream[i].Digest == "" {`, `if i >= 0 && f.Upstream[i].Digest == "" {`)
+	in(gates, "upstream: it is this environment", "return u.Env == need.Env", "return true")
+	in(gates, "upstream: it runs something else", "if up.Digest != f.Artifact.Digest {", "if false {")
+	in(gates, "upstream: it is ill", "if !up.Healthy {", "if false {")
+	in(gates, "upstream: nobody knows since when it is healthy", "if up.HealthySince.IsZero() {", "if false {")
+	in(gates, "upstream: not for long enough", "since < need.Healthy {", "since < 0 {")
+	const clusters = "dryrun.go"
+	in(decide, "the clusters were asked lately", "case triesStale(f, now):", "case false:")
+	in(clusters, "dry run: an old answer", " || now.Sub(t.At) > trialFresh", "")
+	in(clusters, "dry run: an answer that is to come", " || t.At.After(now)", "")
+	in(decide, "what the queue has does not enter it again", "allPass(gates) && !waitsInQueue(f, now) {", "allPass(gates) {")
+	in(decide, "where there is a queue, nothing is merged past it", "case f.Queue.Used:", "case false:")
+	in("queue.go", "queue: GitHub took it out", "case !f.Queue.LeftAt.IsZero() && now.Before(again):", "case false:")
+	in(gates, "stop: somebody stopped it", `Title: "Stopped", Verdict: Wait`, `Title: "Stopped", Verdict: Pass`)
+	in(gates, "window: it is not open", "if s.Open(now) {", "if true {")
+
+	const calendar = "../window/schedule.go"
+	in(calendar, "window: days without changes are asked for", "return len(s.Allow)+len(s.Deny) > 0", "return len(s.Allow) > 0")
+	in(calendar, "window: hours of change are asked for", "return len(s.Allow)+len(s.Deny) > 0", "return len(s.Deny) > 0")
+	in(calendar, "window: a day without changes", "return allowed && !denied", "_ = denied; return allowed")
+	in(calendar, "window: outside of the hours of change", "return allowed && !denied", "_ = allowed; return !denied")
+
+	// I7: the histories send their reviews through package approval.
+	const who = "../approval/approval.go"
+	in(who, "people: who asked for it", "case slices.Contains(snap.Requesters, review.Reviewer) && !rule.allows(AsRequester):", "case false:")
+	in(who, "people: a bot", "case person.Bot && !rule.names(person):", "case false:")
+	in(who, "people: GitHub could not be asked", "case !person.Known:\n\t\treturn \"GitHub could", "case false:\n\t\treturn \"GitHub could")
+	in(who, "people: not in the team", "case !rule.member(person):", "case false:")
+	in(who, "people: the yes was for another digest", "case review.Digest != snap.Digest:", "case false:")
+	in(who, "people: the yes was for another commit", `case review.HeadSHA != snap.HeadSHA && (review.EditHash == "" || review.EditHash != snap.EditHash):`, "case false:")
+	in(who, "people: one is missing", "r.Satisfied = r.Missing == 0 && !r.Blocked", "r.Satisfied = !r.Blocked")
+	in(who, "people: somebody said no", "case blocks(r.Rules, snap, review):", "case false:")
+	in(who, "people: a review that was dismissed", "if !gone[r.ID] || ", "if true || ")
+	in(who, "people: only the last word counts", "compare(old, r) < 0", "compare(old, r) > 0")
+	in(who, "people: a comment is no yes", "case Approved, ChangesRequested:", "case Approved, ChangesRequested, Commented:")
+
+	source, err := os.ReadFile(gates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, gate := range regexp.MustCompile(`gates = append\(gates, .*\)`).FindAllString(string(source), -1) {
+		if !slices.ContainsFunc(guards, func(g mutant.Guard) bool { return g.Old == gate }) {
+			t.Errorf("there is no mutant without this gate: %s", gate)
+		}
+	}
+	mutant.Caught(t, guards,
+		"^(TestNothingMayBeMissing|TestLosingAFact.*|TestNothingStandsStillWithoutAReason)$", "^TestNoHistoryLeadsToAMergeThatRestsOnLess$")
+}
