@@ -63,6 +63,7 @@ func TestEveryEventHasItsPermission(t *testing.T) {
 	needs := map[string]string{
 		"issue_comment": "issues", "pull_request": "pull_requests", "pull_request_review": "pull_requests",
 		"check_run": "checks", "check_suite": "checks", "status": "statuses", "push": "contents",
+		"merge_group": "merge_queues",
 	}
 	m := appManifest(t)
 	for _, event := range m.Events {
@@ -78,7 +79,7 @@ func TestEveryEventHasItsPermission(t *testing.T) {
 func TestTheAppAsksForNoMoreThanItUses(t *testing.T) {
 	most := map[string]string{
 		"metadata": "read", "contents": "write", "pull_requests": "write", "issues": "write", "checks": "write",
-		"statuses": "read", "deployments": "write", "members": "read",
+		"statuses": "read", "deployments": "write", "members": "read", "merge_queues": "read",
 	}
 	m := appManifest(t)
 	for permission, level := range m.Permissions {
