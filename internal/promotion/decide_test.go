@@ -35,6 +35,30 @@ func TestDecide(t *testing.T) {
 		{"somebody edited the body", func(f *Facts) { f.Published.BodyHash = "" }, PublishBody, ""},
 		{"everything is there", func(f *Facts) {}, Merge, ""},
 		{"everything is there, but people merge here", func(f *Facts) { f.Rule.Auto = false }, Rest, ""},
+		{"everything is there, and the branch has a merge queue", func(f *Facts) { f.Queue.Used = true }, EnterQueue, ""},
+		{"there is a queue, but people merge here", func(f *Facts) { f.Queue.Used, f.Rule.Auto = true, false }, Rest, ""},
+		{"the queue has it", func(f *Facts) { inQueue(f, sha("1"), time.Minute) }, Rest, ""},
+		{"the queue had it with another head", func(f *Facts) { inQueue(f, sha("0"), time.Minute) }, EnterQueue, ""},
+		{"nothing was heard of the queue for long", func(f *Facts) { inQueue(f, sha("1"), 15*time.Minute) }, EnterQueue, ""},
+		{"GitHub took it out of the queue a moment ago", func(f *Facts) { f.Queue = Queue{Used: true, LeftAt: noon.Add(-9 * time.Minute)} }, Rest, ""},
+		{"GitHub took it out of the queue long ago", func(f *Facts) { f.Queue = Queue{Used: true, LeftAt: noon.Add(-10 * time.Minute)} }, EnterQueue, ""},
+		{"the queue wants its group checked", func(f *Facts) { inQueue(f, sha("1"), time.Minute); f.Queue.GroupSHA = sha("9") }, CheckGroup, ""},
+		{"it does, and the clusters were asked too long ago", func(f *Facts) {
+			inQueue(f, sha("1"), time.Minute)
+			f.Queue.GroupSHA = sha("9")
+			asked(f, Accepted, 6*time.Minute, 0)
+		}, AskClusters, ""},
+		{"the group was checked", func(f *Facts) {
+			inQueue(f, sha("1"), time.Minute)
+			f.Queue.GroupSHA, f.Queue.CheckSHA, f.Queue.CheckHash = sha("9"), sha("9"), f.Published.CheckHash
+		}, Rest, ""},
+		{"the group was checked before the gates said something else", func(f *Facts) {
+			inQueue(f, sha("1"), time.Minute)
+			f.Queue.GroupSHA, f.Queue.CheckSHA, f.Queue.CheckHash = sha("9"), sha("9"), "older"
+		}, CheckGroup, ""},
+		{"people put it into the queue, and tagboat.yaml is broken", func(f *Facts) {
+			f.Queue, f.RuleErr, f.Rule = Queue{GroupSHA: sha("9")}, "tagboat.yaml:3: no", Rule{}
+		}, CheckGroup, ""},
 		{"an approval is missing", func(f *Facts) { f.Approval = Approval{Missing: 1, Reason: "1 of 2", Owner: "team platform"} }, Rest, ""},
 		{"an approval is stale", func(f *Facts) { f.Approval = Approval{Missing: 1, Stale: 1, Reason: "1 of 2", Owner: "team platform"} }, DismissReview, ""},
 		{"an approval is stale, and others are enough", func(f *Facts) { f.Approval.Stale = 1 }, Merge, ""},
@@ -196,4 +220,10 @@ func TestDecideAfterTheMerge(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inQueue is a pull request that was put into the merge queue with a head, some time
+// ago.
+func inQueue(f *Facts, head string, ago time.Duration) {
+	f.Queue = Queue{Used: true, HeadSHA: head, EnteredAt: noon.Add(-ago)}
 }

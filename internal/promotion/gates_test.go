@@ -108,6 +108,9 @@ func TestGates(t *testing.T) {
 
 		{GateWindow, "it is open", func(f *Facts) {}, Pass, "It is within Thu 09:00-16:00 UTC.", 0},
 		{GateWindow, "it opens in an hour", func(f *Facts) { f.Rule.Schedule = closed }, Wait, "The next such time begins at 2026-03-05 13:00:00 UTC.", 0},
+		{GateQueue, "it has not entered", func(f *Facts) { f.Queue.Used = true }, Pass, "what passes all other gates enters it", 0},
+		{GateQueue, "it is in it", func(f *Facts) { inQueue(f, sha("1"), time.Minute) }, Pass, "In GitHub's merge queue since 2026-03-05 11:59:00 UTC.", 0},
+		{GateQueue, "it was taken out", func(f *Facts) { f.Queue = Queue{Used: true, LeftAt: noon.Add(-time.Minute)} }, Wait, "enters it again at 2026-03-05 12:09:00 UTC.", 0},
 		{GateWindow, "it never opens again", func(f *Facts) { f.Rule.Schedule = schedule("2026-03-04") }, Wait, "no such time within a year", 0},
 	} {
 		t.Run(c.gate+": "+c.story, func(t *testing.T) {
