@@ -33,16 +33,13 @@ func (r *Repo) Enqueue(ctx context.Context, p Pull, head string) (err error) {
 	if _, err := r.client.Do(ctx, req, &answer); err != nil {
 		return err
 	}
-	for _, e := range answer.Errors {
-		switch {
-		case strings.Contains(e.Message, "already in the queue"):
-			return nil
-		case e.Type == "RATE_LIMITED":
-			return fault.Errorf(fault.Transient, "GitHub's GraphQL limit is used up; Tagboat tries again.")
-		}
-		return fault.Errorf(fault.Denied, "GitHub did not take it into the merge queue: %s", e.Message)
+	if len(answer.Errors) == 0 || strings.Contains(answer.Errors[0].Message, "already in the queue") {
+		return nil
 	}
-	return nil
+	if answer.Errors[0].Type == "RATE_LIMITED" {
+		return fault.Errorf(fault.Transient, "GitHub's GraphQL limit is used up; Tagboat tries again.")
+	}
+	return fault.Errorf(fault.Denied, "GitHub did not take it into the merge queue: %s", answer.Errors[0].Message)
 }
 
 // graphqlPath is where a server that has REST at base has GraphQL: beside v3 on
