@@ -28,6 +28,7 @@ func throughTheQueue(s *scene) {
 	if p.MergedBy != "tagboat[bot]" {
 		s.Errorf("#%d was merged by %s", p.Number, p.MergedBy)
 	}
+	s.must(s.w.checkSays(p.Number, "In GitHub's merge queue since"))
 	for _, r := range s.w.GitHub.Requests() {
 		if r.Route == mergeRoute {
 			s.Error("Tagboat tried to merge past the queue")

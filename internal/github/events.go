@@ -53,6 +53,7 @@ type PullChanged struct {
 	OldBody *string // before an edit of the body
 	OldBase string  // before an edit of the base branch
 	Before  string  // the head before "synchronize"
+	Reason  string  // of "dequeued": "MERGE", "MANUAL", "CI_FAILURE", ...
 	At      time.Time
 }
 

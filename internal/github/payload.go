@@ -15,6 +15,7 @@ import (
 // is zero.
 type payload struct {
 	Action       string `json:"action"`
+	Reason       string // why a pull request left a merge queue
 	Sender       account
 	Repository   repository
 	Installation struct {

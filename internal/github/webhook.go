@@ -108,7 +108,7 @@ func decodePull(p *payload) (Event, error) {
 		return nil, err
 	}
 	e := PullChanged{Repo: p.repo(), Number: p.PullRequest.Number, Action: p.Action, Pull: p.PullRequest.pull(),
-		Sender: p.Sender.user(), OldBase: p.Changes.Base.Ref.From, At: p.PullRequest.UpdatedAt.Time}
+		Sender: p.Sender.user(), Reason: p.Reason, OldBase: p.Changes.Base.Ref.From, At: p.PullRequest.UpdatedAt.Time}
 	if p.Changes.Body != nil {
 		e.OldBody = &p.Changes.Body.From
 	}

@@ -209,6 +209,9 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 		return fmt.Sprintf("%d items changed", len(ticks)), w.Store.RecordTicks(ctx, p.ID, ticks,
 			store.Actor{ID: e.Sender.ID, Login: e.Sender.Login}, e.Pull.Body, d.ID, reconcileJob)
 	}
+	if e.Action == "dequeued" && e.Reason == "MERGE" {
+		return "merged by the queue, which GitHub tells next", nil
+	}
 	if e.Action == "dequeued" {
 		return "out of the merge queue", w.Store.LeftQueue(ctx, p.ID, reconcileJob(p.ID))
 	}
