@@ -7,6 +7,7 @@ CREATE TABLE queued (
     promotion_id bigint      PRIMARY KEY REFERENCES promotion (id),
     head_sha     text        NOT NULL DEFAULT '', -- with which it was entered; '' while it is out
     entered_at   timestamptz,
+    asked_at     timestamptz,                     -- when GitHub said last that it has it
     left_at      timestamptz,                     -- when GitHub took it out last without a merge
     group_sha    text        NOT NULL DEFAULT '', -- the commit that the queue wants tested
     group_base   text        NOT NULL DEFAULT '', -- the commit that it is built on

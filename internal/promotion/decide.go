@@ -28,7 +28,7 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 	if at := askAgainAt(f); f.Pull != nil && !at.IsZero() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
 		d.NextCheck = at
 	}
-	if at := f.Queue.EnteredAt.Add(askQueue); f.Pull != nil && f.queued() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
+	if at := f.Queue.AskedAt.Add(askQueue); f.Pull != nil && f.queued() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
 		d.NextCheck = at
 	}
 	if at, asked := triesAt(f); f.Pull != nil && asked && at.After(now) && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
@@ -49,6 +49,15 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	if f.Pull == nil {
 		return beforePull(f)
 	}
+	shown := render(gates)
+	// Before everything else: the queue waits for it, and merges by itself what has
+	// passed, whatever became of this promotion's commit since.
+	if checksGroup(f, shown.CheckHash) {
+		if allPass(gates) && triesStale(f, now) {
+			return AskClusters, ""
+		}
+		return CheckGroup, ""
+	}
 	if !f.Pull.Labelled {
 		return Label, ""
 	}
@@ -67,14 +76,6 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	// Announced to everybody before it has any effect.
 	if len(Unfollowed(f, gates)) > 0 {
 		return OpenFollowUp, ""
-	}
-	shown := render(gates)
-	// The queue waits for it, and merges by itself what has passed.
-	if checksGroup(f, shown.CheckHash) {
-		if allPass(gates) && triesStale(f, now) {
-			return AskClusters, ""
-		}
-		return CheckGroup, ""
 	}
 	// The verdict is published on the head that it was made for, and before the
 	// merge: the branch may require it.

@@ -56,6 +56,21 @@ func TestDecide(t *testing.T) {
 			inQueue(f, sha("1"), time.Minute)
 			f.Queue.GroupSHA, f.Queue.CheckSHA, f.Queue.CheckHash = sha("9"), sha("9"), "older"
 		}, CheckGroup, ""},
+		{"the group was checked, and others are ahead of it", func(f *Facts) {
+			inQueue(f, sha("1"), time.Minute)
+			f.Queue.Ahead, f.Queue.GroupSHA, f.Queue.CheckSHA, f.Queue.CheckHash = true, sha("9"), sha("9"), f.Published.CheckHash
+		}, CheckGroup, ""},
+		{"the group is known to wait for others", func(f *Facts) {
+			inQueue(f, sha("1"), time.Minute)
+			f.Queue.Ahead, f.Queue.GroupSHA, f.Queue.CheckSHA = true, sha("9"), sha("9")
+		}, Rest, ""},
+		{"others were ahead of the group, and are merged", func(f *Facts) {
+			inQueue(f, sha("1"), time.Minute)
+			f.Queue.GroupSHA, f.Queue.CheckSHA = sha("9"), sha("9")
+		}, CheckGroup, ""},
+		{"the group holds what a newer version took over", func(f *Facts) {
+			f.Queue, f.Plan.Hash = Queue{Used: true, GroupSHA: sha("9"), CheckSHA: sha("9")}, "another edit"
+		}, CheckGroup, ""},
 		{"people put it into the queue, and tagboat.yaml is broken", func(f *Facts) {
 			f.Queue, f.RuleErr, f.Rule = Queue{GroupSHA: sha("9")}, "tagboat.yaml:3: no", Rule{}
 		}, CheckGroup, ""},
@@ -225,5 +240,5 @@ func TestDecideAfterTheMerge(t *testing.T) {
 // inQueue is a pull request that was put into the merge queue with a head, some time
 // ago.
 func inQueue(f *Facts, head string, ago time.Duration) {
-	f.Queue = Queue{Used: true, HeadSHA: head, EnteredAt: noon.Add(-ago)}
+	f.Queue = Queue{Used: true, HeadSHA: head, EnteredAt: noon.Add(-ago), AskedAt: noon.Add(-ago)}
 }

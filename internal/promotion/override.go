@@ -54,7 +54,7 @@ func Overriders(f Facts, gate string, now time.Time) []Voice {
 	last := map[int64]Voice{}
 	for _, v := range f.Voices {
 		if v.Gate != gate || !v.May || !v.By.Known() || v.Reason == "" || v.Digest != f.Artifact.Digest || v.HeadSHA != f.Pull.HeadSHA ||
-			v.At.After(now) || !now.Before(v.At.Add(f.Rule.Override.For)) {
+			v.At.After(now) || !now.Before(v.At.Add(f.Rule.Override.For)) || v.At.Before(unknown(f, gate)) {
 			continue
 		}
 		if old, ok := last[v.By.ID]; !ok || old.At.Before(v.At) {
@@ -72,6 +72,32 @@ func Overriders(f Facts, gate string, now time.Time) []Voice {
 		return int(a.By.ID - b.By.ID)
 	})
 	return voices
+}
+
+// unknown is until when nobody could know all that a gate says now: words spoken
+// before were about less than a stop that was put up since, or a check that failed
+// since.
+func unknown(f Facts, gate string) (last time.Time) {
+	switch gate {
+	case GateStop:
+		for _, s := range f.Stops {
+			last = latest(last, s.Since)
+		}
+	case GateChecks:
+		for _, c := range f.Checks {
+			if c.State == CheckFailed {
+				last = latest(last, c.At)
+			}
+		}
+	}
+	return last
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // needed is how many people an override takes: nobody is alone with it.

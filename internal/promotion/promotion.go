@@ -196,9 +196,10 @@ type Policy struct {
 
 // Stop is a hold or a freeze in force.
 type Stop struct {
-	What   string    // "payments in prod", "all of prod", ...
-	By     string    // login
-	Reason string    // in their words; may be ""
+	What   string // "payments in prod", "all of prod", ...
+	By     string // login
+	Reason string // in their words; may be ""
+	Since  time.Time
 	Until  time.Time // zero: until it is lifted
 	Lift   string    // the command that lifts it
 }

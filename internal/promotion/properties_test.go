@@ -76,11 +76,13 @@ var mishaps = map[string]func(f *Facts){
 	"a merge queue":             func(f *Facts) { f.Queue.Used = true },
 	"out of the queue":          func(f *Facts) { f.Queue = Queue{Used: true, LeftAt: noon.Add(-time.Minute)} },
 	"long out of the queue":     func(f *Facts) { f.Queue = Queue{Used: true, LeftAt: noon.Add(-10 * time.Minute)} },
-	"in the queue":              func(f *Facts) { f.Queue = Queue{Used: true, HeadSHA: sha("1"), EnteredAt: noon.Add(-time.Minute)} },
-	"a day without changes":     func(f *Facts) { f.Rule.Schedule = window.Schedule{Deny: []window.Window{opened.Allow[0].Window}} },
-	"check of another head":     func(f *Facts) { f.Published.CheckSHA = sha("0") },
-	"another check shown":       func(f *Facts) { f.Published.CheckHash = "older" },
-	"another body shown":        func(f *Facts) { f.Published.BodyHash = "older" },
+	"in the queue": func(f *Facts) {
+		f.Queue = Queue{Used: true, HeadSHA: sha("1"), EnteredAt: noon.Add(-time.Minute), AskedAt: noon.Add(-time.Minute)}
+	},
+	"a day without changes": func(f *Facts) { f.Rule.Schedule = window.Schedule{Deny: []window.Window{opened.Allow[0].Window}} },
+	"check of another head": func(f *Facts) { f.Published.CheckSHA = sha("0") },
+	"another check shown":   func(f *Facts) { f.Published.CheckHash = "older" },
+	"another body shown":    func(f *Facts) { f.Published.BodyHash = "older" },
 }
 
 // losses each take one fact away.
@@ -312,7 +314,7 @@ func mayMerge(f Facts, shown Shown, now time.Time) error {
 		"the pull request says whose it is":    f.Pull.Labelled,
 		"there is something to change":         !f.Plan.Nothing,
 		"the configuration wants it":           f.Rule.Auto,
-		"GitHub's queue does not have it yet":  !f.Queue.Used || f.Queue.HeadSHA == "" || f.Queue.HeadSHA != f.Pull.HeadSHA || now.Sub(f.Queue.EnteredAt) >= 15*time.Minute,
+		"GitHub's queue does not have it yet":  !f.Queue.Used || f.Queue.HeadSHA == "" || f.Queue.HeadSHA != f.Pull.HeadSHA || now.Sub(f.Queue.AskedAt) >= 15*time.Minute,
 		"the head is on the newest base":       !f.Pull.Behind,
 		"people see this verdict on this head": f.Published.CheckSHA == f.Pull.HeadSHA && f.Published.CheckHash == shown.CheckHash,
 		"people see this body":                 f.Published.BodyHash == shown.BodyHash,

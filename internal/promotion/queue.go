@@ -12,10 +12,14 @@ type Queue struct {
 	Used      bool
 	HeadSHA   string    // with which the pull request was entered; "" while it is out
 	EnteredAt time.Time //
+	AskedAt   time.Time // when GitHub said last that it has it
 	LeftAt    time.Time // when GitHub took it out last without a merge; zero: not since it was entered
 	GroupSHA  string    // the commit that is to be tested now; "" while there is none
-	CheckSHA  string    // the group that our check was made on last
-	CheckHash string    // of what it shows
+	// Ahead: the group is built on other pull requests that are not merged yet. What
+	// the gates rest on is the base branch, and not what it is built on.
+	Ahead     bool
+	CheckSHA  string // the group that our check was made on last
+	CheckHash string // of what it shows; "" while it shows no conclusion
 }
 
 const (
@@ -49,11 +53,14 @@ func queueGate(f Facts, now time.Time) Gate {
 // waitsInQueue reports whether the queue has the pull request, and GitHub the next
 // step.
 func waitsInQueue(f Facts, now time.Time) bool {
-	return f.Queue.Used && f.queued() && now.Before(f.Queue.EnteredAt.Add(askQueue))
+	return f.Queue.Used && f.queued() && now.Before(f.Queue.AskedAt.Add(askQueue))
 }
 
 // checksGroup reports whether our check on the queue's group does not say what the
-// gates say now.
+// gates say now, or concludes something while others are ahead.
 func checksGroup(f Facts, checkHash string) bool {
+	if f.Queue.Ahead {
+		checkHash = ""
+	}
 	return f.Queue.GroupSHA != "" && (f.Queue.CheckSHA != f.Queue.GroupSHA || f.Queue.CheckHash != checkHash)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -18,6 +19,7 @@ type NewVoice struct {
 	HeadSHA  string
 	EditHash string
 	Comment  int64
+	At       time.Time // when it was said
 	Delivery int64
 }
 
@@ -32,7 +34,7 @@ func (s *Store) RecordVoice(ctx context.Context, promotion int64, v NewVoice, wa
 		}
 		rows, err := q.InsertVoice(ctx, query.InsertVoiceParams{
 			PromotionID: p.ID, Gate: v.Gate, ActorID: v.By.ID, Actor: v.By.Login, Reason: v.Reason,
-			Digest: v.Digest, HeadSHA: v.HeadSHA, EditHash: v.EditHash, CommentID: v.Comment, At: s.now(), DeliveryID: reference(v.Delivery),
+			Digest: v.Digest, HeadSHA: v.HeadSHA, EditHash: v.EditHash, CommentID: v.Comment, At: v.At, DeliveryID: reference(v.Delivery),
 		})
 		if err != nil || rows == 0 {
 			return err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -30,6 +31,16 @@ type Commit struct {
 func (s *Store) KeepHead(ctx context.Context, promotion int64, c Commit) (err error) {
 	defer wrap(&err, "keep commit %s of promotion %d", c.HeadSHA, promotion)
 	return insertHead(ctx, s.query, promotion, c, s)
+}
+
+// HeadMade is when we made a commit for a promotion; zero for one that is another's.
+func (s *Store) HeadMade(ctx context.Context, promotion int64, sha string) (_ time.Time, err error) {
+	defer wrap(&err, "find commit %s of promotion %d", sha, promotion)
+	head, err := s.query.Head(ctx, query.HeadParams{PromotionID: promotion, HeadSHA: sha})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return head.MadeAt, err
 }
 
 // HeadOf finds the newest commit that we made for a promotion and that makes the
@@ -317,7 +328,7 @@ func (m Merging) MergedOlder(ctx context.Context, p Promotion, wake func(promoti
 	if err != nil {
 		return p, false, err
 	}
-	if err := m.query.DetachPull(ctx, p.ID); err != nil {
+	if err := errors.Join(m.query.DetachPull(ctx, p.ID), m.query.ForgetQueued(ctx, p.ID)); err != nil {
 		return p, false, err
 	}
 	if err := m.store.wake(ctx, m.tx, m.query, []Promotion{p}, wake); err != nil {

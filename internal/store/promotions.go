@@ -101,6 +101,9 @@ func (s *Store) insertPromotion(ctx context.Context, q *query.Queries, in Propos
 	if older == nil || older.PullNumber == 0 {
 		return p, nil
 	}
+	if err := q.InheritQueued(ctx, query.InheritQueuedParams{PromotionID: p.ID, OlderID: older.ID}); err != nil {
+		return p, err
+	}
 	return q.InheritPull(ctx, query.InheritPullParams{ID: p.ID, OlderID: older.ID})
 }
 

@@ -43,13 +43,18 @@ func (m Merging) GroupChecked(ctx context.Context, p Promotion, group string, ch
 	}})
 }
 
-// LeftQueue keeps that GitHub took a pull request out of the queue, and has the
+// GroupGone forgets a group that GitHub does not know any more.
+func (m Merging) GroupGone(ctx context.Context, p Promotion, group string) error {
+	return m.query.DropQueueGroup(ctx, query.DropQueueGroupParams{PromotionID: p.ID, GroupSHA: group})
+}
+
+// LeftQueue keeps that GitHub took a pull request with this head out of the queue, and has the
 // promotion looked at.
-func (s *Store) LeftQueue(ctx context.Context, promotion int64, job river.JobArgs) (err error) {
+func (s *Store) LeftQueue(ctx context.Context, promotion int64, head string, job river.JobArgs) (err error) {
 	defer wrap(&err, "keep that promotion %d left the queue", promotion)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		now := s.now()
-		if err := q.SetQueueLeft(ctx, query.SetQueueLeftParams{PromotionID: promotion, At: &now}); err != nil {
+		if err := q.SetQueueLeft(ctx, query.SetQueueLeftParams{PromotionID: promotion, HeadSHA: head, At: &now}); err != nil {
 			return err
 		}
 		return s.wake(ctx, tx, q, []Promotion{{ID: promotion}}, func(int64) river.JobArgs { return job })

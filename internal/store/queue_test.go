@@ -46,17 +46,21 @@ func TestWhereAPullRequestStandsInTheQueue(t *testing.T) {
 	if q := at(); q.GroupSHA != "group" || q.GroupBase != "base" || q.CheckSHA != "group" || q.CheckRunID != 7 || q.CheckHash != "shown" {
 		t.Errorf("its group was checked: %+v", q)
 	}
-	if err := w.store.LeftQueue(ctx, p.ID, job); err != nil {
+	// That an older head left the queue, neither.
+	if err := w.store.LeftQueue(ctx, p.ID, sha("0"), job); err != nil || at().HeadSHA == "" {
 		t.Fatal(err)
 	}
-	if q := at(); q.HeadSHA != "" || q.LeftAt == nil || q.GroupSHA != "" {
+	if err := w.store.LeftQueue(ctx, p.ID, p.SeenHeadSHA, job); err != nil {
+		t.Fatal(err)
+	}
+	if q := at(); q.HeadSHA != "" || q.LeftAt == nil {
 		t.Errorf("it left: %+v", q)
 	}
 	enter()
 	if q := at(); q.HeadSHA == "" || q.LeftAt != nil {
 		t.Errorf("it entered again: %+v", q)
 	}
-	if woken := w.promotion(p.ID).Want - p.Want; woken != 3 {
+	if woken := w.promotion(p.ID).Want - p.Want; woken != 4 {
 		t.Errorf("it was woken %d times", woken)
 	}
 	if proof, err := w.store.VerifyAudit(ctx); err != nil || proof.Err() != nil {

@@ -213,7 +213,7 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 		return "merged by the queue, which GitHub tells next", nil
 	}
 	if e.Action == "dequeued" {
-		return "out of the merge queue", w.Store.LeftQueue(ctx, p.ID, reconcileJob(p.ID))
+		return "out of the merge queue", w.Store.LeftQueue(ctx, p.ID, e.Pull.HeadSHA, reconcileJob(p.ID))
 	}
 	if tampered, err := w.tamperedByBot(ctx, e); err != nil {
 		return "", err

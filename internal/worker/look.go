@@ -225,6 +225,7 @@ func (l *look) checks(ctx context.Context) error {
 		return nil // not known: the gate waits, and says so
 	}
 	l.facts.Queue.Used = protected.Queue
+	l.facts.Queue.Ahead = l.queued.GroupSHA != "" && l.queued.GroupBase != l.base.commit
 	l.required = slices.Clone(protected.Checks)
 	for _, name := range l.env.Checks {
 		if !slices.ContainsFunc(protected.Checks, func(c github.RequiredCheck) bool { return c.Name == name }) {

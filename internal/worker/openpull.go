@@ -76,23 +76,28 @@ func (w *Worker) planned(ctx context.Context, l *look) (*look, error) {
 
 // askRegistry keeps what the promotion's tag is now.
 func (w *Worker) askRegistry(ctx context.Context, l *look) error {
-	found, err := w.Registry.Resolve(ctx, l.artifact.Image, l.artifact.Tag)
+	refusal, err := w.heardOf(ctx, l)
 	if err != nil {
-		if err := w.Store.SawRegistry(ctx, l.row.ID, "", explain(err)); err != nil {
-			return err
-		}
 		return err
 	}
-	return w.Store.SawRegistry(ctx, l.row.ID, found.Image.Digest, "")
+	return refusal
+}
+
+// heardOf keeps what the registry says, and tells apart that it says no from that
+// this could not be kept.
+func (w *Worker) heardOf(ctx context.Context, l *look) (refusal, err error) {
+	found, refusal := w.Registry.Resolve(ctx, l.artifact.Image, l.artifact.Tag)
+	if refusal != nil {
+		return refusal, w.Store.SawRegistry(ctx, l.row.ID, "", explain(refusal))
+	}
+	return nil, w.Store.SawRegistry(ctx, l.row.ID, found.Image.Digest, "")
 }
 
 // askAgain asks the registry once more after an answer that keeps a promotion
-// waiting. A registry that cannot answer still is kept as a fact, for the gate.
+// waiting. A registry that says no still, in whatever way, is kept as a fact: the gate
+// says so, and what was published before has to follow it.
 func (w *Worker) askAgain(ctx context.Context, l *look) error {
-	err := w.askRegistry(ctx, l)
-	if fault.Is(err, fault.Transient) || fault.Is(err, fault.NotFound) {
-		return nil
-	}
+	_, err := w.heardOf(ctx, l)
 	return err
 }
 

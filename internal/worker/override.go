@@ -39,19 +39,30 @@ func (w *Worker) override(ctx context.Context, c store.Command, cmd command.Over
 	if err != nil {
 		return "", err
 	}
+	at, err := w.saidAt(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	made, err := w.Store.HeadMade(ctx, l.row.ID, l.row.SeenHeadSHA)
+	if err != nil {
+		return "", err
+	}
+	if at.Before(made) {
+		return "", fault.Errorf(fault.Denied, "This was written before the pull request carried %s in commit %.12s. Look at it, and say it again.", l.artifact.Tag, l.row.SeenHeadSHA)
+	}
 	gate, err := w.mayOverride(ctx, l, c, cmd.Gate)
 	if err != nil {
 		return "", err
 	}
 	if err := w.Store.RecordVoice(ctx, l.row.ID, store.NewVoice{
 		Gate: cmd.Gate, By: store.Actor{ID: c.AuthorID, Login: c.Author}, Reason: cmd.Reason,
-		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, EditHash: l.row.EditHash, Comment: c.CommentID, Delivery: deliveryOf(c),
+		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, EditHash: l.row.EditHash, Comment: c.CommentID, Delivery: deliveryOf(c), At: at,
 	}, reconcileJob); err != nil {
 		return "", err
 	}
 	l.facts.Voices = append(l.facts.Voices, promotion.Voice{
 		Gate: cmd.Gate, By: promotion.Person{ID: c.AuthorID, Login: c.Author}, May: true, Reason: cmd.Reason,
-		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, At: l.at,
+		Digest: l.artifact.Digest, HeadSHA: l.row.SeenHeadSHA, At: at,
 	})
 	for _, g := range promotion.Evaluate(l.facts, l.at) {
 		if g.Name == cmd.Gate {
@@ -59,6 +70,28 @@ func (w *Worker) override(ctx context.Context, c store.Command, cmd command.Over
 		}
 	}
 	return fmt.Sprintf("**%s**: %s", checklist.Escape(gate.Title), checklist.Escape(gate.Reason)), nil
+}
+
+// saidAt is when a comment was written, at the latest: a delivery may come days later,
+// and GitHub tells whole seconds.
+func (w *Worker) saidAt(ctx context.Context, c store.Command) (time.Time, error) {
+	now := w.Now()
+	d, err := w.Store.Delivery(ctx, deliveryOf(c))
+	if err != nil {
+		return now, err
+	}
+	event, err := github.Decode(d.Event, d.Body)
+	if err != nil {
+		return now, err
+	}
+	e, ok := event.(github.CommentCreated)
+	if !ok || e.At.IsZero() {
+		return now, fault.Errorf(fault.Broken, "delivery %s does not tell when comment %d was written", d.DeliveryID, c.CommentID)
+	}
+	if at := e.At.Add(time.Second); at.Before(now) {
+		return at, nil
+	}
+	return now, nil
 }
 
 // mayOverride finds the gate that is meant, and refuses with words whoever may not

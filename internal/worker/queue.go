@@ -20,7 +20,7 @@ func (l *look) queue(ctx context.Context) (err error) {
 		return err
 	}
 	l.facts.Queue = promotion.Queue{
-		HeadSHA: l.queued.HeadSHA, EnteredAt: moment(l.queued.EnteredAt), LeftAt: moment(l.queued.LeftAt),
+		HeadSHA: l.queued.HeadSHA, EnteredAt: moment(l.queued.EnteredAt), AskedAt: moment(l.queued.AskedAt), LeftAt: moment(l.queued.LeftAt),
 		GroupSHA: l.queued.GroupSHA, CheckSHA: l.queued.CheckSHA, CheckHash: l.queued.CheckHash,
 	}
 	return nil
@@ -65,14 +65,19 @@ func (w *Worker) checkGroup(ctx context.Context, m store.Merging, l *look, d pro
 		Name: CheckName, HeadSHA: l.queued.GroupSHA, Status: "completed", Conclusion: "failure",
 		Title: shown.Title, Summary: shown.Summary, Text: shown.Text, DetailsURL: w.promotionURL(l.row), ExternalID: fmt.Sprint(l.row.ID),
 	}
-	if d.Passed() {
+	said := checkHash(shown)
+	switch {
+	case l.facts.Queue.Ahead:
+		run.Status, run.Conclusion, said = "in_progress", "", ""
+		run.Title = "Waiting for what is ahead in the queue"
+	case d.Passed():
 		switch err := w.guard(ctx, l, l.queued.GroupBase, l.queued.GroupSHA); {
 		case err == nil:
 			run.Conclusion = "success"
 		case fault.KindOf(err).Retryable():
 			return err
 		default:
-			run.Title, run.Summary = "Not what was promoted", explain(err)
+			run.Title, run.Summary = "Not what was promoted", checklist.Escape(explain(err))
 		}
 	}
 	seen, err := l.observed(d.Gates, w.Now())
@@ -83,10 +88,14 @@ func (w *Worker) checkGroup(ctx context.Context, m store.Merging, l *look, d pro
 		return err
 	}
 	id, err := w.publishGroup(ctx, l, run)
+	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.NotFound) {
+		w.Log.WarnContext(ctx, "GitHub does not take a check on a merge queue's group; it is gone", "promotion", l.row.ID, "group", l.queued.GroupSHA, "error", err)
+		return m.GroupGone(ctx, l.row, l.queued.GroupSHA)
+	}
 	if err != nil {
 		return err
 	}
-	return m.GroupChecked(ctx, l.row, l.queued.GroupSHA, id, run.Conclusion, checkHash(shown))
+	return m.GroupChecked(ctx, l.row, l.queued.GroupSHA, id, run.Conclusion, said)
 }
 
 // publishGroup makes our check run on the group, or changes the one that is there.

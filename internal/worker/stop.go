@@ -139,7 +139,7 @@ func (l *look) stops(ctx context.Context) error {
 
 // stopFacts says a stop in words.
 func stopFacts(s store.Stop) promotion.Stop {
-	facts := promotion.Stop{By: s.Actor, Reason: s.Reason}
+	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since}
 	if s.Until != nil {
 		facts.Until = *s.Until
 	}

@@ -226,6 +226,7 @@ type Queued struct {
 	PromotionID int64
 	HeadSHA     string
 	EnteredAt   *time.Time
+	AskedAt     *time.Time
 	LeftAt      *time.Time
 	GroupSHA    string
 	GroupBase   string

@@ -24,8 +24,33 @@ func (q *Queries) DropQueueGroup(ctx context.Context, arg DropQueueGroupParams) 
 	return err
 }
 
+const forgetQueued = `-- name: ForgetQueued :exec
+DELETE FROM queued WHERE promotion_id = $1
+`
+
+func (q *Queries) ForgetQueued(ctx context.Context, promotionID int64) error {
+	_, err := q.db.Exec(ctx, forgetQueued, promotionID)
+	return err
+}
+
+const inheritQueued = `-- name: InheritQueued :exec
+UPDATE queued SET promotion_id = $1, check_hash = '' WHERE promotion_id = $2
+`
+
+type InheritQueuedParams struct {
+	PromotionID int64
+	OlderID     int64
+}
+
+// A newer artifact takes over the pull request, and with it a group that holds the
+// older one: what our check says there is the newer one's to say.
+func (q *Queries) InheritQueued(ctx context.Context, arg InheritQueuedParams) error {
+	_, err := q.db.Exec(ctx, inheritQueued, arg.PromotionID, arg.OlderID)
+	return err
+}
+
 const queued = `-- name: Queued :one
-SELECT promotion_id, head_sha, entered_at, left_at, group_sha, group_base, check_run_id, check_sha, check_hash FROM queued WHERE promotion_id = $1
+SELECT promotion_id, head_sha, entered_at, asked_at, left_at, group_sha, group_base, check_run_id, check_sha, check_hash FROM queued WHERE promotion_id = $1
 `
 
 func (q *Queries) Queued(ctx context.Context, promotionID int64) (Queued, error) {
@@ -35,6 +60,7 @@ func (q *Queries) Queued(ctx context.Context, promotionID int64) (Queued, error)
 		&i.PromotionID,
 		&i.HeadSHA,
 		&i.EnteredAt,
+		&i.AskedAt,
 		&i.LeftAt,
 		&i.GroupSHA,
 		&i.GroupBase,
@@ -67,8 +93,9 @@ func (q *Queries) SetQueueCheck(ctx context.Context, arg SetQueueCheckParams) er
 }
 
 const setQueueEntered = `-- name: SetQueueEntered :exec
-INSERT INTO queued (promotion_id, head_sha, entered_at) VALUES ($1, $2, $3)
-ON CONFLICT (promotion_id) DO UPDATE SET head_sha = excluded.head_sha, entered_at = excluded.entered_at, left_at = NULL
+INSERT INTO queued (promotion_id, head_sha, entered_at, asked_at) VALUES ($1, $2, $3, $3)
+ON CONFLICT (promotion_id) DO UPDATE SET head_sha = excluded.head_sha, asked_at = excluded.asked_at, left_at = NULL,
+    entered_at = CASE WHEN queued.head_sha = excluded.head_sha THEN queued.entered_at ELSE excluded.entered_at END
 `
 
 type SetQueueEnteredParams struct {
@@ -99,16 +126,18 @@ func (q *Queries) SetQueueGroup(ctx context.Context, arg SetQueueGroupParams) er
 }
 
 const setQueueLeft = `-- name: SetQueueLeft :exec
-UPDATE queued SET head_sha = '', left_at = $1, group_sha = '', group_base = '' WHERE promotion_id = $2 AND head_sha <> ''
+UPDATE queued SET head_sha = '', left_at = $1 WHERE promotion_id = $2 AND head_sha = $3
 `
 
 type SetQueueLeftParams struct {
 	At          *time.Time
 	PromotionID int64
+	HeadSHA     string
 }
 
-// Taken out without having been entered by us, it does not matter.
+// That an older head left says nothing of the one that was entered since. What
+// becomes of the group is told by itself.
 func (q *Queries) SetQueueLeft(ctx context.Context, arg SetQueueLeftParams) error {
-	_, err := q.db.Exec(ctx, setQueueLeft, arg.At, arg.PromotionID)
+	_, err := q.db.Exec(ctx, setQueueLeft, arg.At, arg.PromotionID, arg.HeadSHA)
 	return err
 }
