@@ -39,6 +39,11 @@ func TestOverrides(t *testing.T) {
 		{"tagboat.yaml names nobody", []func(*Facts){lint, says(GateChecks, 1, nil), says(GateChecks, 2, nil), func(f *Facts) { f.Rule.Override = Override{} }}, GateChecks, Fail, "lint", time.Time{}},
 		{"tagboat.yaml names other gates", []func(*Facts){lint, says(GateChecks, 1, nil), says(GateChecks, 2, nil), func(f *Facts) { f.Rule.Override.Gates = []string{GateWindow} }}, GateChecks, Fail, "lint", time.Time{}},
 		{"nobody knows which checks are required", []func(*Facts){says(GateChecks, 1, nil), says(GateChecks, 2, nil), func(f *Facts) { f.ChecksKnown = false }}, GateChecks, Wait, "GitHub has not said", time.Time{}},
+		{"before a check failed", []func(*Facts){lint, says(GateChecks, 1, nil), says(GateChecks, 2, nil), func(f *Facts) { f.Checks[0].At = noon }}, GateChecks, Fail, "lint", time.Time{}},
+		{"after a check failed", []func(*Facts){lint, says(GateChecks, 1, at(0)), says(GateChecks, 2, at(0)), func(f *Facts) { f.Checks[0].At = noon }}, GateChecks, Overridden, "lint", noon.Add(time.Hour)},
+		{"before the last of two stops", []func(*Facts){says(GateStop, 1, nil), says(GateStop, 2, nil), func(f *Facts) {
+			f.Stops = []Stop{{What: "prod", By: "carol", Lift: "/thaw prod"}, {What: "everything", By: "dave", Lift: "/thaw all", Since: noon}}
+		}}, GateStop, Wait, "dave stopped everything", time.Time{}},
 		{"what passes needs no override", []func(*Facts){says(GateChecks, 1, nil), says(GateChecks, 2, nil)}, GateChecks, Pass, "Successful", time.Time{}},
 		{"the digest stands", []func(*Facts){func(f *Facts) { f.Digest.Now = digest("b") }, everything}, GateDigest, Fail, "now points to", time.Time{}},
 		{"no issue could be opened", []func(*Facts){lint, says(GateChecks, 1, nil), says(GateChecks, 2, nil), func(f *Facts) { f.FollowUps = []FollowUp{{Gate: GateChecks, HeadSHA: sha("1")}} }},
