@@ -100,7 +100,7 @@ var code = regexp.MustCompile("`[^`\n]+`")
 
 func evilLabels(s *scene) {
 	home := s.w.GitHub.URL() + "/acme/payments"
-	gates := []string{"digest", "head", "rendered", "policy", "checks", "approvals", "upstream"}
+	gates := []string{"digest", "head", "rendered", "policy", "dry-run", "checks", "approvals", "upstream"}
 	harmless := func(p githubsim.PullView) {
 		s.Helper()
 		items, err := checklist.Items(p.Body)

@@ -31,7 +31,7 @@ spec:
   template:
     metadata: {labels: {app: NAME}}
     spec:
-      containers: [{name: NAME, image: "IMAGE"}]
+      containers: [{name: NAME, image: "IMAGE", resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 32Mi}}}]
 `
 
 func deployment(name, namespace, image string) string {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // entry is a pull request in a branch's merge queue, and the group that is built
@@ -171,10 +172,17 @@ func (s *Server) buildGroup(r *repo, e *entry, tip string) (clean bool, err erro
 	if err != nil || !clean {
 		return clean, err
 	}
-	sha, err := r.git.commit(commitSpec{
+	spec := commitSpec{
 		tree: tree, parents: []string{tip}, message: fmt.Sprintf("%s (#%d)", e.issue.title, e.issue.number),
 		author: s.identityOf(e.issue.author), committer: s.webFlow(),
-	})
+	}
+	sha, err := r.git.commit(spec)
+	// The same group within a second would be the same commit, with the checks that it
+	// failed on.
+	for err == nil && r.verified[sha] {
+		spec.committer.when = spec.committer.when.Add(time.Second)
+		sha, err = r.git.commit(spec)
+	}
 	if err != nil {
 		return false, err
 	}

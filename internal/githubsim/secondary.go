@@ -70,6 +70,8 @@ type Trip struct {
 // this errs on the strict side: everything that a person would see as new, and
 // every git object. TestEveryWriteIsContentOrNot keeps the list complete.
 var content = map[string]bool{
+	"POST /graphql":                                                                     true, // a pull request enters the merge queue, and people are notified
+	"POST /api/graphql":                                                                 true,
 	"POST /repos/{owner}/{repo}/check-runs":                                             true,
 	"POST /repos/{owner}/{repo}/statuses/{sha}":                                         true,
 	"POST /repos/{owner}/{repo}/git/refs":                                               true,

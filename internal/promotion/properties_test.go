@@ -73,6 +73,7 @@ var mishaps = map[string]func(f *Facts){
 	"an hour ago":               says(GateUpstream, 2, func(v *Voice) { v.At = noon.Add(-time.Hour) }),
 	"all may be overridden":     func(f *Facts) { f.Rule.Override.Gates = every() },
 	"nobody may override":       func(f *Facts) { f.Rule.Override = Override{} },
+	"an answer from tomorrow":   trial(func(t *Trial) { t.At = noon.Add(24 * time.Hour) }),
 	"a merge queue":             func(f *Facts) { f.Queue.Used = true },
 	"out of the queue":          func(f *Facts) { f.Queue = Queue{Used: true, LeftAt: noon.Add(-time.Minute)} },
 	"long out of the queue":     func(f *Facts) { f.Queue = Queue{Used: true, LeftAt: noon.Add(-10 * time.Minute)} },

@@ -39,7 +39,7 @@ func (w *Worker) override(ctx context.Context, c store.Command, cmd command.Over
 	if err != nil {
 		return "", err
 	}
-	at, err := w.saidAt(ctx, c)
+	at, err := w.saidAt(ctx, c, l.at)
 	if err != nil {
 		return "", err
 	}
@@ -74,8 +74,7 @@ func (w *Worker) override(ctx context.Context, c store.Command, cmd command.Over
 
 // saidAt is when a comment was written, at the latest: a delivery may come days later,
 // and GitHub tells whole seconds.
-func (w *Worker) saidAt(ctx context.Context, c store.Command) (time.Time, error) {
-	now := w.Now()
+func (w *Worker) saidAt(ctx context.Context, c store.Command, now time.Time) (time.Time, error) {
 	d, err := w.Store.Delivery(ctx, deliveryOf(c))
 	if err != nil {
 		return now, err
