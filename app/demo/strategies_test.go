@@ -138,7 +138,7 @@ func branchOfItsOwn(s *scene) {
 	})
 	s.must(err)
 	s.pushMain("Add an environment on a branch of its own", map[string]string{
-		"tagboat.yaml": string(config) + "  - name: edge\n    branch: env/edge\n    follow: {semver: \">=1.0.0\"}\n    clusters: [dev]\n",
+		"tagboat.yaml": strings.Replace(string(config), "environments:\n", "environments:\n  - name: edge\n    branch: env/edge\n    follow: {semver: \">=1.0.0\"}\n    clusters: [dev]\n", 1),
 	})
 	s.runs("dev", "edgy", "1.0.0", first)
 	second := s.push("edgy", "1.1.0")
