@@ -13,6 +13,7 @@ import (
 	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/overlay"
 	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/worker"
 )
 
 // Preview is the pull request that a template makes.
@@ -123,10 +124,7 @@ func previewPull(tree fs.FS, pairs []envrepo.Pair, env envrepo.Environment, o Pr
 func previewGates(env envrepo.Environment, items []checklist.Item, pull checklist.Pull, now time.Time) (gates []checklist.Gate) {
 	f := promotion.Facts{
 		App: pull.App, Env: env.Name, State: promotion.Open, Artifact: pull.New, ChecksKnown: true, Required: env.Checks,
-		Rule: promotion.Rule{Approvals: env.Approvals.Asked(), Auto: env.Merge != envrepo.MergeManual, Schedule: env.Schedule()},
-	}
-	for _, n := range env.Needs {
-		f.Rule.Needs = append(f.Rule.Needs, promotion.Need{Env: n.Env, Healthy: n.Healthy})
+		Rule: worker.RuleOf(env),
 	}
 	for _, i := range items {
 		f.Checklist = append(f.Checklist, promotion.ChecklistItem{ID: i.ID, Text: i.Text})

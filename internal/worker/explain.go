@@ -183,7 +183,7 @@ func (w *Worker) candidate(ctx context.Context, r request, u use, name string) (
 		words = append(words, fmt.Sprintf("%s does not match %s, so nobody proposes it unasked.", a.Tag, u.env.Follow.Semver))
 	}
 	facts := promotion.Facts{
-		App: u.pair.App, Env: u.env.Name, Artifact: image.Ref{Name: a.Image, Tag: a.Tag, Digest: a.Digest}, Rule: ruleOf(u.env),
+		App: u.pair.App, Env: u.env.Name, Artifact: image.Ref{Name: a.Image, Tag: a.Tag, Digest: a.Digest}, Rule: RuleOf(u.env),
 	}
 	if facts.Upstream, err = w.upstreams(ctx, r.repo, u.pair.App, u.env); err != nil {
 		return nil, err

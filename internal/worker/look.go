@@ -116,11 +116,7 @@ func pullFacts(p store.Promotion) *promotion.Pull {
 }
 
 func digestFacts(p store.Promotion) promotion.Digest {
-	d := promotion.Digest{Now: p.RegistryDigest, Err: p.RegistryError}
-	if p.RegistryAt != nil {
-		d.ObservedAt = *p.RegistryAt
-	}
-	return d
+	return promotion.Digest{Now: p.RegistryDigest, Err: p.RegistryError, ObservedAt: moment(p.RegistryAt)}
 }
 
 // beforeMerge gathers what the gates need.
@@ -150,12 +146,12 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 	if err != nil {
 		return lasting(err, &l.facts.RuleErr)
 	}
-	l.facts.Rule = ruleOf(l.env)
+	l.facts.Rule = RuleOf(l.env)
 	return l.plan(ctx)
 }
 
-// ruleOf is what an environment asks for.
-func ruleOf(env envrepo.Environment) promotion.Rule {
+// RuleOf is what an environment asks for.
+func RuleOf(env envrepo.Environment) promotion.Rule {
 	rule := promotion.Rule{Approvals: env.Approvals.Asked(), Auto: env.Merge != envrepo.MergeManual, Schedule: env.Schedule()}
 	if o := env.Override; o != nil {
 		rule.Override = promotion.Override{Gates: o.Gates, For: o.Expires, Who: overriders(o)}

@@ -139,10 +139,7 @@ func (l *look) stops(ctx context.Context) error {
 
 // stopFacts says a stop in words.
 func stopFacts(s store.Stop) promotion.Stop {
-	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since}
-	if s.Until != nil {
-		facts.Until = *s.Until
-	}
+	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
 	switch {
 	case s.App != "":
 		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold"
