@@ -13,6 +13,7 @@ import (
 func TestTheChecklist(t *testing.T) {
 	s := newScene(t)
 	s.story("a tick counts when somebody makes it who may", whoseTicksCount)
+	s.story("a tick that comes late is not for the next version", ticksThatComeLate)
 	s.story("a bot ticks, and it is as if nobody had", ticksOfBots)
 	s.story("the template is the base branch's", templateOfTheBase)
 }
@@ -57,6 +58,31 @@ func whoseTicksCount(s *scene) {
 		s.Errorf("%d rows of evidence say who ticked, %v", n, err)
 	}
 	s.must(s.w.soundAudit(s.ctx))
+}
+
+// ticksThatComeLate: GitHub tells of a tick when the pull request carries something
+// else already.
+func ticksThatComeLate(s *scene) {
+	digest := s.release("payments", "1.7.1")
+	s.runs("staging", "payments", "1.7.1", digest)
+	pull := s.asked("prod", "payments", "1.7.1").Number
+	s.must(s.as("alice").Tick(envRepo, pull, "On-call informed"))
+	s.checkSays(pull, "1 of 2 ticked")
+
+	digest = s.release("payments", "1.7.2")
+	s.runs("staging", "payments", "1.7.2", digest)
+	s.merged("staging", "payments", "1.7.2")
+	s.says("alice", pull, "/promote prod payments 1.7.2", "rocket", "goes into the pull request that is open already")
+	s.checkSays(pull, "0 of 2 ticked", "1.7.2")
+	s.toldAgain("pull_request", `payload->>'action' = 'edited' AND payload->'sender'->>'login' = 'alice'`)
+	s.idle()
+	s.must(s.w.checkSays(pull, "0 of 2 ticked"))
+	s.must(s.bodyHas(pull, "- [ ] On-call informed"))
+
+	s.must(s.as("alice").Tick(envRepo, pull, "On-call informed"))
+	s.must(s.as("alice").Tick(envRepo, pull, "Release notes read"))
+	s.approve(pull, "bob", "carol")
+	s.done("prod", "payments", "1.7.2", digest)
 }
 
 func ticksOfBots(s *scene) {

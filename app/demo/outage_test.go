@@ -266,24 +266,31 @@ func registryDownWhileVerifying(s *scene) {
 }
 
 // registryDownWhileOpen stops the registry for the moment in which a pull request
-// could be merged. It is asked again after a while, in which other things can
-// happen.
+// could be merged, and somebody asks for a newer version to take its place. It is
+// asked again after a while, in which other things can happen.
 func (s *scene) registryDownWhileOpen() func(s *scene) {
 	number := s.asked("prod", "payments", "1.20.0").Number
-	running, err := s.w.Running(s.ctx)
-	s.must(err)
+	digest := s.release("payments", "1.20.1")
+	s.runs("staging", "payments", "1.20.1", digest)
 	s.approve(number, "bob", "carol")
 	s.checkSays(number, "2 of 2 approvals")
 	start := s.stopRegistry()
 	s.tickAll(number)
 	s.checkSays(number, "Waiting for digest", "The registry could not be asked", "could not be reached", "Tagboat asks again by itself")
 	s.boardSays("The registry could not be asked")
+
+	// The commit for the newer one cannot be made yet. What was said of the older one
+	// does not stay on the head meanwhile.
+	s.says("alice", number, "/promote prod payments 1.20.1", "rocket", "goes into the pull request that is open already")
+	s.checkSays(number, "The overlay changed on the base branch; the commit is being made anew")
 	start()
 	return func(s *scene) {
-		s.within(100*time.Second, "it is merged", func() error {
-			_, err := s.w.isMerged("prod", "payments", "1.20.0")
+		s.within(100*time.Second, "1.20.1 is on the branch", func() error {
+			_, err := s.w.isOpen("prod", "payments", "1.20.1")
 			return err
 		})
-		s.done("prod", "payments", "1.20.0", running["staging"]["payments"].Digest)
+		s.approve(number, "bob", "carol")
+		s.tickAll(number)
+		s.done("prod", "payments", "1.20.1", digest)
 	}
 }

@@ -64,13 +64,23 @@ func brokenGlass(s *scene) {
 		s.Fatalf("%d issues follow up what is not overridden", n)
 	}
 
-	// Two do, and it is there for everybody to see.
+	// Two do, and it is there for everybody to see: once, though Tagboat is killed before
+	// it hears that the issue is open.
+	opening := true
+	k := &killer{t: s.T, w: s.w, pick: func(r githubsim.Request) bool {
+		now := opening && r.Route == "POST /repos/{owner}/{repo}/issues"
+		opening = opening && !now
+		return now
+	}}
+	s.w.GitHub.OnRequest(k.see)
+	defer s.w.GitHub.OnRequest(nil)
 	s.says("alice", pull, "/override stop @bob is right", "rocket", "Overridden by bob (“the shop is down”) and alice")
 	s.done("prod", "payments", "1.7.1", digest)
+	k.busy.Wait()
 	s.idle()
 	issues := s.followUps()
-	if len(issues) != 1 {
-		s.Fatalf("%d issues follow the override up", len(issues))
+	if len(issues) != 1 || len(k.kills) != 1 {
+		s.Fatalf("%d issues follow the override up; Tagboat was killed after %v", len(issues), k.kills)
 	}
 	for _, want := range []string{fmt.Sprintf("(#%d)", pull), "| bob | the shop is down |", "| alice |", "carol stopped all of prod"} {
 		if !strings.Contains(issues[0].Body, want) {

@@ -71,10 +71,25 @@ func frozenInTheQueue(s *scene) {
 	if now, err := s.w.GitHub.Pull(envRepo, p.Number); err != nil || now.Merged {
 		s.Errorf("#%d was merged into a frozen environment: %v", p.Number, err)
 	}
+	backIntoTheQueue := func() {
+		s.must(s.w.asOwner(s.ctx, "UPDATE queued SET left_at = left_at - interval '10 minutes'"))
+		s.says("bob", talk, "/thaw prod", "rocket")
+	}
+
+	// GitHub tells once more of the group that is gone, and Tagboat does not take it for
+	// the one that is there.
+	backIntoTheQueue()
+	gone := group
+	group = <-slow
+	s.until("Tagboat says yes to the next group", func() error { return s.groupConcluded(group, "success") })
+	s.toldAgain("merge_group", "payload->>'action' = 'checks_requested' AND payload->'merge_group'->>'head_sha' = '"+gone+"'")
+	s.says("bob", talk, "/freeze prod the auditors are back", "rocket")
+	s.until("Tagboat takes that back, too", func() error { return s.groupConcluded(group, "failure") })
+	s.must(s.w.GitHub.CompleteCheck(s.w.ci.app, envRepo, group, "lint", "success"))
+	s.checkSays(p.Number, "the auditors are back", "took it out of the merge queue")
 
 	s.w.ci.judge(nil)
-	s.must(s.w.asOwner(s.ctx, "UPDATE queued SET left_at = left_at - interval '10 minutes'"))
-	s.says("bob", talk, "/thaw prod", "rocket")
+	backIntoTheQueue()
 	s.done("prod", "payments", "1.7.0", digest)
 }
 

@@ -1,7 +1,12 @@
 package demo
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -181,6 +186,34 @@ func (s *scene) says(login string, number int, body, reaction string, parts ...s
 	s.until(fmt.Sprintf("“%.60s” gets its answer", body), func() error {
 		return s.w.answered(number, id, reaction, parts...)
 	})
+}
+
+// toldAgain has GitHub tell once more, under another delivery id, of the newest event
+// whose payload is as the condition wants it.
+func (s *scene) toldAgain(event, condition string) {
+	s.Helper()
+	conn, err := pgx.Connect(s.ctx, s.w.DatabaseURL())
+	s.must(err)
+	defer conn.Close(s.ctx) //nolint:errcheck // nothing is left to lose
+	var body []byte
+	s.must(conn.QueryRow(s.ctx, `SELECT body FROM (SELECT id, body, convert_from(body, 'UTF8')::json AS payload FROM delivery WHERE source = 'github' AND event = $1) d
+		WHERE `+condition+` ORDER BY id DESC LIMIT 1`, event).Scan(&body))
+	mac := hmac.New(sha256.New, []byte(s.w.secrets.github))
+	mac.Write(body)
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, s.w.Tagboat.URL()+"/hooks/github", bytes.NewReader(body))
+	s.must(err)
+	for name, value := range map[string]string{
+		"Content-Type": "application/json", "X-GitHub-Event": event, "X-GitHub-Delivery": rand.Text(),
+		"X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+	} {
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	s.must(err)
+	s.must(resp.Body.Close())
+	if resp.StatusCode != http.StatusAccepted {
+		s.Fatalf("the delivery was answered with %s", resp.Status)
+	}
 }
 
 // comments are those of an issue or a pull request of the env repo.

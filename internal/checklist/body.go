@@ -286,6 +286,16 @@ func header(p Pull) (string, error) {
 	return fmt.Sprintf("<!-- tagboat:promotion env=%s app=%s digest=%s -->", p.Env, p.App, digest), nil
 }
 
+var headerGrammar = regexp.MustCompile(`^<!-- tagboat:promotion env=[^ ]+ app=[^ ]+ digest=([a-z0-9:]*) -->(?:\r?\n|$)`)
+
+// Digest is what a body was rendered for; "" where it does not say.
+func Digest(body string) string {
+	if m := headerGrammar.FindStringSubmatch(body); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
 func machineGates(p Pull) []Gate {
 	return slices.DeleteFunc(slices.Clone(p.Gates), func(g Gate) bool { return g.Name == HumanGate })
 }

@@ -90,6 +90,7 @@ type GroupChanged struct {
 	Repo             RepoRef
 	Action           string // "checks_requested", "destroyed"
 	Number           int    // of the pull request that the group was built for
+	Branch           string // of the group
 	HeadSHA          string // the commit that would become the base branch
 	BaseRef, BaseSHA string // the branch; the commit that the group is built on
 }

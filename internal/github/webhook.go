@@ -179,7 +179,7 @@ func decodeGroup(p *payload) (Event, error) {
 		return nil, missing("the pull request's number in merge_group.head_ref")
 	}
 	number, err := strconv.Atoi(parts[1])
-	return GroupChanged{Repo: p.repo(), Action: p.Action, Number: number, HeadSHA: g.HeadSHA,
+	return GroupChanged{Repo: p.repo(), Action: p.Action, Number: number, Branch: strings.TrimPrefix(g.HeadRef, "refs/heads/"), HeadSHA: g.HeadSHA,
 		BaseRef: strings.TrimPrefix(g.BaseRef, "refs/heads/"), BaseSHA: g.BaseSHA}, err
 }
 

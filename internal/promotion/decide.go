@@ -20,22 +20,31 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 	}
 	d := Decision{Gates: Evaluate(f, now), Effect: Rest}
 	for _, g := range d.Gates {
-		if !g.NextCheck.IsZero() && (d.NextCheck.IsZero() || g.NextCheck.Before(d.NextCheck)) {
-			d.NextCheck = g.NextCheck
+		d.lookAt(g.NextCheck)
+		if g.Until.After(now) {
+			d.lookAt(g.Until)
 		}
 	}
-	// Not told as a gate's next look: it would be published anew at every look.
-	if at := askAgainAt(f); f.Pull != nil && !at.IsZero() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
-		d.NextCheck = at
-	}
-	if at := f.Queue.AskedAt.Add(askQueue); f.Pull != nil && f.queued() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
-		d.NextCheck = at
-	}
-	if at, asked := triesAt(f); f.Pull != nil && asked && at.After(now) && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
-		d.NextCheck = at
+	if f.Pull != nil {
+		// Not told as a gate's next look: it would be published anew at every look.
+		d.lookAt(askAgainAt(f))
+		if f.queued() {
+			d.lookAt(f.Queue.AskedAt.Add(askQueue))
+		}
+		if at, asked := triesAt(f); asked && at.After(now) {
+			d.lookAt(at)
+		}
 	}
 	d.Effect, d.Why = next(f, d.Gates, render, now)
 	return d
+}
+
+// lookAt has the promotion looked at again at a time, if it is not before; zero is no
+// time.
+func (d *Decision) lookAt(at time.Time) {
+	if !at.IsZero() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
+		d.NextCheck = at
+	}
 }
 
 // Shown is what people would be shown for a set of gates, as hashes.

@@ -139,6 +139,9 @@ func dryRunGate(f Facts) Gate {
 	if g.Verdict != Pass && g.Owner == "" {
 		g.Owner = "Tagboat"
 	}
+	if at, asked := triesAt(f); g.Verdict == Pass && asked {
+		g.Until = at
+	}
 	if f.Rule.Trying == TryWarn && g.Verdict != Pass {
 		g.Verdict, g.Reason = Pass, "Only a warning: "+g.Reason
 	}

@@ -36,6 +36,10 @@ type Gate struct {
 	Owner     string // who can move it
 	URL       string
 	NextCheck time.Time // when it may change by itself; zero when only an event can change it
+	// Until is how long the verdict holds if nothing happens; zero where only an event
+	// can end it. It is kept with the evidence, and not shown: it would be published
+	// anew whenever it moves.
+	Until time.Time
 }
 
 // The gates, in the order in which people read them.
@@ -393,6 +397,9 @@ func windowGate(f Facts, now time.Time) Gate {
 	s := f.Rule.Schedule
 	g := Gate{Name: GateWindow, Title: "Window", Verdict: Pass, Reason: s.Why(now)}
 	if s.Open(now) {
+		if g.Until = s.Closes(now); g.Until.IsZero() {
+			g.Until = now.Truncate(24 * time.Hour).Add(7 * 24 * time.Hour) // to be looked for anew
+		}
 		return g
 	}
 	g.Verdict, g.Owner = Wait, "the calendar, and whoever maintains tagboat.yaml"

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/tagboat/tagboat/internal/window"
 )
 
 func TestGates(t *testing.T) {
@@ -168,7 +170,8 @@ func TestSoakTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := ready()
 		f.Rule.Needs, f.Upstream = nil, nil
-		f.Rule.Trying = TryNothing // clusters are asked again by themselves
+		f.Rule.Trying = TryNothing          // clusters are asked again by themselves
+		f.Rule.Schedule = window.Schedule{} // which ends by itself
 		for _, env := range []string{"dev", "staging", "load"}[:rapid.IntRange(1, 3).Draw(t, "environments")] {
 			f.Rule.Needs = append(f.Rule.Needs, Need{Env: env, Healthy: time.Duration(rapid.IntRange(0, 7200).Draw(t, env+" needs")) * time.Second})
 			f.Upstream = append(f.Upstream, Upstream{

@@ -93,6 +93,9 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(decide, "what the queue has does not enter it again", "allPass(gates) && !waitsInQueue(f, now) {", "allPass(gates) {")
 	in(decide, "where there is a queue, nothing is merged past it", "case f.Queue.Used:", "case false:")
 	in("queue.go", "queue: GitHub took it out", "case !f.Queue.LeftAt.IsZero() && now.Before(again):", "case false:")
+	in("queue.go", "queue: what the group is built on is not merged yet", "case f.Queue.Ahead:", "case false:")
+	in("queue.go", "queue: a group is judged by every gate", "\tcase allPass(gates):\n\t\treturn Pass\n\t}\n\treturn Fail", "\t}\n\treturn Pass")
+	in(decide, "the clusters were asked lately about a group", "if allPass(gates) && triesStale(f, now) {", "if false {")
 	in(gates, "stop: somebody stopped it", `Title: "Stopped", Verdict: Wait`, `Title: "Stopped", Verdict: Pass`)
 	in(gates, "window: it is not open", "if s.Open(now) {", "if true {")
 
@@ -125,5 +128,5 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 		}
 	}
 	mutant.Caught(t, guards,
-		"^(TestNothingMayBeMissing|TestLosingAFact.*|TestNothingStandsStillWithoutAReason)$", "^TestNoHistoryLeadsToAMergeThatRestsOnLess$")
+		"^(TestNothingMayBeMissing|TestAGroupIsJudgedAsAMergeIs|TestLosingAFact.*|TestNothingStandsStillWithoutAReason)$", "^TestNoHistoryLeadsToAMergeThatRestsOnLess$")
 }

@@ -130,7 +130,7 @@ func overridden(f Facts, gates []Gate, now time.Time) []Gate {
 			by = append(by, fmt.Sprintf("%s (“%s”)", v.By.Login, v.Reason))
 		}
 		g.Reason = fmt.Sprintf("Overridden by %s, until %s. Without that: %s", and(by), until.UTC().Format(clock), g.Reason)
-		g.Verdict, g.Owner, g.Missing, g.NextCheck = Overridden, "", 0, until
+		g.Verdict, g.Owner, g.Missing, g.NextCheck, g.Until = Overridden, "", 0, until, until
 		switch u := followUp(f, g.Name); {
 		case u == nil:
 		case u.URL == "":

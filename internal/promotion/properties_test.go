@@ -392,6 +392,50 @@ func TestAMergeRestsOnEverything(t *testing.T) {
 	})
 }
 
+// What the merge queue has built is said yes to on what a merge rests on, and never
+// while others are ahead; and it is the first thing that is done.
+func TestAGroupIsJudgedAsAMergeIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anything(t)
+		f.Queue = Queue{Used: true, GroupSHA: sha("f"), Ahead: rapid.Bool().Draw(t, "others are ahead")}
+		if err := groupSound(f); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func groupSound(f Facts) error {
+	d := Decide(f, same, noon)
+	if f.Pull == nil || len(d.Gates) == 0 {
+		return nil // it has ended, or was never opened
+	}
+	why := evidence(f, noon)
+	said := GroupVerdict(f, d.Gates)
+	if said == Pass && (why != nil || f.Queue.Ahead) {
+		return fmt.Errorf("yes is said to a group, ahead of which are others: %t, although %v", f.Queue.Ahead, why)
+	}
+	if why == nil && !f.Queue.Ahead && said != Pass {
+		return fmt.Errorf("%q is said to a group that lacks nothing: %+v", said, d.Gates)
+	}
+	asks := d.Effect == AskClusters && why == nil && mayAsk(f)
+	if d.Effect != CheckGroup && !asks {
+		return fmt.Errorf("%q, and GitHub waits for a check on its group", d.Effect)
+	}
+	if d.Effect == CheckGroup && why == nil && mayAsk(f) {
+		return fmt.Errorf("a group is judged, and a cluster was not asked lately")
+	}
+	return nil
+}
+
+// mayAsk reports whether a cluster's answer is missing or old.
+func mayAsk(f Facts) bool {
+	return f.Rule.Trying != TryNothing && slices.ContainsFunc(f.Rule.Clusters, func(cluster string) bool {
+		return !slices.ContainsFunc(f.Trials, func(t Trial) bool {
+			return t.Cluster == cluster && t.Answer != NotAsked && noon.Sub(t.At) <= 5*time.Minute && !t.At.After(noon)
+		})
+	})
+}
+
 // followed has all overrides followed up.
 func followed(f *Facts) {
 	for _, gate := range every() {
@@ -511,6 +555,9 @@ func TestNothingStandsStillWithoutAReason(t *testing.T) {
 			}
 			if g.Verdict == Overridden && g.NextCheck.IsZero() {
 				t.Fatalf("gate %s is overridden without an end", g.Name)
+			}
+			if g.Until.After(noon) && (d.NextCheck.IsZero() || d.NextCheck.After(g.Until)) {
+				t.Fatalf("gate %s holds until %v, and nobody looks again before %v", g.Name, g.Until, d.NextCheck)
 			}
 			if !g.NextCheck.IsZero() && (g.Verdict == Pass || !g.NextCheck.After(noon)) {
 				t.Fatalf("gate %s is to be looked at again at %v", g.Name, g.NextCheck)

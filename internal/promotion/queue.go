@@ -56,6 +56,18 @@ func waitsInQueue(f Facts, now time.Time) bool {
 	return f.Queue.Used && f.queued() && now.Before(f.Queue.AskedAt.Add(askQueue))
 }
 
+// GroupVerdict is what our check says on the commit that the merge queue tests, if
+// that makes our edit and nothing else. GitHub merges what it says Pass to.
+func GroupVerdict(f Facts, gates []Gate) Verdict {
+	switch {
+	case f.Queue.Ahead:
+		return Wait
+	case allPass(gates):
+		return Pass
+	}
+	return Fail
+}
+
 // checksGroup reports whether our check on the queue's group does not say what the
 // gates say now, or concludes something while others are ahead.
 func checksGroup(f Facts, checkHash string) bool {

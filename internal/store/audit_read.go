@@ -206,11 +206,16 @@ type Judged struct {
 	Source     string    `json:"source"`
 	URL        string    `json:"url,omitempty"`
 	ObservedAt time.Time `json:"observedAt,omitzero"`
+	ExpiresAt  time.Time `json:"expiresAt,omitzero"`
 	Evidence   int64     `json:"evidence,omitempty"`
 	// Detail is what the verdict was made from, where that is more than Reason tells.
 	Detail json.RawMessage `json:"detail,omitempty"`
 }
 
 func judged(e Evidence) Judged {
-	return Judged{Gate: e.Gate, Verdict: e.Verdict, Reason: e.Reason, Source: e.Source, URL: e.URL, ObservedAt: e.ObservedAt.UTC(), Evidence: e.ID, Detail: json.RawMessage(e.Detail)}
+	j := Judged{Gate: e.Gate, Verdict: e.Verdict, Reason: e.Reason, Source: e.Source, URL: e.URL, ObservedAt: e.ObservedAt.UTC(), Evidence: e.ID, Detail: json.RawMessage(e.Detail)}
+	if e.ExpiresAt != nil {
+		j.ExpiresAt = e.ExpiresAt.UTC()
+	}
+	return j
 }

@@ -225,7 +225,7 @@ type Observed struct {
 	Missing                            int    // of what the gate counts
 	NextCheck                          time.Time
 	At                                 time.Time // zero: now
-	ExpiresAt                          *time.Time
+	ExpiresAt                          time.Time // when it has to be observed anew, though nothing happened; zero: never
 }
 
 // NoLongerAsked is the reason of the evidence that lets a gate go which the
@@ -249,7 +249,7 @@ func (s *Store) Observe(ctx context.Context, p Promotion, digest string, gates [
 		}
 		fresh := slices.DeleteFunc(slices.Clone(gates), func(g Observed) bool {
 			e, ok := last[g.Gate]
-			return ok && e.Verdict == g.Verdict && e.Reason == g.Reason && e.Owner == g.Owner && sameInstant(e.NextCheck, g.NextCheck)
+			return ok && e.Verdict == g.Verdict && e.Reason == g.Reason && e.Owner == g.Owner && sameInstant(e.NextCheck, g.NextCheck) && sameInstant(e.ExpiresAt, g.ExpiresAt)
 		})
 		for gate, e := range last {
 			asked := slices.ContainsFunc(gates, func(g Observed) bool { return g.Gate == gate })
@@ -293,10 +293,10 @@ func insertEvidence(ctx context.Context, q *query.Queries, p Promotion, digest, 
 	}
 	id, err := q.InsertEvidence(ctx, query.InsertEvidenceParams{
 		PromotionID: p.ID, App: p.App, Env: p.Env, Digest: digest, HeadSHA: head,
-		Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Detail: g.Detail, Source: g.Source, URL: g.URL, ObservedAt: now, ExpiresAt: g.ExpiresAt,
+		Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Detail: g.Detail, Source: g.Source, URL: g.URL, ObservedAt: now, ExpiresAt: instant(g.ExpiresAt),
 		Owner: g.Owner, Missing: int32(g.Missing), NextCheck: instant(g.NextCheck),
 	})
-	return judged(Evidence{ID: id, Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Detail: g.Detail, Source: g.Source, URL: g.URL, ObservedAt: now}), err
+	return judged(Evidence{ID: id, Gate: g.Gate, Verdict: g.Verdict, Reason: g.Reason, Detail: g.Detail, Source: g.Source, URL: g.URL, ObservedAt: now, ExpiresAt: instant(g.ExpiresAt)}), err
 }
 
 // Evidence is everything that was observed for a promotion, oldest first.

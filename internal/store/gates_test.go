@@ -148,6 +148,11 @@ func TestOnlyChangesAreObserved(t *testing.T) {
 	wait := store.Observed{Gate: "checks", Verdict: "wait", Reason: "Waiting for lint.", Source: "github"}
 	pass := store.Observed{Gate: "checks", Verdict: "pass", Reason: "Successful: lint.", Source: "github"}
 	same := store.Observed{Gate: "digest", Verdict: "pass", Reason: "Same.", Source: "registry"}
+	soon := time.Date(2026, 11, 26, 16, 0, 0, 0, time.UTC)
+	until := func(o store.Observed, at time.Time) store.Observed {
+		o.ExpiresAt = at
+		return o
+	}
 	steps := []struct {
 		story  string
 		digest string
@@ -159,6 +164,9 @@ func TestOnlyChangesAreObserved(t *testing.T) {
 		{"lint succeeded", digest("a"), []store.Observed{pass, same}, 3},
 		{"lint runs again", digest("a"), []store.Observed{wait, same}, 4},
 		{"another digest has evidence of its own", digest("b"), []store.Observed{wait, same}, 6},
+		{"what it says holds for a while", digest("b"), []store.Observed{wait, until(same, soon)}, 7},
+		{"and it is the same while", digest("b"), []store.Observed{wait, until(same, soon)}, 7},
+		{"it was observed anew", digest("b"), []store.Observed{wait, until(same, soon.Add(time.Hour))}, 8},
 	}
 	for _, s := range steps {
 		if rows := observe(s.digest, s.gates...); rows != s.rows {
@@ -166,8 +174,13 @@ func TestOnlyChangesAreObserved(t *testing.T) {
 		}
 	}
 	p.SeenHeadSHA = sha("2")
-	if rows := observe(digest("a"), same); rows != 7 {
-		t.Errorf("another head has evidence of its own: %d rows, want 7", rows)
+	if rows := observe(digest("a"), same); rows != 9 {
+		t.Errorf("another head has evidence of its own: %d rows, want 9", rows)
+	}
+	rows, err := w.store.Evidence(w.ctx, p.ID)
+	w.must(err)
+	if got := rows[7].ExpiresAt; got == nil || !got.Equal(soon.Add(time.Hour)) {
+		t.Errorf("it expires at %v", got)
 	}
 }
 

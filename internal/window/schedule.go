@@ -72,17 +72,35 @@ func (s Schedule) Opens(at time.Time) time.Time {
 	if s.Open(at) {
 		return time.Time{}
 	}
+	return s.turns(at, horizon, s.Open)
+}
+
+// turns is the first edge after an instant, and within a time from it, that is as
+// asked for; zero where there is none.
+func (s Schedule) turns(at time.Time, within time.Duration, as func(time.Time) bool) time.Time {
 	edges := s.edges()
-	for from := at.Truncate(15 * time.Minute); from.Before(at.Add(horizon)); from = from.Add(15 * time.Minute) {
+	for from := at.Truncate(15 * time.Minute); from.Before(at.Add(within)); from = from.Add(15 * time.Minute) {
 		// Zones differ by quarters of an hour, so within one every edge is at the same
 		// minute in all of them.
 		for _, edge := range edges {
-			if instant := from.Add(edge); instant.After(at) && s.Open(instant) {
+			if instant := from.Add(edge); instant.After(at) && as(instant) {
 				return instant
 			}
 		}
 	}
 	return time.Time{}
+}
+
+// ahead is how far ahead a closing is looked for: whoever asks looks again before.
+const ahead = 8 * 24 * time.Hour
+
+// Closes is the next instant at which the environment may not change any more, if it
+// may now; zero where there is none within a week.
+func (s Schedule) Closes(at time.Time) time.Time {
+	if !s.Open(at) {
+		return time.Time{}
+	}
+	return s.turns(at, ahead, func(instant time.Time) bool { return !s.Open(instant) })
 }
 
 // edges are the minutes of a quarter of an hour at which something may begin or

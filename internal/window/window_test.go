@@ -122,21 +122,8 @@ func TestAScheduleSaysWhetherWhyAndWhen(t *testing.T) {
 // TestTheNextOpeningIsTheNext: it is open then, and was not a minute before, nor at
 // any minute since now.
 func TestTheNextOpeningIsTheNext(t *testing.T) {
-	texts := []string{"Mon-Thu 09:00-16:00", "Fri 08:07-08:09", "Sat,Sun", "22:00-06:00", "2026-03-28..2026-03-30", "Sun 02:30-03:30"}
-	zones := []string{"UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe"}
-	draw := rapid.Custom(func(t *rapid.T) window.Window {
-		w, err := window.Parse(rapid.SampledFrom(texts).Draw(t, "text"), rapid.SampledFrom(zones).Draw(t, "zone"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return w
-	})
 	rapid.Check(t, func(t *rapid.T) {
-		s := window.Schedule{Deny: rapid.SliceOfN(draw, 0, 2).Draw(t, "deny")}
-		for _, w := range rapid.SliceOfN(draw, 0, 2).Draw(t, "allow") {
-			s.Allow = append(s.Allow, window.Allowed{Window: w, Except: rapid.SliceOfN(draw, 0, 1).Draw(t, "except")})
-		}
-		now := time.Date(2026, 3, 20, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.IntRange(0, 20*24*60).Draw(t, "minute")) * time.Minute)
+		s, now := drawSchedule(t), drawMinute(t)
 		opens := s.Opens(now)
 		if s.Open(now) != opens.IsZero() && !opens.IsZero() {
 			t.Fatalf("open now, and opens at %s", opens)
@@ -150,6 +137,55 @@ func TestTheNextOpeningIsTheNext(t *testing.T) {
 		for minute := now; !s.Open(now) && minute.Before(end) && minute.Before(now.Add(14*24*time.Hour)); minute = minute.Add(time.Minute) {
 			if s.Open(minute) {
 				t.Fatalf("it opens at %s, which is before %s", minute, opens)
+			}
+		}
+	})
+}
+
+// drawSchedule is a schedule of any windows in any zones.
+func drawSchedule(t *rapid.T) window.Schedule {
+	texts := []string{"Mon-Thu 09:00-16:00", "Fri 08:07-08:09", "Sat,Sun", "22:00-06:00", "2026-03-28..2026-03-30", "Sun 02:30-03:30"}
+	zones := []string{"UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe"}
+	draw := rapid.Custom(func(t *rapid.T) window.Window {
+		w, err := window.Parse(rapid.SampledFrom(texts).Draw(t, "text"), rapid.SampledFrom(zones).Draw(t, "zone"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	})
+	s := window.Schedule{Deny: rapid.SliceOfN(draw, 0, 2).Draw(t, "deny")}
+	for _, w := range rapid.SliceOfN(draw, 0, 2).Draw(t, "allow") {
+		s.Allow = append(s.Allow, window.Allowed{Window: w, Except: rapid.SliceOfN(draw, 0, 1).Draw(t, "except")})
+	}
+	return s
+}
+
+// drawMinute is a minute around a night in which clocks go forward.
+func drawMinute(t *rapid.T) time.Time {
+	return time.Date(2026, 3, 20, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.IntRange(0, 20*24*60).Draw(t, "minute")) * time.Minute)
+}
+
+// TestTheNextClosingIsTheNext: it is closed then, and open at every minute until then.
+func TestTheNextClosingIsTheNext(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSchedule(t)
+		now := drawMinute(t)
+		closes := s.Closes(now)
+		if !s.Open(now) {
+			if !closes.IsZero() {
+				t.Fatalf("closed now, and closes at %s", closes)
+			}
+			return
+		}
+		end := closes
+		if end.IsZero() {
+			end = now.Add(7 * 24 * time.Hour)
+		} else if s.Open(closes) {
+			t.Fatalf("it is open at %s", closes)
+		}
+		for minute := now; minute.Before(end); minute = minute.Add(time.Minute) {
+			if !s.Open(minute) {
+				t.Fatalf("it closes at %s, which is before %s", minute, closes)
 			}
 		}
 	})

@@ -204,7 +204,14 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 	if e.Action == "edited" && !e.Sender.Bot { // whatever was changed, it is rendered anew
 		var ticks []store.NewTick
 		if e.OldBody != nil {
-			ticks = ticked(*e.OldBody, e.Pull.Body, e.At)
+			artifact, err := w.Store.Artifact(ctx, p.ArtifactID)
+			if err != nil {
+				return "", err
+			}
+			// One that comes late may be about what the pull request carried before.
+			if checklist.Digest(e.Pull.Body) == artifact.Digest {
+				ticks = ticked(*e.OldBody, e.Pull.Body, e.At)
+			}
 		}
 		return fmt.Sprintf("%d items changed", len(ticks)), w.Store.RecordTicks(ctx, p.ID, ticks,
 			store.Actor{ID: e.Sender.ID, Login: e.Sender.Login}, e.Pull.Body, d.ID, reconcileJob)

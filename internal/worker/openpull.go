@@ -227,7 +227,20 @@ func (w *Worker) move(ctx context.Context, l *look, from, to string) error {
 
 // regenerate makes our commit anew on the newest base. Approvals survive it when
 // the managed edit is the same.
-func (w *Worker) regenerate(ctx context.Context, l *look) error {
+//
+// While it cannot be made, what people see on the head is what was said of it when the
+// pull request carried another artifact: that stays green whatever is stopped
+// meanwhile. So then the head gets this promotion's verdict.
+func (w *Worker) regenerate(ctx context.Context, l *look, gates []promotion.Gate) error {
+	err := w.renew(ctx, l)
+	if err != nil && l.row.CheckSHA != l.row.SeenHeadSHA && ctx.Err() == nil {
+		err = errors.Join(err, w.publishCheck(ctx, l, gates))
+	}
+	return err
+}
+
+// renew makes the commit and brings the branch there.
+func (w *Worker) renew(ctx context.Context, l *look) error {
 	ctx, done, err := l.door.Reserve(ctx, 2, 1) // tree, commit; and the branch is moved
 	if err != nil {
 		return err

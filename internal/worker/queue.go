@@ -66,11 +66,11 @@ func (w *Worker) checkGroup(ctx context.Context, m store.Merging, l *look, d pro
 		Title: shown.Title, Summary: shown.Summary, Text: shown.Text, DetailsURL: w.promotionURL(l.row), ExternalID: fmt.Sprint(l.row.ID),
 	}
 	said := checkHash(shown)
-	switch {
-	case l.facts.Queue.Ahead:
+	switch promotion.GroupVerdict(l.facts, d.Gates) {
+	case promotion.Wait:
 		run.Status, run.Conclusion, said = "in_progress", "", ""
 		run.Title = "Waiting for what is ahead in the queue"
-	case d.Passed():
+	case promotion.Pass:
 		switch err := w.guard(ctx, l, l.queued.GroupBase, l.queued.GroupSHA); {
 		case err == nil:
 			run.Conclusion = "success"
@@ -132,6 +132,15 @@ func (w *Worker) groupChanged(ctx context.Context, e github.GroupChanged) (strin
 	case err == nil && e.Action == "destroyed":
 		return "group gone", w.Store.SawGroup(ctx, p.ID, store.Group{SHA: e.HeadSHA}, reconcileJob(p.ID))
 	case err == nil:
+		// A delivery that comes late, or again, may tell of a group that is gone; it would
+		// take the place of the one that the queue waits for.
+		stands, err := w.GitHub.Repo(e.Repo.InstallationID, e.Repo.Owner, e.Repo.Name).Branch(ctx, e.Branch)
+		if fault.Is(err, fault.NotFound) || err == nil && stands != e.HeadSHA {
+			return "group gone already", nil
+		}
+		if err != nil {
+			return "", err
+		}
 		return "group to be checked", w.Store.SawGroup(ctx, p.ID, store.Group{SHA: e.HeadSHA, Base: e.BaseSHA}, reconcileJob(p.ID))
 	case !errors.Is(err, errNotOurs) || e.Action == "destroyed":
 		return "", err

@@ -106,7 +106,7 @@ var sources = map[string]string{
 func (l *look) observed(gates []promotion.Gate, at time.Time) ([]store.Observed, error) {
 	out := make([]store.Observed, 0, len(gates))
 	for _, g := range gates {
-		o := store.Observed{Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL, At: at}
+		o := store.Observed{Gate: g.Name, Verdict: string(g.Verdict), Reason: g.Reason, Source: sources[g.Name], URL: g.URL, At: at, ExpiresAt: g.Until}
 		if g.Verdict.Blocks() || g.Verdict == promotion.Overridden {
 			o.Owner, o.Missing, o.NextCheck = g.Owner, g.Missing, g.NextCheck
 		}
@@ -133,7 +133,7 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 	case promotion.Label:
 		return w.label(ctx, l)
 	case promotion.Regenerate:
-		return w.regenerate(ctx, l)
+		return w.regenerate(ctx, l, d.Gates)
 	case promotion.PublishCheck:
 		return w.publishCheck(ctx, l, d.Gates)
 	case promotion.PublishBody:
