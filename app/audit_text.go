@@ -163,12 +163,20 @@ func (c AuditChange) gates() (lines []string) {
 	for _, g := range c.Gates {
 		lines = append(lines,
 			fmt.Sprintf("%-5s%-11s%s", verdictMark(g.Verdict), g.Gate, g.Reason),
-			fmt.Sprintf("     by %s, %s  (evidence %d)", g.Source, when(g.ObservedAt), g.Evidence))
+			fmt.Sprintf("     by %s, %s%s  (evidence %d)", g.Source, when(g.ObservedAt), held(g.ExpiresAt), g.Evidence))
 	}
 	if len(lines) == 0 {
 		return []string{"not written down"}
 	}
 	return lines
+}
+
+// held is until when a verdict held, where it did not hold for ever.
+func held(until time.Time) string {
+	if until.IsZero() {
+		return ""
+	}
+	return ", until " + when(until)
 }
 
 // verdictMark is a verdict in its column; one that people overrode is told at length

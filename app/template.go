@@ -130,9 +130,7 @@ func previewGates(env envrepo.Environment, items []checklist.Item, pull checklis
 		f.Checklist = append(f.Checklist, promotion.ChecklistItem{ID: i.ID, Text: i.Text})
 	}
 	for _, g := range promotion.Evaluate(f, now) {
-		gates = append(gates, checklist.Gate{
-			Name: g.Name, Title: g.Title, Verdict: checklist.Verdict(g.Verdict), Reason: g.Reason, Missing: g.Missing, Owner: g.Owner, NextCheck: g.NextCheck,
-		})
+		gates = append(gates, worker.GateOf(g, time.Time{}))
 	}
 	return gates
 }

@@ -106,13 +106,9 @@ func (l *look) status() checklist.Status {
 
 func clusterStatuses(targets []store.Target) (all []checklist.ClusterStatus) {
 	for _, t := range targets {
-		c := checklist.ClusterStatus{
-			Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA, Phase: phase(t), Reason: t.Message,
-		}
-		if t.HealthySince != nil {
-			c.Since = *t.HealthySince
-		}
-		all = append(all, c)
+		all = append(all, checklist.ClusterStatus{
+			Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA, Phase: phase(t), Reason: t.Message, Since: moment(t.HealthySince),
+		})
 	}
 	return all
 }

@@ -328,10 +328,7 @@ func LastLook(ctx context.Context, s *store.Store, p store.Promotion) (checklist
 		}
 		g := checklist.Gate{
 			Name: e.Gate, Title: promotion.Title(e.Gate), Verdict: checklist.Verdict(e.Verdict), Reason: e.Reason, Missing: int(e.Missing),
-			Owner: e.Owner, Since: standing[e.Gate].Since, Every: promotion.Every(e.Gate), URL: e.URL,
-		}
-		if e.NextCheck != nil {
-			g.NextCheck = *e.NextCheck
+			Owner: e.Owner, Since: standing[e.Gate].Since, NextCheck: moment(e.NextCheck), Every: promotion.Every(e.Gate), URL: e.URL,
 		}
 		// While the configuration is broken nothing else is looked at.
 		if e.Gate == promotion.GateConfig && g.Verdict != checklist.Pass {

@@ -394,12 +394,17 @@ func (l *look) plainModel() checklist.Pull {
 func (l *look) withGates(gates []promotion.Gate) checklist.Pull {
 	m := l.model
 	for _, g := range gates {
-		m.Gates = append(m.Gates, checklist.Gate{
-			Name: g.Name, Title: g.Title, Verdict: checklist.Verdict(g.Verdict), Reason: g.Reason, Missing: g.Missing,
-			Owner: g.Owner, Since: l.since(g), NextCheck: g.NextCheck, Every: promotion.Every(g.Name), URL: g.URL,
-		})
+		m.Gates = append(m.Gates, GateOf(g, l.since(g)))
 	}
 	return m
+}
+
+// GateOf is a gate as people read it.
+func GateOf(g promotion.Gate, since time.Time) checklist.Gate {
+	return checklist.Gate{
+		Name: g.Name, Title: g.Title, Verdict: checklist.Verdict(g.Verdict), Reason: g.Reason, Missing: g.Missing,
+		Owner: g.Owner, Since: since, NextCheck: g.NextCheck, Every: promotion.Every(g.Name), URL: g.URL,
+	}
 }
 
 // since is since when a gate says what it says. One that says something new does so
