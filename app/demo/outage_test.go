@@ -270,8 +270,10 @@ func registryDownWhileVerifying(s *scene) {
 // asked again after a while, in which other things can happen.
 func (s *scene) registryDownWhileOpen() func(s *scene) {
 	number := s.asked("prod", "payments", "1.20.0").Number
+	talk := s.issue()
+	s.says("alice", talk, "/freeze dev so that staging stays with 1.20.0", "rocket")
 	digest := s.release("payments", "1.20.1")
-	s.runs("staging", "payments", "1.20.1", digest)
+	s.opened("dev", "payments", "1.20.1")
 	s.approve(number, "bob", "carol")
 	s.checkSays(number, "2 of 2 approvals")
 	start := s.stopRegistry()
@@ -289,6 +291,8 @@ func (s *scene) registryDownWhileOpen() func(s *scene) {
 			_, err := s.w.isOpen("prod", "payments", "1.20.1")
 			return err
 		})
+		s.says("alice", talk, "/thaw dev", "rocket")
+		s.runs("staging", "payments", "1.20.1", digest)
 		s.approve(number, "bob", "carol")
 		s.tickAll(number)
 		s.done("prod", "payments", "1.20.1", digest)
