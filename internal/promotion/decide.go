@@ -28,6 +28,9 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 	if at := askAgainAt(f); f.Pull != nil && !at.IsZero() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
 		d.NextCheck = at
 	}
+	if at, asked := signaturesAt(f); f.Pull != nil && asked && at.After(now) && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
+		d.NextCheck = at
+	}
 	if at := f.Queue.AskedAt.Add(askQueue); f.Pull != nil && f.queued() && (d.NextCheck.IsZero() || at.Before(d.NextCheck)) {
 		d.NextCheck = at
 	}
@@ -53,8 +56,11 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	// Before everything else: the queue waits for it, and merges by itself what has
 	// passed, whatever became of this promotion's commit since.
 	if checksGroup(f, shown.CheckHash) {
-		if allPass(gates) && triesStale(f, now) {
+		switch {
+		case allPass(gates) && triesStale(f, now):
 			return AskClusters, ""
+		case allPass(gates) && signaturesStale(f, now):
+			return AskSignatures, ""
 		}
 		return CheckGroup, ""
 	}
@@ -69,6 +75,9 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	}
 	if at := askAgainAt(f); !at.IsZero() && !now.Before(at) {
 		return AskRegistry, ""
+	}
+	if at, asked := signaturesAt(f); asked && !now.Before(at) {
+		return AskSignatures, ""
 	}
 	if at, asked := triesAt(f); asked && !now.Before(at) {
 		return AskClusters, ""
@@ -89,6 +98,8 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 		switch {
 		case triesStale(f, now):
 			return AskClusters, ""
+		case signaturesStale(f, now):
+			return AskSignatures, ""
 		case f.Queue.Used:
 			return EnterQueue, ""
 		}

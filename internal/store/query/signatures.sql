@@ -1,0 +1,12 @@
+-- name: Signature :one
+SELECT * FROM signature WHERE artifact_id = @artifact_id AND signer = @signer;
+
+-- name: Signatures :many
+SELECT * FROM signature WHERE artifact_id = @artifact_id ORDER BY signer;
+
+-- name: UpsertSignature :exec
+INSERT INTO signature (artifact_id, signer, outcome, signed_by, reason, since, asked_at)
+VALUES (@artifact_id, @signer, @outcome, @signed_by, @reason, @asked_at, @asked_at)
+ON CONFLICT (artifact_id, signer) DO UPDATE SET
+    outcome = excluded.outcome, signed_by = excluded.signed_by, reason = excluded.reason, asked_at = excluded.asked_at,
+    since = CASE WHEN signature.outcome = excluded.outcome THEN signature.since ELSE excluded.since END;
