@@ -44,8 +44,7 @@ const (
 )
 
 // Attached reads the signatures that are attached to an image, whoever they are by: as
-// referrers of its digest, and under the tag that cosign gives them. The newest stand
-// last. None is no error.
+// referrers of its digest, and under the tag that cosign gives them. None is no error.
 //
 // What cannot be read because of what it is, is told as such; errors are those of
 // Resolve, where it is not known what is there.

@@ -17,10 +17,11 @@ type Signer interface {
 	signed(digest string, f Found) (by string, err error)
 }
 
-// Attached is what a registry holds beside an image, newest last.
+// Attached is what a registry holds beside an image, the newest last as far as the
+// registry says so.
 type Attached struct {
 	Found []Found
-	Left  int // older ones that were not looked at
+	Left  int // that were not looked at
 }
 
 // Found is one signature as it was found, which says nothing about whether it is one.
@@ -70,7 +71,7 @@ func Judge(s Signer, digest string, attached Attached) Judgement {
 		told = append(told, fmt.Sprintf("And %d more.", more))
 	}
 	if attached.Left > 0 {
-		told = append(told, fmt.Sprintf("%d older ones were not looked at; remove those that nobody needs.", attached.Left))
+		told = append(told, fmt.Sprintf("%d more were not looked at; remove those that nobody needs.", attached.Left))
 	}
 	return Judgement{Outcome: Foreign, Reason: strings.Join(told, " ")}
 }

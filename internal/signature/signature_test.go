@@ -118,7 +118,7 @@ func TestWhoHasSigned(t *testing.T) {
 		})
 	}
 	j := Judge(key, image, Attached{Found: []Found{{Broken: "x"}}, Left: 9000})
-	if !strings.Contains(j.Reason, "9000 older ones were not looked at") {
+	if !strings.Contains(j.Reason, "9000 more were not looked at") {
 		t.Errorf("%+v", j)
 	}
 }
