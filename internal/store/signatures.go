@@ -3,9 +3,11 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/store/query"
 )
@@ -56,4 +58,27 @@ func (s *Store) RecordSignature(ctx context.Context, promotion int64, a Artifact
 func (s *Store) Signatures(ctx context.Context, artifact int64) (_ []Signature, err error) {
 	defer wrap(&err, "read the signatures of artifact %d", artifact)
 	return s.query.Signatures(ctx, artifact)
+}
+
+// DoubtSignatures has the signatures that an image lacks looked for again: something
+// was attached to it.
+func (s *Store) DoubtSignatures(ctx context.Context, image, digest string, job func(promotion int64) river.JobArgs) (err error) {
+	defer wrap(&err, "doubt the signatures of %s@%s", image, digest)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		artifacts, err := q.DoubtSignatures(ctx, query.DoubtSignaturesParams{Image: image, Digest: digest})
+		if err != nil {
+			return err
+		}
+		slices.Sort(artifacts)
+		for _, a := range slices.Compact(artifacts) {
+			promotions, err := q.ActivePromotionsOfArtifact(ctx, a)
+			if err != nil {
+				return err
+			}
+			if err := s.wake(ctx, tx, q, promotions, job); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

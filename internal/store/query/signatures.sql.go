@@ -10,6 +10,38 @@ import (
 	"time"
 )
 
+const doubtSignatures = `-- name: DoubtSignatures :many
+UPDATE signature s SET asked_at = 'epoch' FROM artifact a
+WHERE a.id = s.artifact_id AND a.image = $1 AND a.digest = $2 AND s.outcome <> 'signed'
+RETURNING s.artifact_id
+`
+
+type DoubtSignaturesParams struct {
+	Image  string
+	Digest string
+}
+
+// What is missing has to be looked for again at once.
+func (q *Queries) DoubtSignatures(ctx context.Context, arg DoubtSignaturesParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, doubtSignatures, arg.Image, arg.Digest)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var artifact_id int64
+		if err := rows.Scan(&artifact_id); err != nil {
+			return nil, err
+		}
+		items = append(items, artifact_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const signature = `-- name: Signature :one
 SELECT artifact_id, signer, outcome, signed_by, reason, since, asked_at FROM signature WHERE artifact_id = $1 AND signer = $2
 `
