@@ -18,7 +18,7 @@ const module = "github.com/tagboat/tagboat/"
 // lower floors only.
 var floors = [][]string{
 	{"internal/fault", "internal/image", "internal/window", "internal/child", "migrations", "internal/arch"},
-	{"internal/promotion", "internal/approval", "internal/command", "internal/checklist", "internal/envrepo", "internal/overlay", "internal/manifest", "internal/policy"},
+	{"internal/promotion", "internal/approval", "internal/command", "internal/checklist", "internal/envrepo", "internal/overlay", "internal/manifest", "internal/policy", "internal/signature"},
 	{"internal/job", "internal/store", "internal/github", "internal/registry", "internal/gitmirror", "internal/cluster", "internal/render"},
 	{"internal/intake", "internal/web", "internal/worker"},
 	{"app"},
@@ -57,6 +57,7 @@ var pure = map[string][]string{
 	"internal/envrepo":   {"sigs.k8s.io/kustomize/kyaml/yaml", "github.com/Masterminds/semver/v3"},
 	"internal/manifest":  {"sigs.k8s.io/kustomize/kyaml/yaml"},
 	"internal/policy":    {"k8s.io/apimachinery", "sigs.k8s.io/yaml", "sigs.k8s.io/kustomize/kyaml/yaml"},
+	"internal/signature": {"github.com/sigstore"},
 	// Kubernetes' own evaluation of policies: pure, and heavy enough to stand apart.
 	"internal/policy/admission": {"k8s.io", "github.com/google/cel-go", "sigs.k8s.io/yaml", "sigs.k8s.io/kustomize/kyaml/yaml"},
 	"internal/overlay":          {"sigs.k8s.io/kustomize/kyaml/yaml", "github.com/pmezard/go-difflib/difflib"},

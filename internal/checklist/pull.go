@@ -70,6 +70,7 @@ type Pull struct {
 	Annotations  []Annotation
 	Platforms    []string
 	MediaType    string
+	SignedBy     []string // whose signatures were asked for and found
 }
 
 // maxTitle is GitHub's limit for titles of pull requests and check runs.

@@ -69,7 +69,7 @@ type Environment struct {
 	DryRun     string      `yaml:"dryRun"`     // enforce, warn or off; "" is enforce where Tagboat reaches a cluster of it
 	Windows    []Window    `yaml:"windows"`    // when it may change; none is at any time
 	Override   *Override   `yaml:"override"`   // who may override gates; nil: nobody
-	Signatures []Signature `yaml:"signatures"` // not enforced by this version
+	Signatures []Signature `yaml:"signatures"` // that an image must carry, all of them
 	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
 }
 
@@ -171,16 +171,6 @@ const (
 	overrideExpires = time.Hour
 	maxOverride     = 24 * time.Hour
 )
-
-// Signature is a proof that an image must carry.
-type Signature struct {
-	Cosign *Cosign `yaml:"cosign"`
-}
-
-// Cosign is a signature by a key in the env repo.
-type Cosign struct {
-	Key string `yaml:"key"`
-}
 
 // Environment is the environment of that name.
 func (c *Config) Environment(name string) (Environment, bool) {

@@ -43,7 +43,7 @@ environments:
     checks: [lint, security-scan]
     windows: [{allow: "Mon-Thu 09:00-16:00", timezone: Europe/Berlin, except: [2026-12-24..2027-01-02]}, {deny: "Thu 15:00-24:00"}]
     override: {teams: [sre], users: [erin], gates: [checks, window], expires: 30m}
-    signatures: [{cosign: {key: keys/release.pub}}]
+    signatures: [{cosign: {key: keys/release.pub}}, {cosign: {identityRegexp: "https://github.com/acme/.*", issuer: "https://token.actions.githubusercontent.com"}}]
     refs: true
     clusters: [prod-eu, prod-us]
     waves: [[prod-eu], [prod-us]]
@@ -99,6 +99,10 @@ func TestTheSchemaAcceptsTheExampleAndRefusesMistakes(t *testing.T) {
 		strings.Replace(example, "{env: dev}", "{env: dev, semver: '1'}", 1),
 		strings.Replace(example, "gates: [checks, window]", "gates: [digest]", 1),
 		strings.Replace(example, "teams: [sre], users: [erin], gates", "gates", 1),
+		strings.Replace(example, "{key: keys/release.pub}", "{}", 1),
+		strings.Replace(example, "{key: keys/release.pub}", "{identity: carol@example.com}", 1),
+		strings.Replace(example, "key: keys/release.pub", "key: keys/release.pub, issuer: 'https://accounts.example.com'", 1),
+		strings.Replace(example, "key: keys/release.pub", "key: keys/release.pub, identity: carol, issuer: 'https://accounts.example.com'", 1),
 		strings.Replace(example, "refs: true", "refs: 'true'", 1),
 		strings.Replace(example, "chart: ", "charts: ", 1),
 		strings.Replace(example, "resource-limits: enforce", "resource-limits: maybe", 1),
@@ -127,7 +131,7 @@ func TestTheExampleIsWellFormedAndOnlyItsGatesAreNotEnforced(t *testing.T) {
 		got = append(got, gate)
 	}
 	slices.Sort(got)
-	if want := []string{"signatures", "waves"}; !slices.Equal(got, want) {
+	if want := []string{"waves"}; !slices.Equal(got, want) {
 		t.Errorf("problems %v, want %v", r.problems, want)
 	}
 	if c.Environments[2].Windows[0].Timezone != "Europe/Berlin" || c.Environments[2].Signatures[0].Cosign.Key != "keys/release.pub" ||

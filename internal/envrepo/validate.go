@@ -85,8 +85,9 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	if e.Policies != nil {
 		r.builtin(at+".policies.builtin", e.Policies.Builtin)
 	}
+	r.signatures(e, at)
 	for gate, declared := range map[string]bool{
-		"signatures": e.Signatures != nil, "waves": e.Waves != nil,
+		"waves": e.Waves != nil,
 	} {
 		if declared {
 			r.unenforced(at+"."+gate, gate+" of environment "+e.Name)

@@ -52,6 +52,14 @@ func ValidDigest(s string) bool {
 // referrers index rather than to an image that somebody could run.
 func AttachedTag(tag string) bool { return attachedTag.MatchString(tag) }
 
+// AttachedTo is the digest that a tag says that something is attached to.
+func AttachedTo(tag string) (digest string, ok bool) {
+	rest, ok := strings.CutPrefix(tag, "sha256-")
+	hex, _, _ := strings.Cut(rest, ".")
+	digest = "sha256:" + hex
+	return digest, ok && AttachedTag(tag) && ValidDigest(digest)
+}
+
 // mutableTags are names that people move on purpose. A version never has one.
 var mutableTags = map[string]bool{
 	"latest": true, "stable": true, "edge": true, "nightly": true, "canary": true, "current": true,

@@ -57,6 +57,17 @@ func TestAttachedTags(t *testing.T) {
 	}
 }
 
+func TestWhatATagIsAttachedTo(t *testing.T) {
+	hex := strings.TrimPrefix(digest, "sha256:")
+	for tag, want := range map[string]bool{
+		"sha256-" + hex: true, "sha256-" + hex + ".sig": true, "sha512-" + hex + hex + ".sig": false, "sha256-" + hex + hex: false, "sha256-" + hex[:63]: false, "1.7.0": false, "": false,
+	} {
+		if got, ok := AttachedTo(tag); ok != want || ok && got != digest {
+			t.Errorf("AttachedTo(%q) = %q, %v", tag, got, ok)
+		}
+	}
+}
+
 func TestMutableTags(t *testing.T) {
 	for tag, want := range map[string]bool{
 		"latest": true, "Latest": true, "main": true, "PROD": true,

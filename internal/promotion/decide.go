@@ -31,6 +31,9 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 		if f.queued() {
 			d.lookAt(f.Queue.AskedAt.Add(askQueue))
 		}
+		if at, asked := signaturesAt(f); asked && at.After(now) {
+			d.lookAt(at)
+		}
 		if at, asked := triesAt(f); asked && at.After(now) {
 			d.lookAt(at)
 		}
@@ -62,8 +65,11 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	// Before everything else: the queue waits for it, and merges by itself what has
 	// passed, whatever became of this promotion's commit since.
 	if checksGroup(f, shown.CheckHash) {
-		if allPass(gates) && triesStale(f, now) {
+		switch {
+		case allPass(gates) && triesStale(f, now):
 			return AskClusters, ""
+		case allPass(gates) && signaturesStale(f, now):
+			return AskSignatures, ""
 		}
 		return CheckGroup, ""
 	}
@@ -78,6 +84,9 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 	}
 	if at := askAgainAt(f); !at.IsZero() && !now.Before(at) {
 		return AskRegistry, ""
+	}
+	if at, asked := signaturesAt(f); asked && !now.Before(at) {
+		return AskSignatures, ""
 	}
 	if at, asked := triesAt(f); asked && !now.Before(at) {
 		return AskClusters, ""
@@ -98,6 +107,8 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effe
 		switch {
 		case triesStale(f, now):
 			return AskClusters, ""
+		case signaturesStale(f, now):
+			return AskSignatures, ""
 		case f.Queue.Used:
 			return EnterQueue, ""
 		}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tagboat/tagboat/internal/window"
 )
 
 func TestDecide(t *testing.T) {
@@ -48,6 +50,11 @@ func TestDecide(t *testing.T) {
 			f.Queue.GroupSHA = sha("9")
 			asked(f, Accepted, 6*time.Minute, 0)
 		}, AskClusters, ""},
+		{"it does, and the signatures were looked for too long ago", func(f *Facts) {
+			inQueue(f, sha("1"), time.Minute)
+			f.Queue.GroupSHA = sha("9")
+			looked(f, SignedBy, 6*time.Minute, 0)
+		}, AskSignatures, ""},
 		{"the group was checked", func(f *Facts) {
 			inQueue(f, sha("1"), time.Minute)
 			f.Queue.GroupSHA, f.Queue.CheckSHA, f.Queue.CheckHash = sha("9"), sha("9"), f.Published.CheckHash
@@ -92,6 +99,20 @@ func TestDecide(t *testing.T) {
 		{"the tag was moved; it may be moved back", func(f *Facts) { f.Digest = Digest{Now: digest("b"), ObservedAt: noon.Add(-time.Hour)} }, AskRegistry, ""},
 		{"the registry's good answer holds", func(f *Facts) { f.Digest.ObservedAt = noon.Add(-time.Hour) }, Merge, ""},
 
+		{"no signature was looked for yet", func(f *Facts) { f.Signatures = nil }, AskSignatures, ""},
+		{"one was looked for at another digest", func(f *Facts) { f.Signatures[1].Digest = digest("b") }, AskSignatures, ""},
+		{"the key is another one now", func(f *Facts) { f.Rule.Signatures[0].ID = "key 9" }, AskSignatures, ""},
+		{"there is no key", func(f *Facts) {
+			f.Rule.Signatures = []Demand{{Who: "key release.pub", Err: "release.pub is not there."}}
+		}, Rest, ""},
+		{"it is signed, and that was seen too long ago for a merge", func(f *Facts) { looked(f, SignedBy, 5*time.Minute+time.Second, 0) }, AskSignatures, ""},
+		{"it is, and was seen just long enough ago", func(f *Facts) { looked(f, SignedBy, 5*time.Minute, 0) }, Merge, ""},
+		{"it is signed, and something else is missing", func(f *Facts) { looked(f, SignedBy, 24*time.Hour, 0); f.Checks = nil }, Rest, ""},
+		{"it is not signed yet", func(f *Facts) { looked(f, Unsigned, 29*time.Second, 29*time.Second) }, Rest, ""},
+		{"it was not, and has to be looked for again", func(f *Facts) { looked(f, Unsigned, 30*time.Second, 30*time.Second) }, AskSignatures, ""},
+		{"somebody else has signed, since an hour", func(f *Facts) { looked(f, SignedElse, 4*time.Minute, time.Hour) }, Rest, ""},
+		{"somebody else had, a while ago", func(f *Facts) { looked(f, SignedElse, 5*time.Minute, time.Hour) }, AskSignatures, ""},
+		{"the registry was away", func(f *Facts) { looked(f, SignedUnread, time.Minute, time.Minute) }, AskSignatures, ""},
 		{"no cluster was asked yet", func(f *Facts) { f.Trials = nil }, AskClusters, ""},
 		{"one was not asked about these objects", func(f *Facts) { f.Trials[1] = Trial{Cluster: "us"} }, AskClusters, ""},
 		{"the clusters have taken it too long ago for a merge", func(f *Facts) { asked(f, Accepted, 5*time.Minute+time.Second, 0) }, AskClusters, ""},
@@ -148,6 +169,35 @@ func asked(f *Facts, a Answer, ago, since time.Duration) {
 	for i := range f.Trials {
 		at := noon.Add(-ago)
 		f.Trials[i].Answer, f.Trials[i].At, f.Trials[i].Since, f.Trials[i].Owner = a, at, at.Add(-since), "an administrator"
+	}
+}
+
+// looked has every signature of f have been looked for, some time ago, and have been so
+// since some time before.
+func looked(f *Facts, a Signed, ago, since time.Duration) {
+	for i := range f.Signatures {
+		at := noon.Add(-ago)
+		f.Signatures[i].Answer, f.Signatures[i].At, f.Signatures[i].Since = a, at, at.Add(-since)
+	}
+}
+
+// Nobody has to tell that an image was signed: it is looked for again, less and less
+// often.
+func TestASignatureIsLookedForAgain(t *testing.T) {
+	for since, again := range map[time.Duration]time.Duration{
+		0: 30 * time.Second, time.Minute: 30 * time.Second, 4 * time.Minute: 2 * time.Minute, 24 * time.Hour: 5 * time.Minute,
+	} {
+		f := ready()
+		f.Rule.Trying = TryNothing // clusters are asked again by themselves
+		looked(&f, Unsigned, 0, since)
+		if d := Decide(f, same, noon); d.Effect != Rest || !d.NextCheck.Equal(noon.Add(again)) {
+			t.Errorf("not signed for %s: %q, next check %v; want to rest for %s", since, d.Effect, d.NextCheck, again)
+		}
+	}
+	f := ready()
+	f.Rule.Trying, f.Rule.Schedule, f.Checks = TryNothing, window.Schedule{}, nil // which end by themselves
+	if d := Decide(f, same, noon); d.Effect != Rest || !d.NextCheck.IsZero() {
+		t.Errorf("signed: %q, next check %v; want to rest", d.Effect, d.NextCheck)
 	}
 }
 

@@ -24,9 +24,10 @@ func ready() Facts {
 		App: "payments", Env: "prod", State: Open,
 		Artifact:    image.Ref{Name: "registry.example.com/acme/payments", Tag: "1.7.0", Digest: digest("a")},
 		Requester:   Person{ID: 1, Login: "alice"},
-		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Approvals: true, Auto: true, Schedule: opened, Trying: TryEnforce, Clusters: []string{"eu", "us"}, Override: Override{Gates: Overridable, For: time.Hour, Who: "team sre"}},
+		Rule:        Rule{Needs: []Need{{Env: "staging", Healthy: time.Hour}}, Signatures: []Demand{{ID: "key 1", Who: "key release.pub"}, {ID: "key 2", Who: "key audit.pub"}}, Approvals: true, Auto: true, Schedule: opened, Trying: TryEnforce, Clusters: []string{"eu", "us"}, Override: Override{Gates: Overridable, For: time.Hour, Who: "team sre"}},
 		Plan:        Plan{Hash: "edit", Current: image.Ref{Tag: "1.6.0"}},
 		Digest:      Digest{Now: digest("a"), ObservedAt: noon},
+		Signatures:  []Signature{signedBy("key 1"), signedBy("key 2")},
 		Pull:        &Pull{Number: 7, HeadSHA: sha("1"), OurHeadSHA: sha("1"), EditHash: "edit", Labelled: true},
 		Required:    []string{"lint", "scan"},
 		Checks:      []Check{{Name: "lint", State: CheckPassed, Conclusion: "success"}, {Name: "scan", State: CheckPassed, Conclusion: "success"}},
@@ -38,6 +39,11 @@ func ready() Facts {
 		Trials:      []Trial{taken("eu"), taken("us")},
 		Published:   Published{CheckHash: "check", CheckSHA: sha("1"), BodyHash: "body"},
 	}
+}
+
+// signedBy is the signature of a signer, as it was found.
+func signedBy(demand string) Signature {
+	return Signature{Demand: demand, Digest: digest("a"), Answer: SignedBy, By: demand, At: noon, Since: noon}
 }
 
 // taken is a trial in a cluster that takes everything.
@@ -72,6 +78,7 @@ func clone(f Facts) Facts {
 		f.Pull = &pull
 	}
 	f.Rule.Needs, f.Rule.Clusters, f.Trials = slices.Clone(f.Rule.Needs), slices.Clone(f.Rule.Clusters), slices.Clone(f.Trials)
+	f.Rule.Signatures, f.Signatures = slices.Clone(f.Rule.Signatures), slices.Clone(f.Signatures)
 	f.Required, f.Checks = slices.Clone(f.Required), slices.Clone(f.Checks)
 	f.Voices, f.FollowUps = slices.Clone(f.Voices), slices.Clone(f.FollowUps)
 	f.Checklist, f.Upstream, f.Targets = slices.Clone(f.Checklist), slices.Clone(f.Upstream), slices.Clone(f.Targets)

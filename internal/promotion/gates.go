@@ -46,6 +46,7 @@ type Gate struct {
 const (
 	GateConfig    = "config"
 	GateDigest    = "digest"
+	GateSignature = "signature"
 	GateHead      = "head"
 	GateRendered  = "rendered"
 	GatePolicy    = "policy"
@@ -63,6 +64,7 @@ const (
 var order = []struct{ name, title string }{
 	{GateConfig, "Configuration"},
 	{GateDigest, "Digest"},
+	{GateSignature, "Signature"},
 	{GateHead, "Commit"},
 	{GateRendered, "Rendered"},
 	{GatePolicy, "Policy"},
@@ -113,7 +115,11 @@ func Evaluate(f Facts, now time.Time) []Gate {
 			Reason: f.RuleErr, Owner: "whoever maintains tagboat.yaml",
 		}}
 	}
-	gates := []Gate{digestGate(f), headGate(f)}
+	gates := []Gate{digestGate(f)}
+	if len(f.Rule.Signatures) > 0 {
+		gates = append(gates, signatureGate(f))
+	}
+	gates = append(gates, headGate(f))
 	if f.Plan.Err == "" { // else there is no edit that could be rendered
 		gates = append(gates, renderedGate(f))
 	}

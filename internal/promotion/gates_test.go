@@ -27,6 +27,20 @@ func TestGates(t *testing.T) {
 		{GateDigest, "the registry is down, and what it once said is remembered", func(f *Facts) { f.Digest.Err = "timeout" }, Wait, "timeout", 0},
 		{GateDigest, "the tag was pushed again", func(f *Facts) { f.Digest.Now = digest("b") }, Fail, "now points to sha256:bbbbbbbbbbbb", 0},
 
+		{GateSignature, "both signatures are there", func(f *Facts) {}, Pass, "sha256:aaaaaaaaaaaa is signed by key 1. sha256:aaaaaaaaaaaa is signed by key 2.", 0},
+		{GateSignature, "nobody has looked", func(f *Facts) { f.Signatures = nil }, Wait, "has not been asked for the signature by key release.pub yet", 0},
+		{GateSignature, "one was looked for at another digest", func(f *Facts) { f.Signatures[1].Digest = digest("b") }, Wait, "has not been asked for the signature by key audit.pub yet", 0},
+		{GateSignature, "the key was replaced", func(f *Facts) { f.Rule.Signatures[0].ID = "key 9" }, Wait, "has not been asked for the signature by key release.pub yet", 0},
+		{GateSignature, "it is not signed", func(f *Facts) { f.Signatures[0].Answer = Unsigned }, Wait, "is not signed yet; key release.pub has to sign it. Tagboat looks again by itself. sha256:aaaaaaaaaaaa is signed by key 2.", 0},
+		{GateSignature, "somebody else has signed it", func(f *Facts) {
+			f.Signatures[1].Answer, f.Signatures[1].Reason = SignedElse, "layer 1: it is not by this key."
+		}, Fail, "is not signed by key audit.pub, only otherwise. layer 1: it is not by this key.", 0},
+		{GateSignature, "the registry is down", func(f *Facts) { f.Signatures[0].Answer, f.Signatures[0].Reason = SignedUnread, "timeout." }, Wait, "could not be asked for the signature by key release.pub: timeout. Tagboat asks again by itself", 0},
+		{GateSignature, "a key cannot be read", func(f *Facts) {
+			f.Rule.Signatures[0].Err, f.Rule.Signatures[0].Owner = "release.pub is not there.", "whoever maintains tagboat.yaml"
+		}, Fail, "release.pub is not there.", 0},
+		{GateSignature, "one fails, the other waits", func(f *Facts) { f.Signatures[0].Answer, f.Signatures[1].Answer = Unsigned, SignedElse }, Fail, "is not signed by key audit.pub, only otherwise.", 0},
+
 		{GateHead, "the head is the commit that Tagboat made", func(f *Facts) {}, Pass, "commit 111111111111", 0},
 		{GateHead, "there is no pull request yet", func(f *Facts) { f.Pull = nil }, Wait, "not open yet", 0},
 		{GateHead, "somebody pushed to the branch", func(f *Facts) { f.Pull.HeadSHA = sha("2") }, Fail, "222222222222 is not Tagboat's (which is 111111111111)", 0},
@@ -148,7 +162,7 @@ func TestWhichGatesThereAre(t *testing.T) {
 		change func(f *Facts)
 		gates  []string
 	}{
-		{"everything is asked for", func(*Facts) {}, []string{GateDigest, GateHead, GateRendered, GateDryRun, GateChecks, GateChecklist, GateApprovals, GateUpstream, GateWindow}},
+		{"everything is asked for", func(*Facts) {}, []string{GateDigest, GateSignature, GateHead, GateRendered, GateDryRun, GateChecks, GateChecklist, GateApprovals, GateUpstream, GateWindow}},
 		{"nothing is asked for", bare, []string{GateDigest, GateHead, GateRendered, GateChecks}},
 		{"the configuration is broken", func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no environments" }, []string{GateConfig}},
 	} {
@@ -170,8 +184,8 @@ func TestSoakTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := ready()
 		f.Rule.Needs, f.Upstream = nil, nil
-		f.Rule.Trying = TryNothing          // clusters are asked again by themselves
-		f.Rule.Schedule = window.Schedule{} // which ends by itself
+		f.Rule.Trying, f.Rule.Signatures = TryNothing, nil // clusters and registries are asked again by themselves
+		f.Rule.Schedule = window.Schedule{}                // which ends by itself
 		for _, env := range []string{"dev", "staging", "load"}[:rapid.IntRange(1, 3).Draw(t, "environments")] {
 			f.Rule.Needs = append(f.Rule.Needs, Need{Env: env, Healthy: time.Duration(rapid.IntRange(0, 7200).Draw(t, env+" needs")) * time.Second})
 			f.Upstream = append(f.Upstream, Upstream{

@@ -165,6 +165,10 @@ func (h *history) step(t *rapid.T) {
 		h.facts.Pull.HeadOurs = false
 	case AskRegistry:
 		h.facts.Digest.ObservedAt = h.now
+	case AskSignatures:
+		for i := range h.facts.Signatures {
+			h.facts.Signatures[i].At = h.now
+		}
 	case AskClusters:
 		for i := range h.facts.Trials {
 			h.facts.Trials[i].At = h.now
@@ -188,6 +192,10 @@ func (h *history) mend() {
 	f.Upstream, f.Rendered, f.Policy, f.Stops = goal.Upstream, goal.Rendered, goal.Policy, nil
 	f.Upstream[0].Digest = f.Artifact.Digest
 	f.Trials, f.Queue = goal.Trials, goal.Queue
+	f.Signatures = goal.Signatures
+	for i := range f.Signatures {
+		f.Signatures[i].Digest, f.Signatures[i].At = f.Artifact.Digest, h.now
+	}
 	for _, who := range everybody {
 		h.known[who] = true
 	}

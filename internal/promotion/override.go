@@ -11,8 +11,8 @@ import (
 // They are about when, and about what others have proven: a check that cannot run, a
 // soak that is too long for an outage, a stop, a calendar.
 //
-// All others stand, whoever speaks. Configuration, digest and commit are about what
-// this is; without them nobody knows what they override. What is not rendered would
+// All others stand, whoever speaks. Configuration, digest, signature and commit are
+// about what this is; without them nobody knows what they override. What is not rendered would
 // not be applied either. Policies may be the organisation's, and have waivers.
 // Approvals and the checklist are people's own word, which they can give.
 var Overridable = []string{GateChecks, GateUpstream, GateStop, GateWindow}

@@ -40,13 +40,14 @@ type Facts struct {
 	Artifact  image.Ref // what is promoted: name, tag and digest
 	Requester Person    // who asked; nobody when Tagboat proposed it by itself
 
-	Rule     Rule
-	RuleErr  string   // why tagboat.yaml of the base branch cannot be used; "" when it can
-	Plan     Plan     // what the newest base branch says about the overlay
-	Digest   Digest   // what the registry says about the artifact
-	Pull     *Pull    // the pull request as last seen; nil while there is none
-	Checks   []Check  // newest result of every required check on Pull.HeadSHA
-	Required []string // names of the checks that must succeed
+	Rule       Rule
+	RuleErr    string      // why tagboat.yaml of the base branch cannot be used; "" when it can
+	Plan       Plan        // what the newest base branch says about the overlay
+	Digest     Digest      // what the registry says about the artifact
+	Signatures []Signature // what was found of those that the rule demands
+	Pull       *Pull       // the pull request as last seen; nil while there is none
+	Checks     []Check     // newest result of every required check on Pull.HeadSHA
+	Required   []string    // names of the checks that must succeed
 	// ChecksKnown is false when the branch protection could not be read, so that
 	// Required may be incomplete.
 	ChecksKnown bool
@@ -87,14 +88,15 @@ type Reported struct {
 
 // Rule is what tagboat.yaml says about this environment.
 type Rule struct {
-	Needs     []Need
-	Approvals bool            // whether approvals are asked for at all
-	Auto      bool            // merge as soon as every gate passes
-	Schedule  window.Schedule // when merging is allowed
-	Override  Override        // who may override gates
-	Trying    Trying          // whether the clusters are asked first
-	Clusters  []string        // which they are
-	Tickers   string          // who may tick the checklist, for people
+	Needs      []Need
+	Signatures []Demand        // that the artifact must carry, all of them
+	Approvals  bool            // whether approvals are asked for at all
+	Auto       bool            // merge as soon as every gate passes
+	Schedule   window.Schedule // when merging is allowed
+	Override   Override        // who may override gates
+	Trying     Trying          // whether the clusters are asked first
+	Clusters   []string        // which they are
+	Tickers    string          // who may tick the checklist, for people
 }
 
 // Need is one upstream environment that must run the same digest.
@@ -216,21 +218,22 @@ type Published struct {
 type Effect string
 
 const (
-	Rest         Effect = "rest"               // nothing to do until something changes
-	OpenPull     Effect = "open pull"          // commit, branch, pull request
-	AskRegistry  Effect = "ask registry"       // what the tag is now: the last answer keeps the promotion waiting
-	AskClusters  Effect = "ask clusters"       // a dry run of what a merge would bring there
-	Label        Effect = "label"              // the pull request's labels
-	Regenerate   Effect = "regenerate"         // a new commit on the newest base, on the same branch
-	PublishCheck Effect = "publish check"      // the check run on the head SHA
-	PublishBody  Effect = "publish body"       // the pull request's title and body
-	OpenFollowUp Effect = "open the follow-up" // an issue, for a gate that people override
-	Merge        Effect = "merge"              // merge with the evaluated head SHA
-	EnterQueue   Effect = "enter queue"        // the merge queue of the base branch, with the evaluated head SHA
-	CheckGroup   Effect = "check group"        // our check on the commit that the merge queue tests
-	Withdraw     Effect = "withdraw"           // close the pull request: the base already has the artifact
-	RecordMerged Effect = "record merged"      // GitHub merged it; write that down
-	RecordClosed Effect = "record closed"      // a person closed it, or there is nothing to do
+	Rest          Effect = "rest"               // nothing to do until something changes
+	OpenPull      Effect = "open pull"          // commit, branch, pull request
+	AskRegistry   Effect = "ask registry"       // what the tag is now: the last answer keeps the promotion waiting
+	AskSignatures Effect = "ask for signatures" // which the artifact has to carry
+	AskClusters   Effect = "ask clusters"       // a dry run of what a merge would bring there
+	Label         Effect = "label"              // the pull request's labels
+	Regenerate    Effect = "regenerate"         // a new commit on the newest base, on the same branch
+	PublishCheck  Effect = "publish check"      // the check run on the head SHA
+	PublishBody   Effect = "publish body"       // the pull request's title and body
+	OpenFollowUp  Effect = "open the follow-up" // an issue, for a gate that people override
+	Merge         Effect = "merge"              // merge with the evaluated head SHA
+	EnterQueue    Effect = "enter queue"        // the merge queue of the base branch, with the evaluated head SHA
+	CheckGroup    Effect = "check group"        // our check on the commit that the merge queue tests
+	Withdraw      Effect = "withdraw"           // close the pull request: the base already has the artifact
+	RecordMerged  Effect = "record merged"      // GitHub merged it; write that down
+	RecordClosed  Effect = "record closed"      // a person closed it, or there is nothing to do
 
 	DismissReview Effect = "dismiss a review" // an approval of something else than would be merged
 

@@ -28,6 +28,22 @@ var mishaps = map[string]func(f *Facts){
 	"tag moved":                 func(f *Facts) { f.Digest.Now = digest("b") },
 	"registry asked long ago":   func(f *Facts) { f.Digest.ObservedAt = noon.Add(-time.Hour) },
 	"registry down":             func(f *Facts) { f.Digest.Err = "timeout" },
+	"not signed yet":            sig(func(s *Signature) { s.Answer, s.By = Unsigned, "" }),
+	"not signed for long":       sig(func(s *Signature) { s.Answer, s.By, s.Since = Unsigned, "", noon.Add(-time.Hour) }),
+	"signed by somebody else":   sig(func(s *Signature) { s.Answer, s.By, s.Reason = SignedElse, "", "layer 1: not by this key." }),
+	"no look for signatures":    sig(func(s *Signature) { s.Answer, s.By, s.Reason = SignedUnread, "", "timeout." }),
+	"signed before":             sig(func(s *Signature) { s.At = noon.Add(-6 * time.Minute) }),
+	"signed tomorrow":           sig(func(s *Signature) { s.At = noon.Add(24 * time.Hour) }),
+	"signed for another digest": sig(func(s *Signature) { s.Digest = digest("b") }),
+	"another key":               func(f *Facts) { f.Rule.Signatures[0].ID = "key 3" },
+	"no key": func(f *Facts) {
+		f.Rule.Signatures[0] = Demand{Who: "key release.pub", Err: "release.pub is not there.", Owner: "whoever"}
+	},
+	"an unusable key": func(f *Facts) {
+		f.Rule.Signatures[0].Err, f.Rule.Signatures[0].Owner = "release.pub is no key.", "whoever"
+	},
+	"one more signature":        func(f *Facts) { f.Rule.Signatures = append(f.Rule.Signatures, Demand{ID: "key 4"}) },
+	"no signatures are asked":   func(f *Facts) { f.Rule.Signatures, f.Signatures = nil, nil },
 	"a foreign commit":          on(func(p *Pull) { p.HeadSHA = sha("2") }),
 	"an answer lost":            on(func(p *Pull) { p.HeadSHA, p.HeadOurs = sha("3"), true }),
 	"closed":                    on(func(p *Pull) { p.Closed = true }),
@@ -90,6 +106,13 @@ var mishaps = map[string]func(f *Facts){
 var losses = map[string]func(f *Facts){
 	"the registry's answer":       func(f *Facts) { f.Digest.Now = "" },
 	"everything of the registry":  func(f *Facts) { f.Digest = Digest{} },
+	"a signature":                 func(f *Facts) { f.Signatures = f.Signatures[:max(0, len(f.Signatures)-1)] },
+	"all signatures":              func(f *Facts) { f.Signatures = nil },
+	"what a signature is":         sig(func(s *Signature) { s.Answer = NotLookedFor }),
+	"whose a signature is":        sig(func(s *Signature) { s.Demand = "" }),
+	"what a signature is for":     sig(func(s *Signature) { s.Digest = "" }),
+	"when it was looked for":      sig(func(s *Signature) { s.At = time.Time{} }),
+	"who has to sign":             func(f *Facts) { f.Rule.Signatures[0].ID, f.Signatures[0].Demand = "", "" },
 	"the pull request":            func(f *Facts) { f.Pull = nil },
 	"all of the pull request":     on(func(p *Pull) { *p = Pull{} }),
 	"the head":                    on(func(p *Pull) { p.HeadSHA = "" }),
@@ -189,6 +212,14 @@ func trial(change func(t *Trial)) func(f *Facts) {
 	}
 }
 
+func sig(change func(s *Signature)) func(f *Facts) {
+	return func(f *Facts) {
+		if len(f.Signatures) > 0 {
+			change(&f.Signatures[0])
+		}
+	}
+}
+
 func up(change func(u *Upstream)) func(f *Facts) {
 	return func(f *Facts) {
 		if len(f.Upstream) > 0 {
@@ -274,6 +305,13 @@ func evidence(f Facts, now time.Time) error {
 			return fmt.Errorf("%s was not asked, or does not take it", cluster)
 		}
 	}
+	for _, d := range f.Rule.Signatures {
+		if !slices.ContainsFunc(f.Signatures, func(s Signature) bool {
+			return d.Err == "" && d.ID != "" && s.Demand == d.ID && s.Digest == f.Artifact.Digest && s.Answer == SignedBy
+		}) {
+			return fmt.Errorf("%s has not signed it", d.ID)
+		}
+	}
 	for _, need := range f.Rule.Needs {
 		if !mayOverride(f, GateUpstream, now) && !slices.ContainsFunc(f.Upstream, func(u Upstream) bool {
 			return u.Env == need.Env && u.Digest != "" && u.Digest == f.Artifact.Digest && u.Healthy && !u.HealthySince.IsZero() && !now.Before(u.HealthySince.Add(need.Healthy))
@@ -298,17 +336,30 @@ func mayChange(s window.Schedule, now time.Time) bool {
 	return len(s.Allow) == 0
 }
 
-// mayMerge is what a merge of Tagboat's own rests on.
-func mayMerge(f Facts, shown Shown, now time.Time) error {
-	if err := evidence(f, now); err != nil {
-		return err
-	}
+// lately says once more who was asked lately enough for a merge.
+func lately(f Facts, now time.Time) error {
 	for _, cluster := range f.Rule.Clusters {
 		if f.Rule.Trying != TryNothing && !slices.ContainsFunc(f.Trials, func(t Trial) bool {
 			return t.Cluster == cluster && t.Answer != NotAsked && now.Sub(t.At) <= 5*time.Minute && !t.At.After(now)
 		}) {
 			return fmt.Errorf("%s was not asked lately", cluster)
 		}
+	}
+	for _, d := range f.Rule.Signatures {
+		if !slices.ContainsFunc(f.Signatures, func(s Signature) bool { return s.Demand == d.ID && now.Sub(s.At) <= 5*time.Minute && !s.At.After(now) }) {
+			return fmt.Errorf("the signature of %s was not looked for lately", d.ID)
+		}
+	}
+	return nil
+}
+
+// mayMerge is what a merge of Tagboat's own rests on.
+func mayMerge(f Facts, shown Shown, now time.Time) error {
+	if err := evidence(f, now); err != nil {
+		return err
+	}
+	if err := lately(f, now); err != nil {
+		return err
 	}
 	for what, ok := range map[string]bool{
 		"the pull request is open":             f.State == Open && !f.Pull.Closed && !f.Pull.Merged,
@@ -417,23 +468,15 @@ func groupSound(f Facts) error {
 	if why == nil && !f.Queue.Ahead && said != Pass {
 		return fmt.Errorf("%q is said to a group that lacks nothing: %+v", said, d.Gates)
 	}
-	asks := d.Effect == AskClusters && why == nil && mayAsk(f)
+	old := lately(f, noon)
+	asks := (d.Effect == AskClusters || d.Effect == AskSignatures) && why == nil && old != nil
 	if d.Effect != CheckGroup && !asks {
 		return fmt.Errorf("%q, and GitHub waits for a check on its group", d.Effect)
 	}
-	if d.Effect == CheckGroup && why == nil && mayAsk(f) {
-		return fmt.Errorf("a group is judged, and a cluster was not asked lately")
+	if d.Effect == CheckGroup && why == nil && old != nil {
+		return fmt.Errorf("a group is judged, and %w", old)
 	}
 	return nil
-}
-
-// mayAsk reports whether a cluster's answer is missing or old.
-func mayAsk(f Facts) bool {
-	return f.Rule.Trying != TryNothing && slices.ContainsFunc(f.Rule.Clusters, func(cluster string) bool {
-		return !slices.ContainsFunc(f.Trials, func(t Trial) bool {
-			return t.Cluster == cluster && t.Answer != NotAsked && noon.Sub(t.At) <= 5*time.Minute && !t.At.After(noon)
-		})
-	})
 }
 
 // followed has all overrides followed up.
@@ -585,6 +628,15 @@ func perform(f *Facts, d Decision, step int) {
 		f.Pull.Labelled = true
 	case AskRegistry:
 		f.Digest.ObservedAt = noon
+	case AskSignatures:
+		asked := signatures(*f)
+		for i, s := range asked {
+			if asked[i].At = noon; s.Answer == NotLookedFor {
+				asked[i] = signedBy(s.Demand)
+				asked[i].Digest = f.Artifact.Digest
+			}
+		}
+		f.Signatures = asked
 	case AskClusters:
 		asked := trials(*f)
 		for i, t := range asked {
@@ -652,7 +704,7 @@ func TestAPromotionComesToAnEnd(t *testing.T) {
 		// Everybody does what the gates told them.
 		goal := ready()
 		f.Rule, f.RuleErr, f.Plan, f.Digest = goal.Rule, "", goal.Plan, goal.Digest
-		f.Required, f.Checks, f.ChecksKnown = goal.Required, goal.Checks, true
+		f.Required, f.Checks, f.ChecksKnown, f.Signatures = goal.Required, goal.Checks, true, goal.Signatures
 		f.Approval, f.Checklist, f.Upstream, f.Rendered, f.Policy, f.Stops, f.Trials, f.Queue = goal.Approval, goal.Checklist, goal.Upstream, goal.Rendered, goal.Policy, nil, goal.Trials, goal.Queue
 		if foreign && f.Pull != nil {
 			f.Pull.HeadSHA = f.Pull.OurHeadSHA // taken off the branch

@@ -67,6 +67,7 @@ type question struct {
 	name     string // as image names write it
 	endpoint Endpoint
 	repo     name.Repository
+	options  []remote.Option
 	puller   *remote.Puller
 }
 
@@ -93,15 +94,16 @@ func (c *Client) ask(ctx context.Context, imageName string) (*question, error) {
 	if err != nil {
 		return nil, err
 	}
-	puller, err := remote.NewPuller(
+	how := []remote.Option{
 		remote.WithAuth(auth),
 		remote.WithTransport(&door{next: c.config.Transport, now: c.config.Now, api: repo.RegistryStr(), insecure: e.Insecure}),
 		remote.WithRetryBackoff(retries),
-	)
+	}
+	puller, err := remote.NewPuller(how...)
 	if err != nil {
 		return nil, err
 	}
-	return &question{name: imageName, endpoint: e, repo: repo, puller: puller}, nil
+	return &question{name: imageName, endpoint: e, repo: repo, options: how, puller: puller}, nil
 }
 
 // credentials are the endpoint's own or those that the keychain has for the host

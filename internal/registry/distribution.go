@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -72,6 +73,29 @@ func DecodeDistribution(body []byte, hosts func(requestHost string) (imageHost s
 		}
 	}
 	return pushes, nil
+}
+
+// DecodeAttached reads to which images, by digest, a notification says that something
+// was attached: a signature, perhaps. Errors and hosts are those of DecodeDistribution.
+func DecodeAttached(body []byte, hosts func(requestHost string) (imageHost string)) (_ []image.Ref, err error) {
+	defer fault.Wrap(&err, "decode a registry notification")
+	var e envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		return nil, fault.Errorf(fault.Invalid, "the body is not an envelope of registry events: %w", err)
+	}
+	var refs []image.Ref
+	for _, e := range e.Events {
+		digest, attached := image.AttachedTo(e.Target.Tag)
+		host := hosts(e.Request.Host)
+		if e.Action != "push" || !attached || host == "" {
+			continue
+		}
+		ref := image.Ref{Name: host + "/" + e.Target.Repository, Digest: digest}
+		if parsed, err := image.Parse(ref.String()); err == nil && parsed == ref && !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, nil
 }
 
 func (e event) push(hosts func(string) string) (Push, bool) {

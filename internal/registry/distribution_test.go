@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +131,37 @@ func TestDecodeCapturedNotifications(t *testing.T) {
 		if diff := cmp.Diff(want, images); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", file, diff)
 		}
+	}
+}
+
+// Something is attached to an image by a tag that names its digest.
+func TestDecodeAttached(t *testing.T) {
+	hex := strings.Repeat("a", 64)
+	event := func(action, host, repo, tag string) string {
+		return fmt.Sprintf(`{"action":%q,"target":{"mediaType":"application/vnd.oci.image.manifest.v1+json","repository":%q,"tag":%q},"request":{"host":%q}}`, action, repo, tag, host)
+	}
+	for story, c := range map[string]struct {
+		event string
+		want  []string
+	}{
+		"a signature":                  {event("push", "r.example.com", "acme/payments", "sha256-"+hex+".sig"), []string{"r.example.com/acme/payments@sha256:" + hex}},
+		"a list of referrers":          {event("push", "r.example.com", "acme/payments", "sha256-"+hex), []string{"r.example.com/acme/payments@sha256:" + hex}},
+		"a signature that is pulled":   {event("pull", "r.example.com", "acme/payments", "sha256-"+hex+".sig"), nil},
+		"an image":                     {event("push", "r.example.com", "acme/payments", "1.7.0"), nil},
+		"a registry that nobody knows": {event("push", "", "acme/payments", "sha256-"+hex), nil},
+		"no repository":                {event("push", "r.example.com", "", "sha256-"+hex), nil},
+	} {
+		got, err := DecodeAttached([]byte(`{"events":[`+c.event+","+c.event+`]}`), asIs)
+		var refs []string
+		for _, r := range got {
+			refs = append(refs, r.String())
+		}
+		if err != nil || !slices.Equal(refs, c.want) {
+			t.Errorf("%s: %v, %v; want %v", story, refs, err, c.want)
+		}
+	}
+	if _, err := DecodeAttached([]byte("no"), asIs); !fault.Is(err, fault.Invalid) {
+		t.Errorf("%v", err)
 	}
 }
 

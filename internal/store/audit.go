@@ -59,6 +59,7 @@ const (
 	ActionFollowedUp  = "follow-up opened"
 	ActionStranger    = "stranger's pull request checked"
 	ActionDryRun      = "cluster asked by dry run"
+	ActionSignature   = "signature looked for"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

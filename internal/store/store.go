@@ -44,6 +44,7 @@ type (
 	Voice         = query.Voice
 	FollowUp      = query.FollowUp
 	DryRun        = query.DryRun
+	Signature     = query.Signature
 )
 
 // ErrNotFound is returned for a row that does not exist.

@@ -24,8 +24,9 @@ type base struct {
 	tree   *gitmirror.Tree
 	config *envrepo.Config
 	pairs  []envrepo.Pair
-	rules  *policy.Source // the team's, of the configuration's commit (I10)
-	from   string         // the configuration's commit
+	rules  *policy.Source  // the team's, of the configuration's commit (I10)
+	from   string          // the configuration's commit
+	trust  *gitmirror.Tree // the configuration's: keys are as much configuration as who they are of
 }
 
 // pair is one (app, environment), and its environment's rules.
@@ -122,7 +123,7 @@ func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) 
 	if err != nil {
 		return nil, err
 	}
-	got := &base{commit: commit, from: config, tree: tree}
+	got := &base{commit: commit, from: config, tree: tree, trust: tree}
 	memory := b.memory(repo)
 	if got.config, got.pairs, err = memory.Load(tree); fault.Is(err, fault.Transient) {
 		return nil, err // nothing is wrong with the file

@@ -45,7 +45,7 @@ func (w *Worker) deliver(ctx context.Context, j *river.Job[job.Deliver]) error {
 func (w *Worker) decode(ctx context.Context, d store.Delivery) (outcome string, jobs []river.JobArgs, err error) {
 	switch d.Source {
 	case store.SourceDistribution:
-		return w.notified(d)
+		return w.notified(ctx, d)
 	case store.SourceCI:
 		return built(d)
 	default:
@@ -54,11 +54,21 @@ func (w *Worker) decode(ctx context.Context, d store.Delivery) (outcome string, 
 	}
 }
 
-// notified turns a registry's notification into verifications.
-func (w *Worker) notified(d store.Delivery) (string, []river.JobArgs, error) {
+// notified turns a registry's notification into verifications, and has looked again
+// for signatures where one may have come.
+func (w *Worker) notified(ctx context.Context, d store.Delivery) (string, []river.JobArgs, error) {
 	pushes, err := registry.DecodeDistribution(d.Body, w.Hosts)
 	if err != nil {
 		return "", nil, err
+	}
+	attached, err := registry.DecodeAttached(d.Body, w.Hosts)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, ref := range attached {
+		if err := w.Store.DoubtSignatures(ctx, ref.Name, ref.Digest, reconcileJob); err != nil {
+			return "", nil, err
+		}
 	}
 	var jobs []river.JobArgs
 	for _, p := range pushes {

@@ -130,7 +130,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) (err error) {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx, fresh), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.superseded(ctx), l.between(ctx), l.carries(ctx))
+	return errors.Join(l.signatures(ctx), l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx, fresh), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.superseded(ctx), l.between(ctx), l.carries(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.
@@ -152,7 +152,7 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 
 // RuleOf is what an environment asks for.
 func RuleOf(env envrepo.Environment) promotion.Rule {
-	rule := promotion.Rule{Approvals: env.Approvals.Asked(), Auto: env.Merge != envrepo.MergeManual, Schedule: env.Schedule()}
+	rule := promotion.Rule{Signatures: demands(env), Approvals: env.Approvals.Asked(), Auto: env.Merge != envrepo.MergeManual, Schedule: env.Schedule()}
 	if o := env.Override; o != nil {
 		rule.Override = promotion.Override{Gates: o.Gates, For: o.Expires, Who: overriders(o)}
 	}

@@ -96,6 +96,9 @@ func (w *Worker) reread(ctx context.Context, l *look) (*look, error) {
 	if err := w.askRegistry(ctx, l); err != nil && !fault.KindOf(err).Retryable() && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
+	if err := w.askSignatures(ctx, l); err != nil {
+		return nil, err
+	}
 	again, err := w.look(ctx, l.row.ID, true)
 	if err == nil {
 		again.pull = pull

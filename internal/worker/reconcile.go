@@ -97,7 +97,7 @@ func (w *Worker) observe(ctx context.Context, l *look, gates []promotion.Gate) e
 
 // sources says where each gate's facts come from.
 var sources = map[string]string{
-	promotion.GateConfig: "git", promotion.GateDigest: "registry", promotion.GateHead: "github", promotion.GateChecks: "github",
+	promotion.GateConfig: "git", promotion.GateDigest: "registry", promotion.GateSignature: "registry", promotion.GateHead: "github", promotion.GateChecks: "github",
 	promotion.GateChecklist: "github", promotion.GateApprovals: "github", promotion.GateUpstream: "cluster", promotion.GateDryRun: "cluster",
 }
 
@@ -110,11 +110,15 @@ func (l *look) observed(gates []promotion.Gate, at time.Time) ([]store.Observed,
 		if g.Verdict.Blocks() || g.Verdict == promotion.Overridden {
 			o.Owner, o.Missing, o.NextCheck = g.Owner, g.Missing, g.NextCheck
 		}
-		if g.Name == promotion.GateApprovals {
-			var err error
-			if o.Detail, err = l.approvalDetail(); err != nil {
-				return nil, err
-			}
+		var err error
+		switch g.Name {
+		case promotion.GateApprovals:
+			o.Detail, err = l.approvalDetail()
+		case promotion.GateSignature:
+			o.Detail, err = l.signatureDetail()
+		}
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, o)
 	}
@@ -128,6 +132,8 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 		return w.openPull(ctx, l)
 	case promotion.AskRegistry:
 		return w.askAgain(ctx, l)
+	case promotion.AskSignatures:
+		return w.askSignatures(ctx, l)
 	case promotion.AskClusters:
 		return w.askClusters(ctx, l)
 	case promotion.Label:

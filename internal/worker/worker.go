@@ -17,6 +17,7 @@ import (
 	"github.com/tagboat/tagboat/internal/policy"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/render"
+	"github.com/tagboat/tagboat/internal/signature"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -35,6 +36,7 @@ type Config struct {
 	Mirrors  string                      // directory for copies of env repos; a cache
 	BoardURL string                      // where people find the board; "" when nowhere
 	Policies *policy.Source              // the organisation's; nil where it has none
+	Sigstore *signature.Roots            // of the instance that certifies identities; nil: none is trusted
 	// HealthTimeout is how long a rollout may take before it counts as failed.
 	HealthTimeout time.Duration
 	Now           func() time.Time

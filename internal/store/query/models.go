@@ -269,6 +269,16 @@ type Review struct {
 	DeliveryID  *int64
 }
 
+type Signature struct {
+	ArtifactID int64
+	Signer     string
+	Outcome    string
+	SignedBy   string
+	Reason     string
+	Since      time.Time
+	AskedAt    time.Time
+}
+
 type SourceComparison struct {
 	Repo    string
 	Base    string
