@@ -69,6 +69,7 @@ type Environment struct {
 	DryRun     string      `yaml:"dryRun"`     // enforce, warn or off; "" is enforce where Tagboat reaches a cluster of it
 	Windows    []Window    `yaml:"windows"`    // when it may change; none is at any time
 	Override   *Override   `yaml:"override"`   // who may override gates; nil: nobody
+	Commands   Commands    `yaml:"commands"`   // who may use which comment command; the others are not narrowed
 	Signatures []Signature `yaml:"signatures"` // not enforced by this version
 	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
 }
