@@ -68,7 +68,7 @@ func nothingWithin(t *testing.T, body string) {
 	lines := lineEnds.Split(body, -1)
 	fence := strings.Repeat("`", 1+strings.Count(body, "`")+2)
 	for name, text := range map[string]string{
-		"quote": "> " + strings.Join(lines, "\n> "), "list": "- " + strings.Join(lines, "\n  "), "indented code": "    " + strings.Join(lines, "\n    "),
+		"quote": "> " + strings.Join(lines, "\n> "), "list": "- a\n\n  " + strings.Join(lines, "\n  "), "indented code": "    " + strings.Join(lines, "\n    "),
 		"fence": fence + "\n" + body + "\n" + fence, "element": "<blockquote>\n\n" + unclosed.ReplaceAllString(body, ""),
 	} {
 		text = blank.ReplaceAllString(text, "")

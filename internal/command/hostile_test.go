@@ -16,6 +16,7 @@ var hostile = []struct{ name, body string }{
 	{"a note", "> [!NOTE]\n> /promote prod"},
 	{"list item that goes on", "- a\n/promote prod"},
 	{"list item with two paragraphs", "- a\n\n  /promote prod"},
+	{"list item below an empty one", "- a\n\n  - \n\n  /promote prod\n\n  /promote prod"},
 	{"numbered list that goes on", "1) a\n   /promote prod"},
 	{"task", "- [ ] /promote prod\n- [x] /promote prod"},
 	{"task that goes on", "- [x] done\n/promote prod"},

@@ -51,8 +51,11 @@ func plainLines(body []byte, wanted func(line string) bool) iter.Seq[string] {
 		comment := parser.NewContext()
 		doc := blocks.Parse(text.NewReader(body), parser.WithContext(comment))
 		depth, left := 0, maxMarkup // depth: of HTML elements that were opened and not closed
+		inList := false             // what is indented may still belong to a list
 		for n := doc.FirstChild(); n != nil; n = n.NextSibling() {
 			switch n := n.(type) {
+			case *ast.List:
+				inList = true // the parser ends some too early
 			case *ast.HTMLBlock:
 				depth = max(0, depth+openElements(rawText(n, body)))
 			case *ast.Paragraph:
@@ -60,7 +63,8 @@ func plainLines(body []byte, wanted func(line string) bool) iter.Seq[string] {
 				if quotesMail(p) {
 					return
 				}
-				if depth == 0 && !special(p) && holds(p, wanted) {
+				inList = inList && indented(n, body)
+				if depth == 0 && !inList && !special(p) && holds(p, wanted) {
 					if left -= marks(p); left < 0 {
 						return
 					}
@@ -75,6 +79,12 @@ func plainLines(body []byte, wanted func(line string) bool) iter.Seq[string] {
 			}
 		}
 	}
+}
+
+// indented reports whether a paragraph does not begin where its first line does.
+func indented(p *ast.Paragraph, body []byte) bool {
+	start := p.Lines().At(0).Start
+	return start > 0 && body[start-1] != '\n'
 }
 
 // holds reports whether a line of a paragraph could be wanted.
