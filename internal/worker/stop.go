@@ -136,7 +136,7 @@ func stopFacts(s store.Stop) promotion.Stop {
 	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
 	switch {
 	case s.App != "":
-		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold"
+		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold "+s.Env+" "+s.App
 	case s.Env != "":
 		facts.What, facts.Lift = "all of "+s.Env, "/thaw "+s.Env
 	case s.RepoID != nil:
