@@ -56,10 +56,11 @@ test: format vet lint parts fuzz ## Everything: unit, PostgreSQL, GitHub, regist
 FUZZ := -fuzztime 10s -fuzzminimizetime 1x -run '^$$$$'
 
 .PHONY: fuzz
-fuzz: ## Search for inputs that break the splice, tagboat.yaml's reader and the rendered diff, 10 s each.
+fuzz: ## Search for inputs that break the splice, tagboat.yaml's reader, the rendered diff and the reader of comments, 10 s each.
 	$(GO) test ./internal/overlay -fuzz FuzzBump $(FUZZ)
 	$(GO) test ./internal/envrepo -fuzz FuzzParse $(FUZZ)
 	$(GO) test ./internal/manifest -fuzz FuzzCompare $(FUZZ)
+	$(GO) test ./internal/command -fuzz FuzzParse $(FUZZ)
 
 .PHONY: race
 race: ## The tests of what runs concurrently, under the race detector (needs a C compiler).
@@ -69,8 +70,8 @@ race: ## The tests of what runs concurrently, under the race detector (needs a C
 bench: parts ## What a promotion costs, and rendering, editing and comparing beside the tools named.
 	$(GO) test ./internal/intake ./app/demo -run '^$$$$' -bench . -benchtime 1x -timeout 30m
 	$(GO) test ./internal/render/rendertest -run '^$$$$' -bench 'RenderAll' -benchtime 1x -timeout 30m
-	$(GO) test ./internal/render/rendertest ./internal/overlay ./internal/envrepo ./internal/manifest ./internal/gitmirror \
-		-run '^$$$$' -bench 'AfterBump|Affected|Plan|Discover|Compare|ID|NextCommit' -timeout 30m
+	$(GO) test ./internal/render/rendertest ./internal/overlay ./internal/envrepo ./internal/manifest ./internal/gitmirror ./internal/command \
+		-run '^$$$$' -bench 'AfterBump|Affected|Plan|Discover|Compare|ID|NextCommit|CostlyComments' -timeout 30m
 
 .PHONY: generate
 generate: ## Generate the typed SQL (needs a C compiler the first time).

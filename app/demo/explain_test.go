@@ -68,7 +68,7 @@ func nothingOnItsWay(s *scene) {
 	s.says("alice", talk, "/explain prod", "confused", "Which app? Write /explain prod", "catalog, payments, shop")
 	s.says("alice", talk, "/explain prd payments", "confused", "Did you mean prod?")
 	s.says("alice", talk, "/explain prod pyments", "confused", "pyments has no overlay for prod. Did you mean payments?")
-	s.says("oscar", talk, "/explain prod payments", "confused", "Only people with write permission")
+	s.says("oscar", talk, "/explain prod payments", "confused") // outsiders are told nothing
 
 	s.says("alice", talk, "/freeze staging the migration runs", "rocket")
 	digest := s.release("catalog", "2.3.1")

@@ -147,6 +147,17 @@ func (w *World) said(number int, parts ...string) error {
 	return fmt.Errorf("no comment on #%d says “%s”", number, strings.Join(parts, "” and “"))
 }
 
+// unanswered wants a comment on a pull request to have no answer.
+func (w *World) unanswered(number int, comment int64) error {
+	p, err := w.GitHub.Pull(envRepo, number)
+	for _, c := range p.Comments {
+		if strings.Contains(c.Body, fmt.Sprintf("<!-- tagboat:reply %d -->", comment)) {
+			err = fmt.Errorf("there is an answer: %s", c.Body)
+		}
+	}
+	return err
+}
+
 // checkSays wants the check run to say all parts.
 func (w *World) checkSays(number int, parts ...string) error {
 	p, err := w.GitHub.Pull(envRepo, number)

@@ -33,7 +33,6 @@ func brokenGlass(s *scene) {
 	s.idle()
 	for _, c := range []struct{ login, body, answer string }{
 		{"carol", "/override stop the shop is down", "Only team sre may override gates of prod; carol is not among them"},
-		{"oscar", "/override stop the shop is down", "Only people with write permission on acme/env can command Tagboat there"},
 		{"alice", "/override digest the shop is down", "Digest cannot be overridden by anybody. Gates that can: checks, upstream, stop, window."},
 		{"alice", "/override approvals the shop is down", "Approvals cannot be overridden by anybody."},
 		{"alice", "/override checks the shop is down", "tagboat.yaml lets nobody override checks of prod; it does so for: stop."},
@@ -41,6 +40,7 @@ func brokenGlass(s *scene) {
 	} {
 		s.says(c.login, pull, c.body, "confused", unescaped(c.answer))
 	}
+	s.says("oscar", pull, "/override stop the shop is down", "confused") // outsiders are told nothing
 	s.says("alice", talk, "/override stop the shop is down", "confused", "A gate is overridden on the pull request that it blocks")
 
 	// One person alone does not pass, however often.

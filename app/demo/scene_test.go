@@ -181,10 +181,16 @@ func (s *scene) issue() int {
 // all parts; without parts there must be no answer.
 func (s *scene) says(login string, number int, body, reaction string, parts ...string) {
 	s.Helper()
-	id, err := s.as(login).Comment(envRepo, number, body)
+	s.saysIn(envRepo, login, number, body, reaction, parts...)
+}
+
+// saysIn is says in another repository than the env repo.
+func (s *scene) saysIn(repo, login string, number int, body, reaction string, parts ...string) {
+	s.Helper()
+	id, err := s.as(login).Comment(repo, number, body)
 	s.must(err)
 	s.until(fmt.Sprintf("“%.60s” gets its answer", body), func() error {
-		return s.w.answered(number, id, reaction, parts...)
+		return s.w.answeredIn(repo, number, id, reaction, parts...)
 	})
 }
 
@@ -218,19 +224,27 @@ func (s *scene) toldAgain(event, condition string) {
 
 // comments are those of an issue or a pull request of the env repo.
 func (w *World) comments(number int) ([]githubsim.CommentView, error) {
-	for _, i := range w.GitHub.Issues(envRepo) {
+	return w.commentsIn(envRepo, number)
+}
+
+func (w *World) commentsIn(repo string, number int) ([]githubsim.CommentView, error) {
+	for _, i := range w.GitHub.Issues(repo) {
 		if i.Number == number {
 			return i.Comments, nil
 		}
 	}
-	p, err := w.GitHub.Pull(envRepo, number)
+	p, err := w.GitHub.Pull(repo, number)
 	return p.Comments, err
 }
 
 // answered wants eyes and one more reaction on a comment, and exactly one answer
 // that contains all parts, or none if there are no parts.
 func (w *World) answered(number int, comment int64, reaction string, parts ...string) error {
-	all, err := w.comments(number)
+	return w.answeredIn(envRepo, number, comment, reaction, parts...)
+}
+
+func (w *World) answeredIn(repo string, number int, comment int64, reaction string, parts ...string) error {
+	all, err := w.commentsIn(repo, number)
 	if err != nil {
 		return err
 	}

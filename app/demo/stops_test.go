@@ -52,15 +52,15 @@ func frozenEnvironment(s *scene) {
 func stopsThatAreRefused(s *scene) {
 	talk := s.issue()
 	for _, c := range []struct{ login, body, answer string }{
-		{"alice", "/hold", "A hold is for the app of a pull request of Tagboat's, and this is none."},
+		{"alice", "/hold", "Which app, in which environment? Write /hold <env> <app>"},
 		{"alice", "/freeze prd", "There is no environment prd. Did you mean prod?"},
 		{"alice", "/freeze prod 2020-01-01", "2020-01-01 00:00 UTC is over already."},
 		{"alice", "/thaw prod", "prod is not frozen."},
 		{"alice", "/freeze org", "Only administrators of acme/env can stop all env repos of acme"},
-		{"oscar", "/freeze prod", "Only people with write permission on acme/env can command Tagboat there"},
 	} {
 		s.says(c.login, talk, c.body, "confused", unescaped(c.answer))
 	}
+	s.says("oscar", talk, "/freeze prod", "confused") // outsiders are told nothing
 }
 
 func closedWindow(s *scene) {

@@ -145,8 +145,8 @@ func (s *story) promote(ctx context.Context) {
 		comment, err = oscar.Comment(envRepo, staging.Number, "/promote prod")
 		return err
 	})
-	s.until(ctx, "he is refused, and told why", func(context.Context) error {
-		return errors.Join(s.w.reacted(staging.Number, comment, "eyes", "confused"), s.w.said(staging.Number, "write permission"))
+	s.until(ctx, "he is refused, without a word: nobody can make Tagboat talk", func(context.Context) error {
+		return errors.Join(s.w.reacted(staging.Number, comment, "eyes", "confused"), s.w.unanswered(staging.Number, comment))
 	})
 	s.do(ctx, "Alice comments /promote prod", func(context.Context) (err error) {
 		comment, err = alice.Comment(envRepo, staging.Number, "/promote prod")

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tagboat/tagboat/internal/image"
 )
@@ -13,13 +14,19 @@ import (
 const MaxPerComment = 5
 
 // maxBody is GitHub's limit for a comment, in characters; nothing longer comes.
-const maxBody = 4 * 65536
+const maxBody = 65536
 
-// Command is one of Promote, Hold, Unhold, Freeze, Thaw, Override, Explain, Help, Unknown and
-// Malformed.
+// Command is one of Promote, Hold, Unhold, Freeze, Thaw, Retry, Override, Explain, Status,
+// Diff, Help, Unknown and Malformed.
 type Command interface {
 	// Source is the line that the person wrote, trimmed.
 	Source() string
+
+	// Verb is the word of the table; "" of what is no command.
+	Verb() string
+
+	// Environment is the one that the command names; "" where it names none.
+	Environment() string
 }
 
 // Promote asks for an app to be moved to an environment.
@@ -29,9 +36,20 @@ type Promote struct {
 	First, Second string // [app] [tag] as written; see Resolve
 }
 
+// Retry asks for a promotion, or what an app has in an environment, to be looked at
+// again now. Env and App may be "".
+type Retry struct{ Line, Env, App string }
+
 // Explain asks what a pull request waits for, or what is with an app in an
 // environment. Env and App may be "".
 type Explain struct{ Line, Env, App string }
+
+// Status asks what runs where. Env and App may be "".
+type Status struct{ Line, Env, App string }
+
+// Diff asks what a pull request, or the next version of an app in an environment,
+// changes in the clusters. Env and App may be "".
+type Diff struct{ Line, Env, App string }
 
 // Override asks for a gate of a pull request to be overridden, or agrees to that.
 type Override struct{ Line, Gate, Reason string }
@@ -50,11 +68,42 @@ func (c Hold) Source() string      { return c.Line }
 func (c Unhold) Source() string    { return c.Line }
 func (c Freeze) Source() string    { return c.Line }
 func (c Thaw) Source() string      { return c.Line }
+func (c Retry) Source() string     { return c.Line }
 func (c Override) Source() string  { return c.Line }
 func (c Explain) Source() string   { return c.Line }
+func (c Status) Source() string    { return c.Line }
+func (c Diff) Source() string      { return c.Line }
 func (c Help) Source() string      { return c.Line }
 func (c Unknown) Source() string   { return c.Line }
 func (c Malformed) Source() string { return c.Line }
+
+func (Promote) Verb() string   { return "promote" }
+func (Hold) Verb() string      { return "hold" }
+func (Unhold) Verb() string    { return "unhold" }
+func (Freeze) Verb() string    { return "freeze" }
+func (Thaw) Verb() string      { return "thaw" }
+func (Retry) Verb() string     { return "retry" }
+func (Override) Verb() string  { return "override" }
+func (Explain) Verb() string   { return "explain" }
+func (Status) Verb() string    { return "status" }
+func (Diff) Verb() string      { return "diff" }
+func (Help) Verb() string      { return "help" }
+func (Unknown) Verb() string   { return "" }
+func (Malformed) Verb() string { return "" }
+
+func (c Promote) Environment() string { return c.Env }
+func (c Hold) Environment() string    { return c.Env }
+func (c Unhold) Environment() string  { return c.Env }
+func (c Freeze) Environment() string  { return c.Env }
+func (c Thaw) Environment() string    { return c.Env }
+func (c Retry) Environment() string   { return c.Env }
+func (Override) Environment() string  { return "" }
+func (c Explain) Environment() string { return c.Env }
+func (c Status) Environment() string  { return c.Env }
+func (c Diff) Environment() string    { return c.Env }
+func (Help) Environment() string      { return "" }
+func (Unknown) Environment() string   { return "" }
+func (Malformed) Environment() string { return "" }
 
 // Resolve says what the arguments after the environment mean, given the names of
 // the apps that exist: two are app and tag; a single one is an app when there is
@@ -70,15 +119,15 @@ func (c Promote) Resolve(apps []string) (app, tag string) {
 // are none of Tagboat's business and are left out. After MaxPerComment commands
 // the next one comes back Malformed, and the rest is not read.
 func Parse(body string) []Command {
-	if len(body) > maxBody {
+	if utf8.RuneCountInString(body) > maxBody {
 		return nil
 	}
 	var commands []Command
-	for _, line := range plainLines([]byte(body)) {
+	if !anyCommand.MatchString(body) {
+		return nil
+	}
+	for line := range plainLines([]byte(body), func(line string) bool { return parseLine(line) != nil }) {
 		c := parseLine(line)
-		if c == nil {
-			continue
-		}
 		if len(commands) == MaxPerComment {
 			reason := fmt.Sprintf("a comment may hold at most %d commands; this one and those below it were not read", MaxPerComment)
 			return append(commands, Malformed{Line: line, Usage: "write the rest in another comment", Reason: reason})
@@ -90,6 +139,7 @@ func Parse(body string) []Command {
 
 var (
 	nameGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+	anyCommand  = regexp.MustCompile(`(?:^|[\r\n])[ \t]*/[A-Za-z]`)
 	wordGrammar = regexp.MustCompile(`^/([A-Za-z][A-Za-z-]{1,20})(?:[ \t]|$)`)
 )
 
@@ -100,10 +150,8 @@ func parseLine(line string) Command {
 		return nil
 	}
 	word := strings.ToLower(m[1])
-	for _, v := range Verbs {
-		if v.Verb == word {
-			return v.parse(line, strings.Fields(line)[1:])
-		}
+	if v, known := VerbOf(word); known {
+		return v.parse(line, fields(line)[1:])
 	}
 	var verbs []string
 	for _, v := range Verbs {
@@ -113,6 +161,12 @@ func parseLine(line string) Command {
 		return Unknown{Line: line, Word: m[1], DidYouMean: meant}
 	}
 	return nil
+}
+
+// fields are the words of a line. Only what Markdown takes for a space parts them: other
+// spaces look like part of a word, or like nothing at all.
+func fields(line string) []string {
+	return strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
 }
 
 // Meant is the first of names that is one slip away from word, or "".

@@ -8,11 +8,42 @@ import (
 	"time"
 )
 
-// Hold asks for the app of a pull request to be kept from changing.
-type Hold struct{ Line, Reason string }
+// Hold asks for an app to be kept from changing in an environment. What it is about
+// is known after Resolve.
+type Hold struct {
+	Line     string
+	Words    []string // as written: [env] [app] [reason]
+	Env, App string
+	Reason   string
+}
 
-// Unhold takes that back.
-type Unhold struct{ Line string }
+// Unhold takes that back. What it is about is known after Resolve.
+type Unhold struct {
+	Line     string
+	Words    []string // as written: [env] [app]
+	Env, App string
+}
+
+// Resolve says which app is meant, in which environment.
+func (c Hold) Resolve(here Pair, names Names) (Command, string) {
+	pair, rest, wrong := split("hold", c.Words, here, names)
+	c.Env, c.App, c.Reason = pair.Env, pair.App, strings.Join(rest, " ")
+	return c, wrong
+}
+
+// Resolve says which app is meant, in which environment. There is no reason, so a word
+// that names nothing is a slip of the pen.
+func (c Unhold) Resolve(here Pair, names Names) (Command, string) {
+	pair, rest, wrong := split("unhold", c.Words, here, names)
+	if wrong == "" && len(rest) > 0 {
+		pair, rest, wrong = split("unhold", c.Words, Pair{}, names)
+	}
+	if wrong == "" && len(rest) > 0 {
+		wrong = fmt.Sprintf("%q names nothing that is held.", strings.Join(rest, " "))
+	}
+	c.Env, c.App = pair.Env, pair.App
+	return c, wrong
+}
 
 // Freeze asks for all apps of an environment to be kept from changing.
 type Freeze struct {

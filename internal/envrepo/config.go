@@ -70,6 +70,7 @@ type Environment struct {
 	Windows    []Window    `yaml:"windows"`    // when it may change; none is at any time
 	Override   *Override   `yaml:"override"`   // who may override gates; nil: nobody
 	Signatures []Signature `yaml:"signatures"` // that an image must carry, all of them
+	Commands   Commands    `yaml:"commands"`   // who may use which comment command; the others are not narrowed
 	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
 }
 

@@ -44,6 +44,7 @@ environments:
     windows: [{allow: "Mon-Thu 09:00-16:00", timezone: Europe/Berlin, except: [2026-12-24..2027-01-02]}, {deny: "Thu 15:00-24:00"}]
     override: {teams: [sre], users: [erin], gates: [checks, window], expires: 30m}
     signatures: [{cosign: {key: keys/release.pub}}, {cosign: {identityRegexp: "https://github.com/acme/.*", issuer: "https://token.actions.githubusercontent.com"}}]
+    commands: {promote: {role: maintain}, freeze: {teams: [sre], users: [alice]}}
     refs: true
     clusters: [prod-eu, prod-us]
     waves: [[prod-eu], [prod-us]]
@@ -103,6 +104,9 @@ func TestTheSchemaAcceptsTheExampleAndRefusesMistakes(t *testing.T) {
 		strings.Replace(example, "{key: keys/release.pub}", "{identity: carol@example.com}", 1),
 		strings.Replace(example, "key: keys/release.pub", "key: keys/release.pub, issuer: 'https://accounts.example.com'", 1),
 		strings.Replace(example, "key: keys/release.pub", "key: keys/release.pub, identity: carol, issuer: 'https://accounts.example.com'", 1),
+		strings.Replace(example, "{promote: {role", "{override: {role", 1),
+		strings.Replace(example, "role: maintain", "role: read", 1),
+		strings.Replace(example, "role: maintain", "", 1),
 		strings.Replace(example, "refs: true", "refs: 'true'", 1),
 		strings.Replace(example, "chart: ", "charts: ", 1),
 		strings.Replace(example, "resource-limits: enforce", "resource-limits: maybe", 1),
@@ -153,6 +157,11 @@ func TestTheSchemaListsTheKeysOfTheStructs(t *testing.T) {
 		switch typ.Kind() {
 		case reflect.Pointer:
 			compare(path, schema, typ.Elem())
+		case reflect.Map:
+			elements, ok := schema["additionalProperties"].(map[string]any)
+			if ok {
+				compare(path+"{}", elements, typ.Elem())
+			}
 		case reflect.Slice:
 			if forms, ok := schema["oneOf"].([]any); ok { // one of a list's elements need not stand in a list
 				compare(path+"[]", forms[0].(map[string]any), typ.Elem())

@@ -82,6 +82,7 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	r.strings(at+".clusters", e.Clusters, wrongName)
 	r.windows(e, at)
 	r.override(e, at)
+	r.commands(e, at)
 	if e.Policies != nil {
 		r.builtin(at+".policies.builtin", e.Policies.Builtin)
 	}

@@ -62,6 +62,16 @@ func (r *Repo) permission(ctx context.Context, login string) (role string, id in
 	return "none", p.User.ID, nil
 }
 
+// Public reports whether the whole world can read the repository.
+func (r *Repo) Public(ctx context.Context) (_ bool, err error) {
+	defer r.fail(&err, "read who can see it")
+	var repo struct {
+		Visibility string `json:"visibility"`
+	}
+	_, err = r.client.read(ctx, &repo, "repos/%s/%s", r.Owner, r.Name)
+	return repo.Visibility == "public", err
+}
+
 // TeamMember reports whether a person is an active member of a team, given by
 // its slug, or of one of its child teams. An invitation does not count.
 func (r *Repo) TeamMember(ctx context.Context, org, team, login string) (_ bool, err error) {

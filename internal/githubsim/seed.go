@@ -237,6 +237,25 @@ func (s *Server) sortedRepos() []*repo {
 	return all
 }
 
+// SetRole gives somebody a role in a repository; "" takes it away.
+func (s *Server) SetRole(repo, login, role string) error {
+	return s.change(func() error {
+		r, err := s.knownRepo(repo)
+		if err != nil {
+			return err
+		}
+		if role == "" {
+			delete(r.collaborators, login)
+			return nil
+		}
+		if roleRank[role] == 0 || s.account(login) == nil {
+			return fmt.Errorf("githubsim: %s cannot be a collaborator of %s with role %q", login, r.fullName(), role)
+		}
+		r.collaborators[login] = role
+		return nil
+	})
+}
+
 // AddRepo makes a repository with one commit that holds spec.Files.
 func (s *Server) AddRepo(spec RepoSpec) error {
 	return s.change(func() error {

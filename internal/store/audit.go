@@ -58,6 +58,7 @@ const (
 	ActionVoiced      = "override asked for"
 	ActionFollowedUp  = "follow-up opened"
 	ActionStranger    = "stranger's pull request checked"
+	ActionRetried     = "asked to look again"
 	ActionDryRun      = "cluster asked by dry run"
 	ActionSignature   = "signature looked for"
 )

@@ -47,17 +47,36 @@ func (s *Store) Command(ctx context.Context, id int64) (_ Command, err error) {
 	return s.query.Command(ctx, id)
 }
 
+// Answer is what came of a command.
+type Answer struct {
+	Outcome string
+	Reply   string   // what to say about it
+	Slips   []string // the verbs that the reply says were probably meant
+}
+
 // AnswerCommand writes down what came of a command, and what to say about it.
-func (s *Store) AnswerCommand(ctx context.Context, c Command, outcome, reply string) (err error) {
+func (s *Store) AnswerCommand(ctx context.Context, c Command, a Answer) (err error) {
 	defer wrap(&err, "answer command %d", c.ID)
+	if a.Slips == nil {
+		a.Slips = []string{}
+	}
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
-		if err := q.AnswerCommand(ctx, query.AnswerCommandParams{ID: c.ID, Outcome: outcome, Reply: reply}); err != nil {
+		if err := q.AnswerCommand(ctx, query.AnswerCommandParams{ID: c.ID, Outcome: a.Outcome, Reply: a.Reply, Slips: a.Slips}); err != nil {
 			return err
 		}
 		return s.audit(ctx, q, Entry{
 			Actor: Actor{ID: c.AuthorID, Login: c.Author}, Action: ActionAnswered, Delivery: dereference(c.DeliveryID),
-			Inputs: map[string]any{"comment": c.CommentID, "body": c.Body, "outcome": outcome},
+			Inputs: map[string]any{"comment": c.CommentID, "body": c.Body, "outcome": a.Outcome},
 		})
+	})
+}
+
+// ToldBefore reports whether the author of a command was told before, on the same issue,
+// that this verb was probably meant.
+func (s *Store) ToldBefore(ctx context.Context, c Command, verb string) (_ bool, err error) {
+	defer wrap(&err, "look what %s was told", c.Author)
+	return s.query.ToldBefore(ctx, query.ToldBeforeParams{
+		Owner: c.Owner, Repo: c.Repo, Number: c.Number, AuthorID: c.AuthorID, ID: c.ID, Verb: verb,
 	})
 }
 

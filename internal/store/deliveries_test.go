@@ -133,7 +133,7 @@ func TestACommentIsAnsweredOnce(t *testing.T) {
 	}
 	c, err := w.store.Command(w.ctx, int64(w.count("SELECT id FROM command")))
 	w.must(err)
-	w.must(w.store.AnswerCommand(w.ctx, c, "obeyed", "On its way."))
+	w.must(w.store.AnswerCommand(w.ctx, c, store.Answer{Outcome: "obeyed", Reply: "On its way."}))
 	w.must(w.store.AnnounceReply(w.ctx, c.ID))
 	w.must(w.store.RecordReply(w.ctx, c, 1234))
 	c, err = w.store.Command(w.ctx, c.ID)
@@ -145,6 +145,39 @@ func TestACommentIsAnsweredOnce(t *testing.T) {
 	w.must(err)
 	if len(log) != 2 || log[1].Action != "reply posted" || log[0].Actor != "alice" || log[0].ActorID != alice.ID || log[0].Action != "command answered" {
 		t.Errorf("the audit log names neither who commanded nor what: %+v", log)
+	}
+}
+
+func TestAPersonIsAskedOnceWhatWasMeant(t *testing.T) {
+	w := newWorld(t)
+	said := func(comment int64, number int, by store.Actor, slips ...string) store.Command {
+		t.Helper()
+		var id int64
+		w.must(w.store.RecordCommand(w.ctx, store.NewCommand{Owner: "acme", Repo: "env", Number: number, Comment: comment, Body: "/promte", Author: by},
+			func(command int64) river.JobArgs { id = command; return job.Answer{Command: command} }))
+		c, err := w.store.Command(w.ctx, id)
+		w.must(err)
+		w.must(w.store.AnswerCommand(w.ctx, c, store.Answer{Outcome: "refused", Slips: slips}))
+		return c
+	}
+	first := said(1, 7, alice, "promote", "help")
+	for _, tt := range []struct {
+		story string
+		c     store.Command
+		verb  string
+		want  bool
+	}{
+		{"the first time", first, "promote", false},
+		{"again", said(2, 7, alice), "promote", true},
+		{"another verb", said(3, 7, alice), "status", false},
+		{"another person", said(4, 7, bob), "promote", false},
+		{"another issue", said(5, 8, alice), "promote", false},
+	} {
+		told, err := w.store.ToldBefore(w.ctx, tt.c, tt.verb)
+		w.must(err)
+		if told != tt.want {
+			t.Errorf("%s: told before is %v", tt.story, told)
+		}
 	}
 }
 

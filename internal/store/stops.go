@@ -41,13 +41,19 @@ func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) r
 				return err
 			}
 		}
+		done, err := q.StoppedBy(ctx, query.StoppedByParams{
+			Owner: n.Owner, RepoID: reference(n.Repo), Env: n.Env, App: n.App, Reason: n.Reason, DeliveryID: reference(n.Delivery),
+		})
+		if err != nil || done {
+			return err
+		}
 		now := s.now()
-		if _, err := q.LiftStop(ctx, n.lift(now, n.By.Login)); err != nil {
+		if _, err := q.LiftStop(ctx, n.lift(now, n.By.Login, n.Delivery)); err != nil {
 			return err
 		}
 		if _, err := q.InsertStop(ctx, query.InsertStopParams{
 			Owner: n.Owner, RepoID: reference(n.Repo), Env: n.Env, App: n.App, Reason: n.Reason,
-			ActorID: n.By.ID, Actor: n.By.Login, URL: n.URL, Since: now, Until: n.Until,
+			ActorID: n.By.ID, Actor: n.By.Login, URL: n.URL, Since: now, Until: n.Until, DeliveryID: reference(n.Delivery),
 		}); err != nil {
 			return err
 		}
@@ -60,16 +66,24 @@ func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) r
 // ErrNoStop says that there is no stop of exactly a scope.
 var ErrNoStop = errors.New("nothing of this scope is stopped")
 
-// Lift ends a stop and has the promotions that it concerned looked at.
+// Lift ends a stop and has the promotions that it concerned looked at. What the same
+// delivery lifted before is lifted.
 func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64, job func(promotion int64) river.JobArgs) (lifted Stop, err error) {
 	defer wrap(&err, "lift the stop of %+v", scope)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		rows, err := q.LiftStop(ctx, scope.lift(s.now(), by.Login))
+		rows, err := q.LiftStop(ctx, scope.lift(s.now(), by.Login, delivery))
 		if err != nil {
 			return err
 		}
 		if len(rows) == 0 {
-			return ErrNoStop
+			rows, err = q.LiftedBy(ctx, query.LiftedByParams{Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App, DeliveryID: reference(delivery)})
+			if err == nil && len(rows) == 0 {
+				err = ErrNoStop
+			}
+			if err == nil {
+				lifted = rows[0]
+			}
+			return err
 		}
 		lifted = rows[0]
 		return s.changedStop(ctx, tx, q, scope, Entry{Actor: by, Action: "stop lifted", Delivery: delivery, Inputs: map[string]any{
@@ -79,8 +93,8 @@ func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64,
 	return lifted, err
 }
 
-func (scope Scope) lift(at time.Time, by string) query.LiftStopParams {
-	return query.LiftStopParams{At: &at, By: by, Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App}
+func (scope Scope) lift(at time.Time, by string, delivery int64) query.LiftStopParams {
+	return query.LiftStopParams{At: &at, By: by, DeliveryID: reference(delivery), Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App}
 }
 
 // changedStop writes a change down and wakes whom it concerns.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -74,5 +75,42 @@ func TestAStopHoldsWhatItNames(t *testing.T) {
 	}
 	if _, err := w.store.Lift(w.ctx, payments, bob, 0, reconcile); !errors.Is(err, store.ErrNoStop) {
 		t.Errorf("lifted twice: %v", err)
+	}
+}
+
+// A command that a crash interrupted is worked on once more: what it stopped or lifted
+// before is not stopped or lifted again, whatever became of it since.
+func TestADeliveryStopsAndLiftsOnce(t *testing.T) {
+	w := newWorld(t)
+	said := func(id string) (delivery int64) {
+		t.Helper()
+		_, err := w.store.Accept(w.ctx, store.Arrival{Source: store.SourceGitHub, DeliveryID: id, Event: "issue_comment", Body: []byte("{}")},
+			func(id int64) river.JobArgs { delivery = id; return deliver(id) })
+		w.must(err)
+		return delivery
+	}
+	prod := store.Scope{Owner: w.repo.Owner, Repo: w.repo.ID, Env: "prod"}
+	freeze, thaw := said("1"), said("2")
+	stop := store.NewStop{Scope: prod, By: alice, Reason: "holidays", Delivery: freeze}
+	w.must(w.store.Stop(w.ctx, stop, reconcile))
+	w.must(w.store.Stop(w.ctx, stop, reconcile))
+	if n := w.count("SELECT count(*) FROM stop"); n != 1 {
+		t.Errorf("it was stopped %d times", n)
+	}
+	for range 2 {
+		lifted, err := w.store.Lift(w.ctx, prod, bob, thaw, reconcile)
+		if err != nil || lifted.Reason != "holidays" || lifted.LiftedBy != "bob" {
+			t.Fatalf("lifted %+v, %v", lifted, err)
+		}
+	}
+	w.must(w.store.Stop(w.ctx, stop, reconcile))
+	if left, err := w.store.Stops(w.ctx, prod); err != nil || len(left) > 0 {
+		t.Errorf("stopped again: %+v, %v", left, err)
+	}
+	if _, err := w.store.Lift(w.ctx, prod, bob, said("3"), reconcile); !errors.Is(err, store.ErrNoStop) {
+		t.Errorf("lifted by another delivery: %v", err)
+	}
+	if diff := cmp.Diff([]string{"stopped", "stop lifted"}, w.actions()); diff != "" {
+		t.Errorf("the log (-want +got):\n%s", diff)
 	}
 }

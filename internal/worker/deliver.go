@@ -127,7 +127,8 @@ func (w *Worker) commented(ctx context.Context, d store.Delivery, e github.Comme
 	}
 	return "command", w.Store.RecordCommand(ctx, store.NewCommand{
 		Owner: e.Repo.Owner, Repo: e.Repo.Name, Installation: e.Repo.InstallationID, Number: e.Number, IsPull: e.IsPull,
-		Comment: e.CommentID, Body: e.Body, Author: store.Actor{ID: e.Author.ID, Login: e.Author.Login}, Delivery: d.ID,
+		// PostgreSQL takes no NUL, and Markdown reads it so, too.
+		Comment: e.CommentID, Body: strings.ReplaceAll(e.Body, "\x00", "\ufffd"), Author: store.Actor{ID: e.Author.ID, Login: e.Author.Login}, Delivery: d.ID,
 	}, func(id int64) river.JobArgs { return job.Answer{Command: id} })
 }
 

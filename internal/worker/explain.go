@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,37 +10,23 @@ import (
 	"github.com/tagboat/tagboat/internal/command"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
-	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
 // explain carries out /explain [env] [app], from a fresh look.
-func (w *Worker) explain(ctx context.Context, c store.Command, cmd command.Explain) (string, error) {
-	p, err := w.promotionOf(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo}, int(c.Number))
-	ours := err == nil
-	if err != nil && !errors.Is(err, errNotOurs) {
-		return "", err
+func (w *Worker) explain(ctx context.Context, r request, cmd command.Explain) (string, error) {
+	if cmd.App != "" {
+		r.app = cmd.App
 	}
-	if cmd.Env == "" {
-		if !ours {
-			return "", fault.Errorf(fault.NotFound, "This is not a pull request of Tagboat's. Comment on one, or name an environment and an app: /explain <env> <app>.")
-		}
-		return w.explainPull(ctx, p)
+	if cmd.Env != "" {
+		return w.explainPair(ctx, r)
 	}
-	repo, err := w.envRepo(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo})
-	if errors.Is(err, errNotOurs) {
-		return "", fault.Errorf(fault.Invalid, "Environments are explained in the env repo, and this is none. Comment on an issue or pull request there.")
+	if r.carried == nil {
+		return "", fault.Errorf(fault.NotFound, "This is not a pull request of Tagboat's. Comment on one, or name an environment and an app: /explain <env> <app>.")
 	}
-	if err != nil {
-		return "", err
-	}
-	r := request{command: c, env: cmd.Env, app: cmd.App, repo: repo}
-	if r.app == "" && ours {
-		r.app = p.App
-	}
-	return w.explainPair(ctx, r)
+	return w.explainPull(ctx, *r.carried)
 }
 
 // explainPull says what a pull request of ours waits for, or what became of it.
@@ -69,15 +54,15 @@ func (w *Worker) explainPromotion(ctx context.Context, id int64) (string, error)
 	return checklist.RenderExplain(l.withGates(promotion.Evaluate(l.facts, l.at))), nil
 }
 
-// explainPair says what is on its way to an (app, environment), or what would be in
-// the way of it.
-func (w *Worker) explainPair(ctx context.Context, r request) (string, error) {
+// pairOf is the app of an environment that a command is about, whose verb the answer
+// names where it is not known which.
+func (w *Worker) pairOf(ctx context.Context, r request, verb string) (use, error) {
 	uses, err := w.usesIn(ctx, r.repo, func(p envrepo.Pair) bool { return p.Env == r.env })
 	if err != nil {
-		return "", err
+		return use{}, err
 	}
 	if err := w.knownEnvironment(ctx, r, uses); err != nil {
-		return "", err
+		return use{}, err
 	}
 	var apps []string
 	for _, u := range uses {
@@ -87,12 +72,23 @@ func (w *Worker) explainPair(ctx context.Context, r request) (string, error) {
 		r.app = apps[0]
 	}
 	if r.app == "" {
-		return "", fault.Errorf(fault.Invalid, "Which app? Write /explain %s <app>; the apps of %s are: %s.", r.env, r.env, strings.Join(apps, ", "))
+		return use{}, fault.Errorf(fault.Invalid, "Which app? Write /%s %s <app>; the apps of %s are: %s.", verb, r.env, r.env, strings.Join(apps, ", "))
 	}
 	i := slices.Index(apps, r.app)
 	if i < 0 {
-		return "", fault.Errorf(fault.NotFound, "%s has no overlay for %s.%s The apps of %s are: %s.", r.app, r.env, didYouMean(r.app, apps), r.env, strings.Join(apps, ", "))
+		return use{}, fault.Errorf(fault.NotFound, "%s has no overlay for %s.%s The apps of %s are: %s.", r.app, r.env, didYouMean(r.app, apps), r.env, strings.Join(apps, ", "))
 	}
+	return uses[i], nil
+}
+
+// explainPair says what is on its way to an (app, environment), or what would be in
+// the way of it.
+func (w *Worker) explainPair(ctx context.Context, r request) (string, error) {
+	u, err := w.pairOf(ctx, r, "explain")
+	if err != nil {
+		return "", err
+	}
+	r.app = u.pair.App
 	active, err := w.Store.ActivePromotion(ctx, r.repo.ID, r.app, r.env)
 	if err == nil {
 		return w.explainPromotion(ctx, active.ID)
@@ -104,7 +100,7 @@ func (w *Worker) explainPair(ctx context.Context, r request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	would, err := w.would(ctx, r, uses[i])
+	would, err := w.would(ctx, r, u)
 	place.Needs = append(would, place.Needs...)
 	return checklist.RenderPlace(place), err
 }

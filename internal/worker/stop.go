@@ -10,69 +10,63 @@ import (
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/command"
 	"github.com/tagboat/tagboat/internal/fault"
-	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
-// hold carries out /hold: the app of the pull request, in its environment.
-func (w *Worker) hold(ctx context.Context, c store.Command, cmd command.Hold) (string, error) {
-	scope, err := w.heldBy(ctx, c)
-	if err != nil {
-		return "", err
+// hold carries out /hold. Where names were written, the answer says what was understood.
+func (w *Worker) hold(ctx context.Context, r request, cmd command.Hold) (string, error) {
+	scope := store.Scope{Owner: r.repo.Owner, Repo: r.repo.ID, Env: cmd.Env, App: cmd.App}
+	if err := w.stop(ctx, r.command, scope, cmd.Reason, command.Until{}); err != nil || r.carries(cmd.Env, cmd.App) {
+		return "", err // the reaction and the gate say it
 	}
-	return "", w.stop(ctx, c, scope, cmd.Reason, command.Until{}) // the reaction and the gate say it
+	text := fmt.Sprintf("%s in %s is on hold", checklist.Escape(cmd.App), checklist.Escape(cmd.Env))
+	if cmd.Reason != "" {
+		text += fmt.Sprintf(" (“%s”)", checklist.Escape(cmd.Reason))
+	}
+	return fmt.Sprintf("%s. %s lifts that.", text, checklist.Code("/unhold "+cmd.Env+" "+cmd.App)), nil
 }
 
-func (w *Worker) unhold(ctx context.Context, c store.Command) (string, error) {
-	scope, err := w.heldBy(ctx, c)
-	if err != nil {
-		return "", err
+func (w *Worker) unhold(ctx context.Context, r request, cmd command.Unhold) (string, error) {
+	scope := store.Scope{Owner: r.repo.Owner, Repo: r.repo.ID, Env: cmd.Env, App: cmd.App}
+	text, err := w.lift(ctx, r.command, scope, "%s in %s is not on hold.", scope.App, scope.Env)
+	if err == nil && text == "" && !r.carries(cmd.Env, cmd.App) {
+		text = fmt.Sprintf("%s in %s is not on hold any more.", checklist.Escape(cmd.App), checklist.Escape(cmd.Env))
 	}
-	return w.lift(ctx, c, scope, "%s in %s is not on hold.", scope.App, scope.Env)
+	return text, err
 }
 
-// heldBy is the app and environment of the pull request that a comment is on.
-func (w *Worker) heldBy(ctx context.Context, c store.Command) (store.Scope, error) {
-	p, err := w.promotionOf(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo}, int(c.Number))
-	if fault.Is(err, fault.NotFound) || errors.Is(err, errNotOurs) {
-		return store.Scope{}, fault.Errorf(fault.Invalid, "A hold is for the app of a pull request of Tagboat's, and this is none. Comment there, or stop a whole environment with /freeze <env>.")
-	}
-	return store.Scope{Owner: c.Owner, Repo: p.RepoID, Env: p.Env, App: p.App}, err
+// carries reports whether the comment is on the pull request of an app in an environment.
+func (r request) carries(env, app string) bool {
+	return r.carried != nil && r.carried.Env == env && r.carried.App == app
 }
 
 // freeze carries out /freeze.
-func (w *Worker) freeze(ctx context.Context, c store.Command, door *github.Repo, cmd command.Freeze) (string, error) {
-	scope, err := w.frozenBy(ctx, c, door, cmd.Env)
+func (w *Worker) freeze(ctx context.Context, r request, s *speaker, cmd command.Freeze) (string, error) {
+	scope, err := w.frozenBy(ctx, r, s, cmd.Env)
 	if err != nil {
 		return "", err
 	}
 	if until := cmd.Until.From(w.Now()); until != nil && !until.After(w.Now()) {
 		return "", fault.Errorf(fault.Invalid, "%s is over already. Name a time to come, or none: then it lasts until /thaw %s.", until.UTC().Format("2006-01-02 15:04 MST"), cmd.Env)
 	}
-	return "", w.stop(ctx, c, scope, cmd.Reason, cmd.Until)
+	return "", w.stop(ctx, r.command, scope, cmd.Reason, cmd.Until)
 }
 
-func (w *Worker) thaw(ctx context.Context, c store.Command, door *github.Repo, cmd command.Thaw) (string, error) {
-	scope, err := w.frozenBy(ctx, c, door, cmd.Env)
+func (w *Worker) thaw(ctx context.Context, r request, s *speaker, cmd command.Thaw) (string, error) {
+	scope, err := w.frozenBy(ctx, r, s, cmd.Env)
 	if err != nil {
 		return "", err
 	}
-	return w.lift(ctx, c, scope, "%s is not frozen.", cmd.Env)
+	return w.lift(ctx, r.command, scope, "%s is not frozen.", cmd.Env)
 }
 
 // frozenBy is what a freeze is about: an environment of the env repo, all of them,
 // or those of every env repo of the organisation. An environment that has one of
 // these names is meant before them.
-func (w *Worker) frozenBy(ctx context.Context, c store.Command, door *github.Repo, env string) (store.Scope, error) {
-	repo, err := w.envRepo(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo})
-	if errors.Is(err, errNotOurs) {
-		return store.Scope{}, fault.Errorf(fault.Invalid, "Environments are stopped in the env repo, and this is none. Comment on an issue or pull request there.")
-	}
-	if err != nil {
-		return store.Scope{}, err
-	}
-	scope := store.Scope{Owner: c.Owner, Repo: repo.ID, Env: env}
+func (w *Worker) frozenBy(ctx context.Context, r request, s *speaker, env string) (store.Scope, error) {
+	repo := r.repo
+	scope := store.Scope{Owner: repo.Owner, Repo: repo.ID, Env: env}
 	// What cannot be read may still be stopped: then its environments are not known.
 	if b, err := w.bases.recent(ctx, repo, ""); err == nil {
 		if _, known := b.config.Environment(env); known {
@@ -94,9 +88,9 @@ func (w *Worker) frozenBy(ctx context.Context, c store.Command, door *github.Rep
 		scope.Env = ""
 	case command.Organisation:
 		scope.Repo, scope.Env = 0, ""
-		role, err := door.Permission(ctx, c.Author)
-		if err == nil && role != "admin" {
-			err = fault.Errorf(fault.Denied, "Only administrators of %s/%s can stop all env repos of %s; %s has “%s”. Ask one of them.", c.Owner, c.Repo, c.Owner, c.Author, role)
+		role, err := s.roleOn(ctx, repo)
+		if err == nil && role < command.Admin {
+			err = fault.Errorf(fault.Denied, "Only administrators of %s/%s can stop all env repos of %s; %s has “%s”. Ask one of them.", repo.Owner, repo.Name, repo.Owner, r.command.Author, role)
 		}
 		return scope, err
 	}
@@ -142,7 +136,7 @@ func stopFacts(s store.Stop) promotion.Stop {
 	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
 	switch {
 	case s.App != "":
-		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold"
+		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold "+s.Env+" "+s.App
 	case s.Env != "":
 		facts.What, facts.Lift = "all of "+s.Env, "/thaw "+s.Env
 	case s.RepoID != nil:

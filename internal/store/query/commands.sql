@@ -8,7 +8,14 @@ RETURNING id;
 SELECT * FROM command WHERE id = @id;
 
 -- name: AnswerCommand :exec
-UPDATE command SET outcome = @outcome, reply = @reply WHERE id = @id;
+UPDATE command SET outcome = @outcome, reply = @reply, slips = @slips WHERE id = @id;
+
+-- name: ToldBefore :one
+-- Whether a person was told before, on the same issue, which verb they probably meant.
+SELECT EXISTS (
+    SELECT FROM command c
+    WHERE c.owner = @owner AND c.repo = @repo AND c.number = @number AND c.author_id = @author_id AND c.id < @id AND @verb::text = ANY (c.slips)
+);
 
 -- name: AnnounceReply :exec
 UPDATE command SET replying = true WHERE id = @id;

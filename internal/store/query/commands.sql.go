@@ -20,22 +20,28 @@ func (q *Queries) AnnounceReply(ctx context.Context, id int64) error {
 }
 
 const answerCommand = `-- name: AnswerCommand :exec
-UPDATE command SET outcome = $1, reply = $2 WHERE id = $3
+UPDATE command SET outcome = $1, reply = $2, slips = $3 WHERE id = $4
 `
 
 type AnswerCommandParams struct {
 	Outcome string
 	Reply   string
+	Slips   []string
 	ID      int64
 }
 
 func (q *Queries) AnswerCommand(ctx context.Context, arg AnswerCommandParams) error {
-	_, err := q.db.Exec(ctx, answerCommand, arg.Outcome, arg.Reply, arg.ID)
+	_, err := q.db.Exec(ctx, answerCommand,
+		arg.Outcome,
+		arg.Reply,
+		arg.Slips,
+		arg.ID,
+	)
 	return err
 }
 
 const command = `-- name: Command :one
-SELECT id, owner, repo, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at, outcome, reply, reply_id, replying FROM command WHERE id = $1
+SELECT id, owner, repo, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at, outcome, reply, reply_id, replying, slips FROM command WHERE id = $1
 `
 
 func (q *Queries) Command(ctx context.Context, id int64) (Command, error) {
@@ -58,6 +64,7 @@ func (q *Queries) Command(ctx context.Context, id int64) (Command, error) {
 		&i.Reply,
 		&i.ReplyID,
 		&i.Replying,
+		&i.Slips,
 	)
 	return i, err
 }
@@ -114,4 +121,35 @@ type SetReplyParams struct {
 func (q *Queries) SetReply(ctx context.Context, arg SetReplyParams) error {
 	_, err := q.db.Exec(ctx, setReply, arg.ReplyID, arg.ID)
 	return err
+}
+
+const toldBefore = `-- name: ToldBefore :one
+SELECT EXISTS (
+    SELECT FROM command c
+    WHERE c.owner = $1 AND c.repo = $2 AND c.number = $3 AND c.author_id = $4 AND c.id < $5 AND $6::text = ANY (c.slips)
+)
+`
+
+type ToldBeforeParams struct {
+	Owner    string
+	Repo     string
+	Number   int32
+	AuthorID int64
+	ID       int64
+	Verb     string
+}
+
+// Whether a person was told before, on the same issue, which verb they probably meant.
+func (q *Queries) ToldBefore(ctx context.Context, arg ToldBeforeParams) (bool, error) {
+	row := q.db.QueryRow(ctx, toldBefore,
+		arg.Owner,
+		arg.Repo,
+		arg.Number,
+		arg.AuthorID,
+		arg.ID,
+		arg.Verb,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }

@@ -79,6 +79,7 @@ type Command struct {
 	Reply          string
 	ReplyID        int64
 	Replying       bool
+	Slips          []string
 }
 
 type Delivery struct {
@@ -288,19 +289,21 @@ type SourceComparison struct {
 }
 
 type Stop struct {
-	ID       int64
-	Owner    string
-	RepoID   *int64
-	Env      string
-	App      string
-	Reason   string
-	ActorID  int64
-	Actor    string
-	URL      string
-	Since    time.Time
-	Until    *time.Time
-	LiftedAt *time.Time
-	LiftedBy string
+	ID               int64
+	Owner            string
+	RepoID           *int64
+	Env              string
+	App              string
+	Reason           string
+	ActorID          int64
+	Actor            string
+	URL              string
+	Since            time.Time
+	Until            *time.Time
+	LiftedAt         *time.Time
+	LiftedBy         string
+	DeliveryID       *int64
+	LiftedDeliveryID *int64
 }
 
 type Sync struct {

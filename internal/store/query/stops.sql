@@ -1,12 +1,26 @@
 -- name: InsertStop :one
-INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until)
-VALUES (@owner, @repo_id, @env, @app, @reason, @actor_id, @actor, @url, @since, @until)
+INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until, delivery_id)
+VALUES (@owner, @repo_id, @env, @app, @reason, @actor_id, @actor, @url, @since, @until, @delivery_id)
 RETURNING *;
 
+-- name: StoppedBy :one
+-- Whether a delivery made a stop already, whatever became of it since.
+SELECT EXISTS (
+    SELECT FROM stop
+    WHERE owner = @owner AND repo_id IS NOT DISTINCT FROM @repo_id AND env = @env AND app = @app
+      AND reason = @reason AND delivery_id = @delivery_id
+);
+
 -- name: LiftStop :many
-UPDATE stop SET lifted_at = @at, lifted_by = @by
+UPDATE stop SET lifted_at = @at, lifted_by = @by, lifted_delivery_id = @delivery_id
 WHERE owner = @owner AND repo_id IS NOT DISTINCT FROM @repo_id AND env = @env AND app = @app AND lifted_at IS NULL
 RETURNING *;
+
+-- name: LiftedBy :many
+-- What a delivery lifted already.
+SELECT * FROM stop
+WHERE owner = @owner AND repo_id IS NOT DISTINCT FROM @repo_id AND env = @env AND app = @app AND lifted_delivery_id = @delivery_id
+ORDER BY id DESC LIMIT 1;
 
 -- name: StopsOf :many
 -- Everything that stops one app in one environment, the widest first.

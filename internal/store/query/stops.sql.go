@@ -83,22 +83,23 @@ func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]
 }
 
 const insertStop = `-- name: InsertStop :one
-INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by
+INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until, delivery_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, delivery_id, lifted_delivery_id
 `
 
 type InsertStopParams struct {
-	Owner   string
-	RepoID  *int64
-	Env     string
-	App     string
-	Reason  string
-	ActorID int64
-	Actor   string
-	URL     string
-	Since   time.Time
-	Until   *time.Time
+	Owner      string
+	RepoID     *int64
+	Env        string
+	App        string
+	Reason     string
+	ActorID    int64
+	Actor      string
+	URL        string
+	Since      time.Time
+	Until      *time.Time
+	DeliveryID *int64
 }
 
 func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, error) {
@@ -113,6 +114,7 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 		arg.URL,
 		arg.Since,
 		arg.Until,
+		arg.DeliveryID,
 	)
 	var i Stop
 	err := row.Scan(
@@ -129,29 +131,33 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 		&i.Until,
 		&i.LiftedAt,
 		&i.LiftedBy,
+		&i.DeliveryID,
+		&i.LiftedDeliveryID,
 	)
 	return i, err
 }
 
 const liftStop = `-- name: LiftStop :many
-UPDATE stop SET lifted_at = $1, lifted_by = $2
-WHERE owner = $3 AND repo_id IS NOT DISTINCT FROM $4 AND env = $5 AND app = $6 AND lifted_at IS NULL
-RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by
+UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_delivery_id = $3
+WHERE owner = $4 AND repo_id IS NOT DISTINCT FROM $5 AND env = $6 AND app = $7 AND lifted_at IS NULL
+RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, delivery_id, lifted_delivery_id
 `
 
 type LiftStopParams struct {
-	At     *time.Time
-	By     string
-	Owner  string
-	RepoID *int64
-	Env    string
-	App    string
+	At         *time.Time
+	By         string
+	DeliveryID *int64
+	Owner      string
+	RepoID     *int64
+	Env        string
+	App        string
 }
 
 func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, error) {
 	rows, err := q.db.Query(ctx, liftStop,
 		arg.At,
 		arg.By,
+		arg.DeliveryID,
 		arg.Owner,
 		arg.RepoID,
 		arg.Env,
@@ -178,6 +184,8 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 			&i.Until,
 			&i.LiftedAt,
 			&i.LiftedBy,
+			&i.DeliveryID,
+			&i.LiftedDeliveryID,
 		); err != nil {
 			return nil, err
 		}
@@ -189,8 +197,97 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 	return items, nil
 }
 
+const liftedBy = `-- name: LiftedBy :many
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, delivery_id, lifted_delivery_id FROM stop
+WHERE owner = $1 AND repo_id IS NOT DISTINCT FROM $2 AND env = $3 AND app = $4 AND lifted_delivery_id = $5
+ORDER BY id DESC LIMIT 1
+`
+
+type LiftedByParams struct {
+	Owner      string
+	RepoID     *int64
+	Env        string
+	App        string
+	DeliveryID *int64
+}
+
+// What a delivery lifted already.
+func (q *Queries) LiftedBy(ctx context.Context, arg LiftedByParams) ([]Stop, error) {
+	rows, err := q.db.Query(ctx, liftedBy,
+		arg.Owner,
+		arg.RepoID,
+		arg.Env,
+		arg.App,
+		arg.DeliveryID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Stop
+	for rows.Next() {
+		var i Stop
+		if err := rows.Scan(
+			&i.ID,
+			&i.Owner,
+			&i.RepoID,
+			&i.Env,
+			&i.App,
+			&i.Reason,
+			&i.ActorID,
+			&i.Actor,
+			&i.URL,
+			&i.Since,
+			&i.Until,
+			&i.LiftedAt,
+			&i.LiftedBy,
+			&i.DeliveryID,
+			&i.LiftedDeliveryID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const stoppedBy = `-- name: StoppedBy :one
+SELECT EXISTS (
+    SELECT FROM stop
+    WHERE owner = $1 AND repo_id IS NOT DISTINCT FROM $2 AND env = $3 AND app = $4
+      AND reason = $5 AND delivery_id = $6
+)
+`
+
+type StoppedByParams struct {
+	Owner      string
+	RepoID     *int64
+	Env        string
+	App        string
+	Reason     string
+	DeliveryID *int64
+}
+
+// Whether a delivery made a stop already, whatever became of it since.
+func (q *Queries) StoppedBy(ctx context.Context, arg StoppedByParams) (bool, error) {
+	row := q.db.QueryRow(ctx, stoppedBy,
+		arg.Owner,
+		arg.RepoID,
+		arg.Env,
+		arg.App,
+		arg.Reason,
+		arg.DeliveryID,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const stopsOf = `-- name: StopsOf :many
-SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by FROM stop
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, delivery_id, lifted_delivery_id FROM stop
 WHERE owner = $1 AND (repo_id IS NULL OR repo_id = $2) AND (env = '' OR env = $3) AND (app = '' OR app = $4)
   AND lifted_at IS NULL AND (until IS NULL OR until > $5)
 ORDER BY repo_id NULLS FIRST, env, app
@@ -234,6 +331,8 @@ func (q *Queries) StopsOf(ctx context.Context, arg StopsOfParams) ([]Stop, error
 			&i.Until,
 			&i.LiftedAt,
 			&i.LiftedBy,
+			&i.DeliveryID,
+			&i.LiftedDeliveryID,
 		); err != nil {
 			return nil, err
 		}
