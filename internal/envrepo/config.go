@@ -1,6 +1,7 @@
 package envrepo
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +71,7 @@ type Environment struct {
 	Windows    []Window    `yaml:"windows"`    // when it may change; none is at any time
 	Override   *Override   `yaml:"override"`   // who may override gates; nil: nobody
 	Signatures []Signature `yaml:"signatures"` // not enforced by this version
-	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
+	Waves      []Wave      `yaml:"waves"`      // in which its clusters change one after the other; none: all at once
 }
 
 // Who merges when every gate passes: Tagboat, or a person.
@@ -171,6 +172,19 @@ const (
 	overrideExpires = time.Hour
 	maxOverride     = 24 * time.Hour
 )
+
+// Wave is a group of an environment's clusters that change together, when the waves
+// before it are healthy with the same. In tagboat.yaml it is a list of clusters, or an
+// object.
+type Wave struct {
+	Clusters []string      `yaml:"clusters"`
+	Healthy  time.Duration `yaml:"healthy"` // contiguous, before the next wave starts
+}
+
+// Wave is the number of a cluster's wave, from 1; 0 where the environment has none.
+func (e Environment) Wave(cluster string) int {
+	return 1 + slices.IndexFunc(e.Waves, func(w Wave) bool { return slices.Contains(w.Clusters, cluster) })
+}
 
 // Signature is a proof that an image must carry.
 type Signature struct {

@@ -85,12 +85,9 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	if e.Policies != nil {
 		r.builtin(at+".policies.builtin", e.Policies.Builtin)
 	}
-	for gate, declared := range map[string]bool{
-		"signatures": e.Signatures != nil, "waves": e.Waves != nil,
-	} {
-		if declared {
-			r.unenforced(at+"."+gate, gate+" of environment "+e.Name)
-		}
+	r.waves(e, at)
+	if e.Signatures != nil {
+		r.unenforced(at+".signatures", "signatures of environment "+e.Name)
 	}
 }
 
