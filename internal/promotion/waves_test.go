@@ -215,6 +215,47 @@ func arrive(t *rapid.T, r *rollout) {
 	}
 }
 
+// While later waves wait, a merged promotion is told as failed as soon as one whose turn
+// it was has failed, and as soaking while nothing is waited for but time.
+func TestAMergeThatGoesInWaves(t *testing.T) {
+	told := func(state string) Reported {
+		return Reported{BranchDeleted: true, Deployment: true, DeploymentState: state}
+	}
+	has := Target{Cluster: "eu", Digest: digest("a"), Settled: true, Healthy: true}
+	ill := Target{Cluster: "eu", Digest: digest("a"), Settled: true}
+	rolls := Target{Cluster: "eu", Digest: digest("a")}
+	held := Target{Cluster: "us", Digest: digest("0"), Settled: true, Healthy: true, Held: true}
+	soak := Target{Cluster: "us", Digest: digest("0"), Settled: true, Healthy: true, Held: true, Until: noon.Add(time.Hour)}
+	for _, c := range []struct {
+		story    string
+		reported Reported
+		targets  []Target
+		effect   Effect
+		outcome  Outcome
+	}{
+		{"the first wave rolls", told(""), []Target{rolls, held}, Rest, Pending},
+		{"the first wave is ill", told(""), []Target{ill, held}, UpdateDeployment, Failure},
+		{"GitHub was told", told("failure"), []Target{ill, held}, PublishComment, Failure},
+		{"what waits may be ill with what it has", told(""), []Target{ill, {Cluster: "us", Digest: digest("0"), Settled: true, Held: true}}, UpdateDeployment, Failure},
+		{"what is ill with what it has has not failed with this", told(""), []Target{has, {Cluster: "us", Digest: digest("0"), Settled: true, Held: true}}, Rest, Pending},
+		{"one of the first wave is ill, another still rolls", told(""), []Target{ill, rolls, held}, Rest, Pending},
+		{"the second wave is ill, the third waits", told(""), []Target{has, ill, held}, UpdateDeployment, Failure},
+		{"the first wave is healthy, the second is about to see that", told(""), []Target{has, held}, Rest, Pending},
+		{"the first wave has to stay healthy for a while: people are told", told(""), []Target{has, soak}, PublishComment, Pending},
+		{"but not while anything else is under way", told(""), []Target{has, rolls, soak}, Rest, Pending},
+		{"nor while another waits for something else", told(""), []Target{has, held, soak}, Rest, Pending},
+		{"nor while one has something else", told(""), []Target{has, {Cluster: "ap", Digest: digest("0"), Settled: true, Healthy: true}, soak}, Rest, Pending},
+		{"who waits with the artifact waits for something else", told(""), []Target{has, {Cluster: "us", Digest: digest("a"), Settled: true, Healthy: true, Held: true}}, UpdateDeployment, Success},
+		{"all have it", told("success"), []Target{has, has}, PublishComment, Success},
+	} {
+		f := merged()
+		f.Reported, f.Targets = c.reported, c.targets
+		if d := Decide(f, same, noon); d.Effect != c.effect || d.Outcome != c.outcome {
+			t.Errorf("%s: %q, outcome %q; want %q, %q", c.story, d.Effect, d.Outcome, c.effect, c.outcome)
+		}
+	}
+}
+
 // TestEveryGuardOfWavesIsNeeded takes the guards away, one at a time: each time the
 // property finds the cluster that changes too soon.
 func TestEveryGuardOfWavesIsNeeded(t *testing.T) {
