@@ -390,7 +390,7 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"),
 			Between: &checklist.Between{Repo: word("repo"), Ahead: rapid.IntRange(0, 3).Draw(t, "ahead"), Behind: rapid.IntRange(0, 3).Draw(t, "behind"), URL: ours + word("url"),
 				Newest: []checklist.Commit{{SHA: word("sha"), Title: word("commit title"), Author: word("author"), URL: ours + word("url")}}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown")},
-			Carries:  []checklist.Carried{{Cluster: word("cluster"), Commit: word("commit"), Objects: []string{word("object")}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown"), Why: word("why")}},
+			Carries:  []checklist.Carried{{Cluster: word("cluster"), Commit: word("commit"), Objects: []string{word("object")}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown"), Why: word("why"), Waits: word("waits")}},
 			Upstream: []checklist.Upstream{{Env: word("upstream"), Tag: word("tag"), Digest: word("digest"), Wanted: rapid.Bool().Draw(t, "wanted"), Reason: word("reason")}},
 		}
 		tmpl := "{{.Reason}}\n\n{{.NewTag}}\n{{.New}}\n{{.OldTag.Code}}\n\n- [ ] read {{.NewTag}} {{.SourceRepo}}\n\n{{range .Platforms}}{{.}}\n{{end}}\n{{.Gates}}\n\n{{.Facts}}\n\n{{.Commits}}\n\n{{.Upstream}}\n\n{{.Carries}}\n\n{{.Rollback}}\n\n{{.Changes}}"

@@ -39,3 +39,30 @@ func TestTwoEnvironmentsHaveToAgree(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsProven(t *testing.T) {
+	in := func(env, digit string) Upstream {
+		return Upstream{Env: env, Digest: digest(digit), Tag: "1." + digit, Healthy: true, HealthySince: noon}
+	}
+	for _, c := range []struct {
+		story  string
+		needed []Upstream
+		tag    string
+		why    string
+	}{
+		{"one environment has it", []Upstream{in("dev", "a")}, "1.a", ""},
+		{"two agree", []Upstream{in("staging-eu", "a"), in("staging-us", "a")}, "1.a", ""},
+		{"one calls it otherwise", []Upstream{in("staging-eu", "a"), {Env: "staging-us", Digest: digest("a"), Tag: "stable", Healthy: true}}, "1.a", ""},
+		{"two differ", []Upstream{in("staging-eu", "a"), in("staging-us", "b")}, "", "staging-eu has 1.a (sha256:aaaaaaaaaaaa), staging-us has 1.b (sha256:bbbbbbbbbbbb)."},
+		{"the last of three differs", []Upstream{in("a", "a"), in("b", "a"), in("c", "b")}, "", "c has 1.b"},
+		{"one is ill", []Upstream{in("staging-eu", "a"), {Env: "staging-us", Digest: digest("a"), Tag: "1.a", Reason: "us waits for wave 1"}}, "", "staging-us is not healthy (us waits for wave 1)."},
+		{"of one nothing is known", []Upstream{{Env: "staging-eu"}, in("staging-us", "a")}, "", "staging-eu is not healthy (nothing is known to run there)."},
+		{"a digest that is not known proves nothing", []Upstream{{Env: "dev", Healthy: true}}, "", "dev is not healthy"},
+		{"nothing is needed", nil, "", "no environment is needed."},
+	} {
+		version, why := Proven(c.needed)
+		if version.Tag != c.tag || (why == "") != (c.why == "") || !strings.Contains(why, c.why) {
+			t.Errorf("%s: %q, %q; want %q, %q", c.story, version.Tag, why, c.tag, c.why)
+		}
+	}
+}
