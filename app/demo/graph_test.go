@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // graph is a tagboat.yaml in which what is healthy in dev goes to two environments side
@@ -75,9 +76,16 @@ func fanOutAndIn(s *scene) {
 
 	s.says("alice", talk, "/promote staging-us payments", "rocket") // what is proven in dev
 	s.runsIn("prod", "staging-us", "payments", "1.7.41")
-	s.checkSays(prod.Number, "staging-eu is healthy with 1.7.41", "staging-us is healthy with 1.7.41")
 	s.tickAll(prod.Number)
+	s.within(100*time.Second, "prod has it when both have proven it for long enough", func() error {
+		_, err := s.w.isMerged("prod", "payments", "1.7.41")
+		return err
+	})
 	s.done("prod", "payments", "1.7.41", digest)
+	// Each has a soak of its own.
+	s.must(s.w.none(s.ctx, `SELECT count(*) FROM promotion p JOIN target t ON t.app = p.app
+		JOIN (VALUES ('staging-eu', interval '2 s'), ('staging-us', interval '5 s')) AS need (env, soak) ON need.env = t.env
+		WHERE p.env = 'prod' AND p.app = 'payments' AND p.merged_at < t.healthy_since + need.soak`))
 }
 
 func olderButProven(s *scene) {
