@@ -103,6 +103,13 @@ func TestGolden(t *testing.T) {
 		{Cluster: "prod-us", Tag: "1.6.0", Digest: p.Old.Digest, Phase: checklist.Failed, Reason: "deployment payments: 1 of 3 replicas | image pull @here"},
 	}}
 	sticky := checklist.RenderSticky(status)
+	waves := status
+	waves.Clusters = []checklist.ClusterStatus{
+		{Cluster: "prod-eu", Tag: "1.7.0", Digest: p.New.Digest, Commit: p.SourceCommit, Phase: checklist.Failed, Reason: "Deployment payments: CrashLoopBackOff"},
+		{Cluster: "prod-us", Tag: "1.6.0", Digest: p.Old.Digest, Phase: checklist.Healthy, Since: time.Date(2026, 10, 1, 10, 0, 0, 0, time.UTC),
+			Waits: "prod-us waits for wave 1: prod-eu is not healthy (Deployment payments: CrashLoopBackOff | @here)."},
+		{Cluster: "prod-ap", Phase: checklist.Pending, Waits: "prod-ap waits for wave 1: prod-eu is not healthy (Deployment payments: CrashLoopBackOff)."},
+	}
 	gates := func(p checklist.Pull) string {
 		b, err := checklist.RenderBody("{{.Gates}}", p)
 		if err != nil {
@@ -128,6 +135,8 @@ func TestGolden(t *testing.T) {
 		"check-failed.md":  check(red, checklist.StateOpen),
 		"check-closed.md":  check(p, checklist.StateClosed),
 		"sticky.md":        sticky,
+		"waves.md":         checklist.RenderSticky(waves),
+		"waves.txt":        checklist.PlaceText(checklist.Place{App: "payments", Env: "prod", Clusters: waves.Clusters}),
 		"overridden.md":    check(odd, checklist.StateOpen) + "\n" + checklist.ExplainText(odd) + "\n" + checklist.RenderSticky(status) + "\n" + gates(odd),
 		"explain.md":       checklist.RenderExplain(p),
 		"explain.txt":      checklist.ExplainText(red) + "\n" + checklist.ExplainText(green),
@@ -381,7 +390,7 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"),
 			Between: &checklist.Between{Repo: word("repo"), Ahead: rapid.IntRange(0, 3).Draw(t, "ahead"), Behind: rapid.IntRange(0, 3).Draw(t, "behind"), URL: ours + word("url"),
 				Newest: []checklist.Commit{{SHA: word("sha"), Title: word("commit title"), Author: word("author"), URL: ours + word("url")}}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown")},
-			Carries:  []checklist.Carried{{Cluster: word("cluster"), Commit: word("commit"), Objects: []string{word("object")}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown"), Why: word("why")}},
+			Carries:  []checklist.Carried{{Cluster: word("cluster"), Commit: word("commit"), Objects: []string{word("object")}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown"), Why: word("why"), Waits: word("waits")}},
 			Upstream: []checklist.Upstream{{Env: word("upstream"), Tag: word("tag"), Digest: word("digest"), Wanted: rapid.Bool().Draw(t, "wanted"), Reason: word("reason")}},
 		}
 		tmpl := "{{.Reason}}\n\n{{.NewTag}}\n{{.New}}\n{{.OldTag.Code}}\n\n- [ ] read {{.NewTag}} {{.SourceRepo}}\n\n{{range .Platforms}}{{.}}\n{{end}}\n{{.Gates}}\n\n{{.Facts}}\n\n{{.Commits}}\n\n{{.Upstream}}\n\n{{.Carries}}\n\n{{.Rollback}}\n\n{{.Changes}}"
@@ -395,9 +404,9 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 		}
 		check := checklist.RenderCheck(p, checklist.StateOpen)
 		sticky := checklist.RenderSticky(checklist.Status{Overridden: []checklist.Gate{{Title: word("title"), Reason: word("gate")}}, App: word("app"), Env: word("env"), Tag: word("tag"), Commit: "c",
-			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Phase: checklist.Phase(word("phase"))}}})
+			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Waits: word("waits"), Phase: checklist.Phase(word("phase"))}}})
 		place := checklist.RenderPlace(checklist.Place{App: word("app"), Env: word("env"), Last: word("last"), Needs: []string{word("need"), word("need")},
-			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Phase: checklist.Phase(word("phase"))}}})
+			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Waits: word("waits"), Phase: checklist.Phase(word("phase"))}}})
 		for _, s := range []struct {
 			markdown string
 			boxes    int

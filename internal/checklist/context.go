@@ -76,7 +76,8 @@ type Carried struct {
 	Objects []string // plain text: "Deployment payments/api changed"
 	More    int      // objects that are not among them
 	Unknown string   // why it is not known what there is, plain text
-	Why     string   // why the cluster is behind, plain text
+	Why     string   // why the last sync failed, plain text; "" where it waits
+	Waits   string   // for which earlier wave, a sentence of plain text
 }
 
 // MaxCarried is how many objects are named of each cluster.
@@ -123,6 +124,9 @@ func (c Carried) line() string {
 	}
 	if c.Why != "" {
 		text += " It is behind because its last sync failed: " + Escape(cutRunes(clean(c.Why), maxBehind))
+	}
+	if c.Waits != "" {
+		text += " It is behind for its turn has not come: " + Escape(cutRunes(clean(c.Waits), maxBehind))
 	}
 	return text
 }

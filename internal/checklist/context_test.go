@@ -96,12 +96,14 @@ func TestWhatComesAlong(t *testing.T) {
 		{Cluster: "eu", Commit: "0123456789abcdef", Objects: []string{"Deployment payments changed", "ConfigMap `x` added"}, More: 3, Why: "selector @here"},
 		{Cluster: "us", Commit: "0123456789abcdef", Unknown: "the commit is gone"},
 		{Cluster: "new"},
+		{Cluster: "ap", Commit: "0123456789abcdef", Objects: []string{"Deployment payments changed"}, Waits: "ap waits for wave 1: eu is not healthy."},
 	}
 	for _, part := range []string{
 		"\n> [!WARNING]\n> **More than the image would reach the clusters.**",
 		"\n> - **eu** was last brought to commit `0123456789ab`; since then: `Deployment payments changed`, ``ConfigMap `x` added`` and 3 more. It is behind because its last sync failed: selector @&#8203;here\n",
 		"\n> - **us** was last brought to commit `0123456789ab`; it is not known what has changed since: the commit is gone\n",
 		"\n> - **new** was never brought to any commit, so that all of the overlay is new there.\n",
+		"since then: `Deployment payments changed`. It is behind for its turn has not come: ap waits for wave 1: eu is not healthy.\n",
 	} {
 		if !strings.Contains(show(), part) {
 			t.Errorf("want %q in\n%s", part, show())
@@ -113,7 +115,7 @@ func TestWhatComesAlong(t *testing.T) {
 	for range 1000 {
 		p.Carries = append(p.Carries, checklist.Carried{Cluster: "c", Commit: "0", Objects: make([]string, 1000), Why: strings.Repeat("<", 10_000)})
 	}
-	if body := show(); len(body) > 15_000 || !strings.Contains(body, "and 998 more clusters") {
+	if body := show(); len(body) > 15_000 || !strings.Contains(body, "and 999 more clusters") {
 		t.Errorf("%d bytes", len(body))
 	}
 }

@@ -37,6 +37,7 @@ type ClusterStatus struct {
 	Commit      string // of the env repo, which was applied
 	Phase       Phase
 	Reason      string    // plain text
+	Waits       string    // for which earlier wave, to get what is in Git; plain text
 	Since       time.Time // of the phase
 }
 
@@ -68,18 +69,22 @@ func clusterTable(clusters []ClusterStatus) string {
 }
 
 func (c ClusterStatus) icon() string {
-	if i := phaseIcons[c.Phase]; i != "" {
+	if i := phaseIcons[c.Phase]; i != "" && (c.Waits == "" || c.Phase != Healthy) {
 		return i
 	}
 	return phaseIcons[Pending]
 }
 
-// words say how a cluster is.
+// words say how a cluster is: one that waits for its turn, with what it has.
 func (c ClusterStatus) words() string {
-	if c.Reason == "" {
-		return string(c.Phase)
+	words := string(c.Phase)
+	if c.Reason != "" {
+		words += ": " + cutRunes(clean(c.Reason), maxReason)
 	}
-	return string(c.Phase) + ": " + cutRunes(clean(c.Reason), maxReason)
+	if c.Waits != "" {
+		words += "; " + cutRunes(clean(c.Waits), maxReason)
+	}
+	return words
 }
 
 func shortCommit(sha string) string { return sha[:min(len(sha), 12)] }

@@ -1,6 +1,7 @@
 package envrepo
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ type Environment struct {
 	Override   *Override   `yaml:"override"`   // who may override gates; nil: nobody
 	Signatures []Signature `yaml:"signatures"` // that an image must carry, all of them
 	Commands   Commands    `yaml:"commands"`   // who may use which comment command; the others are not narrowed
-	Waves      [][]string  `yaml:"waves"`      // not enforced by this version
+	Waves      []Wave      `yaml:"waves"`      // in which its clusters change one after the other; none: all at once
 }
 
 // Who merges when every gate passes: Tagboat, or a person.
@@ -172,6 +173,19 @@ const (
 	overrideExpires = time.Hour
 	maxOverride     = 24 * time.Hour
 )
+
+// Wave is a group of an environment's clusters that change together, when the waves
+// before it are healthy with the same. In tagboat.yaml it is a list of clusters, or an
+// object.
+type Wave struct {
+	Clusters []string      `yaml:"clusters"`
+	Healthy  time.Duration `yaml:"healthy"` // contiguous, before the next wave starts
+}
+
+// Wave is the number of a cluster's wave, from 1; 0 where the environment has none.
+func (e Environment) Wave(cluster string) int {
+	return 1 + slices.IndexFunc(e.Waves, func(w Wave) bool { return slices.Contains(w.Clusters, cluster) })
+}
 
 // Environment is the environment of that name.
 func (c *Config) Environment(name string) (Environment, bool) {

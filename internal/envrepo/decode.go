@@ -175,6 +175,7 @@ var (
 	durationType  = reflect.TypeFor[time.Duration]()
 	dateType      = reflect.TypeFor[Date]()
 	approvalsType = reflect.TypeFor[Approvals]()
+	waveType      = reflect.TypeFor[Wave]()
 )
 
 // value decodes n into v, which has one of the few kinds that Config is made of.
@@ -197,6 +198,8 @@ func (r *reader) value(n *yaml.Node, path string, v reflect.Value) {
 	case v.Type() == approvalsType && n.Kind != yaml.SequenceNode: // one rule need not stand in a list
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		r.object(n, path, v.Index(0))
+	case v.Type() == waveType && n.Kind == yaml.SequenceNode: // a wave may be its clusters alone
+		r.list(n, path, v.FieldByName("Clusters"))
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		r.value(n, path, v.Elem())

@@ -93,6 +93,54 @@ environments:
 	}
 }
 
+func TestWavesInBothForms(t *testing.T) {
+	c := parse(t, `apiVersion: tagboat.dev/v1
+environments:
+  - name: prod
+    clusters: [canary, eu, us, ap]
+    waves:
+      - {clusters: [canary], healthy: 10m}
+      - [eu, us]
+      - clusters: [ap]
+  - {name: dev, clusters: [dev]}
+`)
+	want := []envrepo.Wave{
+		{Clusters: []string{"canary"}, Healthy: 10 * time.Minute}, {Clusters: []string{"eu", "us"}}, {Clusters: []string{"ap"}},
+	}
+	if diff := cmp.Diff(want, c.Environments[0].Waves); diff != "" {
+		t.Error(diff)
+	}
+	for cluster, wave := range map[string]int{"canary": 1, "eu": 2, "us": 2, "ap": 3, "dev": 0} {
+		if got := c.Environments[0].Wave(cluster); got != wave {
+			t.Errorf("%s is in wave %d, not %d", cluster, got, wave)
+		}
+	}
+	if got := c.Environments[1].Wave("dev"); got != 0 {
+		t.Errorf("an environment without waves has wave %d", got)
+	}
+}
+
+// Environments are a graph: what splits may join again.
+func TestNeedsFanOutAndIn(t *testing.T) {
+	c := parse(t, `apiVersion: tagboat.dev/v1
+environments:
+  - {name: dev, clusters: [dev]}
+  - {name: staging-eu, clusters: [eu], needs: [{env: dev}], follow: {env: dev}}
+  - {name: staging-us, clusters: [us], needs: [{env: dev, healthy: 5m}]}
+  - {name: prod, clusters: [prod], needs: [{env: staging-eu, healthy: 30m}, {env: staging-us, healthy: 1h}]}
+`)
+	var names []string
+	for _, e := range c.Downstream("dev") {
+		names = append(names, e.Name)
+	}
+	if diff := cmp.Diff([]string{"staging-eu", "staging-us"}, names); diff != "" {
+		t.Errorf("after dev come:\n%s", diff)
+	}
+	if diff := cmp.Diff([]envrepo.Need{{Env: "staging-eu", Healthy: 30 * time.Minute}, {Env: "staging-us", Healthy: time.Hour}}, c.Environments[3].Needs); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 	const head = "apiVersion: tagboat.dev/v1\nenvironments:\n  - {name: dev, clusters: [dev]}\n"
 	tests := []struct{ name, data, want string }{
@@ -119,6 +167,8 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"negative duration", head + "  - {name: prod, clusters: [p], needs: [{env: dev, healthy: -1h}]}\n", `must be a duration`},
 		{"cycle", head + "  - {name: a, clusters: [p], needs: [{env: b}]}\n  - {name: b, clusters: [p], follow: {env: a}}\n", `environments wait for each other: a -> b -> a`},
 		{"needs itself", head + "  - {name: a, clusters: [p], needs: [{env: a}]}\n", `environments wait for each other: a -> a`},
+		{"cycle through a diamond", head + "  - {name: a, clusters: [p], needs: [{env: d}]}\n  - {name: b, clusters: [p], needs: [{env: a}]}\n  - {name: c, clusters: [p], needs: [{env: a}]}\n  - {name: d, clusters: [p], needs: [{env: b}, {env: c}]}\n", `environments wait for each other: a -> d -> b -> a`},
+		{"follows itself", head + "  - {name: a, clusters: [p], follow: {env: a}}\n", `environments wait for each other: a -> a`},
 		{"needs twice", head + "  - {name: a, clusters: [p], needs: [{env: dev}, {env: dev}]}\n", `environment a needs dev twice; keep one`},
 		{"duplicate name", head + "  - {name: dev, clusters: [p]}\n", `tagboat.yaml:4: environments[1].name dev is a duplicate`},
 		{"bad name", head + "  - {name: Prod, clusters: [p]}\n", `"Prod" is not a name; write 1 to 63 of a-z`},
@@ -182,7 +232,16 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"an identity of anybody's", head + "  - {name: prod, clusters: [p], signatures: [{cosign: {identity: a}}]}\n", `has no issuer, so that anybody's word would do`},
 		{"an issuer that is none", head + "  - {name: prod, clusters: [p], signatures: [{cosign: {identity: a, issuer: github}}]}\n", `"github" is not an issuer`},
 		{"an identity's pattern", head + "  - {name: prod, clusters: [p], signatures: [{cosign: {identityRegexp: \"a)|(b\", issuer: \"https://b\"}}]}\n", `identityRegexp is not a regular expression`},
-		{"waves", head + "  - {name: prod, clusters: [p], waves: [[p]]}\n", `waves of environment prod is a gate that this version`},
+		{"no waves", head + "  - {name: prod, clusters: [p], waves: []}\n", `tagboat.yaml:4: waves of environment prod lists no wave; write waves: [[CLUSTER], [CLUSTER]], or remove it`},
+		{"an empty wave", head + "  - name: prod\n    clusters: [p]\n    waves:\n      - [p]\n      - []\n", `tagboat.yaml:8: wave 2 of environment prod has no clusters; write [CLUSTER], or remove it`},
+		{"a wave without clusters", head + "  - {name: prod, clusters: [p], waves: [{healthy: 1m}, [p]]}\n", `wave 1 of environment prod has no clusters`},
+		{"a cluster in no wave", head + "  - name: prod\n    clusters: [eu, us]\n    waves: [[eu]]\n", `tagboat.yaml:6: cluster us of environment prod is in no wave; add it to one, or write it as a wave of its own`},
+		{"a cluster in two waves", head + "  - name: prod\n    clusters: [eu, us]\n    waves:\n      - [eu]\n      - {clusters: [us, eu]}\n", `tagboat.yaml:8: cluster eu is in wave 1 already; remove it from wave 2`},
+		{"a cluster twice in a wave", head + "  - {name: prod, clusters: [eu], waves: [[eu, eu]]}\n", `cluster eu is in wave 1 already; remove it from wave 1`},
+		{"a wave of another's cluster", head + "  - name: prod\n    clusters: [prod-eu]\n    waves:\n      - [prod-ue]\n", `tagboat.yaml:7: cluster "prod-ue" of wave 1 is no cluster of environment prod, which has prod-eu; prod-eu was meant?`},
+		{"a soak that nothing waits for", head + "  - {name: prod, clusters: [eu, us], waves: [[eu], {clusters: [us], healthy: 1h}]}\n", `no wave comes after wave 2 of environment prod that could wait for it`},
+		{"a wave of no kind", head + "  - {name: prod, clusters: [eu], waves: [eu]}\n", `environments[1].waves[0] must be a mapping (key: value), not a single value`},
+		{"a wave's unknown field", head + "  - {name: prod, clusters: [eu], waves: [{cluster: [eu]}]}\n", `environments[1].waves[0]: unknown field "cluster"; write "clusters"`},
 		{"policy directory", head + "policies: {dir: ../policies}\n", `tagboat.yaml:4: "../policies" is not a directory below this one`},
 		{"policy of its own", head + "policies: {builtin: {resource-limit: warn}}\n", `tagboat.yaml:4: there is no built-in rule "resource-limit"; write "resource-limits"`},
 		{"policy version", head + "policies: {kubernetes: '31'}\n", `kubernetes is "31"; write the oldest API server's version in quotes, such as "1.31"`},

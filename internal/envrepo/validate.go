@@ -44,12 +44,6 @@ func (r *reader) validate(c *Config) {
 	}
 }
 
-// unenforced refuses a gate that this version would not keep: a gate that is
-// silently ignored is an open door.
-func (r *reader) unenforced(at, gate string) {
-	r.at(at, "%s is a gate that this version of Tagboat does not enforce; remove it, or upgrade to a version that does", gate)
-}
-
 func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	e, at := &c.Environments[i], fmt.Sprintf("environments[%d]", i)
 	r.name(at+".name", e.Name, seen)
@@ -87,13 +81,7 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 		r.builtin(at+".policies.builtin", e.Policies.Builtin)
 	}
 	r.signatures(e, at)
-	for gate, declared := range map[string]bool{
-		"waves": e.Waves != nil,
-	} {
-		if declared {
-			r.unenforced(at+"."+gate, gate+" of environment "+e.Name)
-		}
-	}
+	r.waves(e, at)
 }
 
 func (r *reader) follow(c *Config, e *Environment, at string) {

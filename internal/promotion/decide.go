@@ -179,8 +179,8 @@ func afterMerge(f Facts, render func([]Gate) Shown) Decision {
 		d.Effect = RecordOvertaken
 	case !f.Reported.Deployment:
 		d.Effect = CreateDeployment
-	case d.Outcome == Pending:
-	case f.Reported.DeploymentState != string(d.Outcome):
+	case d.Outcome == Pending && !soaks(f):
+	case d.Outcome != Pending && f.Reported.DeploymentState != string(d.Outcome):
 		d.Effect = UpdateDeployment
 	case f.Reported.CommentHash != render(nil).CommentHash:
 		d.Effect = PublishComment
@@ -190,18 +190,44 @@ func afterMerge(f Facts, render func([]Gate) Shown) Decision {
 	return d
 }
 
+// outcome is how the clusters took it whose turn it was. Those that wait for them have
+// taken it in no way: without a failure they are still to come, and with one they may
+// never be.
 func outcome(f Facts) Outcome {
 	if len(f.Targets) == 0 {
 		return Pending
 	}
-	result := Success
+	result, waits := Success, false
 	for _, t := range f.Targets {
 		switch {
+		case t.waits(f):
+			waits = true
 		case !t.Settled || t.Healthy && t.Digest != f.Artifact.Digest:
 			return Pending
 		case !t.Healthy:
 			result = Failure
 		}
 	}
+	if waits && result == Success {
+		return Pending
+	}
 	return result
+}
+
+// waits reports whether a cluster waits for its turn to get the artifact.
+func (t Target) waits(f Facts) bool { return t.Held && t.Digest != f.Artifact.Digest }
+
+// soaks reports whether nothing is waited for but time: those whose turn it was are
+// healthy with it, and have to stay so for a while before the next wave.
+func soaks(f Facts) bool {
+	waits := false
+	for _, t := range f.Targets {
+		switch {
+		case t.waits(f) && !t.Until.IsZero():
+			waits = true
+		case t.waits(f) || !t.Settled || !t.Healthy || t.Digest != f.Artifact.Digest:
+			return false
+		}
+	}
+	return waits
 }

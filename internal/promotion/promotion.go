@@ -76,6 +76,8 @@ type Target struct {
 	Digest  string // what runs there
 	Settled bool   // its last sync came to an end
 	Healthy bool
+	Held    bool      // it waits for an earlier wave
+	Until   time.Time // when its turn comes if nothing happens; zero: something has to
 }
 
 // Reported is what was told to GitHub since the merge.
@@ -260,7 +262,7 @@ type Outcome string
 const (
 	Pending Outcome = ""        // some have not come to an end
 	Success Outcome = "success" // all are healthy with the artifact
-	Failure Outcome = "failure" // all came to an end, not all of them healthy
+	Failure Outcome = "failure" // all whose turn it was came to an end, not all of them healthy
 )
 
 // Passed reports whether every gate passes.

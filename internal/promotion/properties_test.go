@@ -736,6 +736,7 @@ func TestTheClustersMayTakeAnyWay(t *testing.T) {
 			i := rapid.IntRange(0, 1).Draw(t, "cluster")
 			f.Targets[i] = Target{
 				Digest: rapid.SampledFrom([]string{digest("0"), digest("a")}).Draw(t, "digest"), Settled: rapid.Bool().Draw(t, "settled"), Healthy: rapid.Bool().Draw(t, "healthy"),
+				Held: rapid.Bool().Draw(t, "held"), Until: rapid.SampledFrom([]time.Time{{}, noon.Add(time.Minute)}).Draw(t, "until"),
 			}
 			for _, e := range settle(t, &f) {
 				told[e]++

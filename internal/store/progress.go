@@ -349,7 +349,7 @@ func (m Merging) Merged(ctx context.Context, p Promotion, by Actor, sha string, 
 	if err := m.store.audit(ctx, m.query, Entry{Actor: by, Action: ActionMerged, Promotion: p.ID, SHA: sha, Inputs: grounds}); err != nil {
 		return err
 	}
-	targets, err := m.query.TargetsOfPair(ctx, query.TargetsOfPairParams{RepoID: p.RepoID, App: p.App, Env: p.Env})
+	targets, err := m.query.LockTargetsOfPair(ctx, query.LockTargetsOfPairParams{RepoID: p.RepoID, App: p.App, Env: p.Env})
 	if err != nil {
 		return err
 	}

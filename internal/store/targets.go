@@ -28,6 +28,7 @@ const (
 type NewTarget struct {
 	App, Env, Cluster, Branch string
 	Position                  int    // of the environment in tagboat.yaml
+	Wave                      int    // of the cluster in the environment, from 1; 0 where it has none
 	SameAs                    string // the commit at which it renders as it does now; "" when none is known
 }
 
@@ -51,7 +52,7 @@ func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named
 		targets := make([]Target, 0, len(named))
 		for _, n := range named {
 			t, err := q.UpsertTarget(ctx, query.UpsertTargetParams{
-				RepoID: repo, App: n.App, Env: n.Env, Cluster: n.Cluster, Branch: n.Branch, Position: int32(n.Position), At: s.now(),
+				RepoID: repo, App: n.App, Env: n.Env, Cluster: n.Cluster, Branch: n.Branch, Position: int32(n.Position), Wave: int32(n.Wave), At: s.now(),
 			})
 			if err != nil {
 				return err
@@ -73,11 +74,11 @@ func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named
 }
 
 // WantStale wants every target looked at that nobody has looked at since: what
-// was healthy may not be any more.
+// was healthy may not be any more. So does one whose turn has come.
 func (s *Store) WantStale(ctx context.Context, since time.Time, sync func(target int64) river.JobArgs) (err error) {
 	defer wrap(&err, "want stale targets")
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		targets, err := q.StaleTargets(ctx, since)
+		targets, err := q.StaleTargets(ctx, query.StaleTargetsParams{Since: since, At: s.now()})
 		if err != nil {
 			return err
 		}
@@ -149,10 +150,12 @@ func (s *Store) TargetsOfPair(ctx context.Context, repo int64, app, env string) 
 	return s.query.TargetsOfPair(ctx, query.TargetsOfPairParams{RepoID: repo, App: app, Env: env})
 }
 
-// StartTarget shows what a sync is doing now.
-func (s *Store) StartTarget(ctx context.Context, id int64, state, message string) (err error) {
+// StartTarget shows what a sync is doing now. What it brings is written down before
+// any of it is: a sync that does not come to its end is gone on with, also when it
+// would not be the target's turn any more.
+func (s *Store) StartTarget(ctx context.Context, id int64, state, message, rendered string) (err error) {
 	defer wrap(&err, "keep the state of target %d", id)
-	return s.query.StartTarget(ctx, query.StartTargetParams{ID: id, State: state, Message: message, At: s.now()})
+	return s.query.StartTarget(ctx, query.StartTargetParams{ID: id, State: state, Message: message, RenderedHash: rendered, At: s.now()})
 }
 
 // StartSync begins an attempt; attempts that never ended are marked interrupted.
@@ -174,12 +177,20 @@ type Reached struct {
 	Commit, RenderedHash string
 	Image, Tag, Digest   string
 	State, Message       string
-	Changed              int // objects that were written
+	Changed              int       // objects that were written
+	Held                 string    // why it does not get the newest commit yet; "" where it does
+	HeldUntil            time.Time // when its turn comes if nothing happens; zero: something has to
+}
+
+// moves reports whether whoever waits for a target has to look again.
+func (r Reached) moves(t Target) bool {
+	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held
 }
 
 // FinishSync writes down how an attempt ended (sync 0: nothing had to be done),
-// where the target stands now, and has the app's promotions looked at.
-func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, wake func(promotion int64) river.JobArgs) (err error) {
+// where the target stands now, and has the app's promotions and the clusters of later
+// waves looked at.
+func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, wake, next func(id int64) river.JobArgs) (err error) {
 	defer wrap(&err, "finish a sync of target %d", t.ID)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		now := s.now()
@@ -192,7 +203,7 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 				return err
 			}
 		}
-		if r.State != t.State || r.Digest != t.Digest || r.Message != t.Message {
+		if r.moves(t) {
 			// Before the target is changed: a merge, too, takes the promotion first.
 			promotions, err := q.PromotionsOfApp(ctx, query.PromotionsOfAppParams{RepoID: t.RepoID, App: t.App})
 			if err != nil {
@@ -205,9 +216,14 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 		if err := s.auditSync(ctx, q, t, sync, r); err != nil {
 			return err
 		}
+		if r.moves(t) {
+			if err := s.wantLater(ctx, tx, q, t, next); err != nil {
+				return err
+			}
+		}
 		return q.SetTarget(ctx, query.SetTargetParams{
 			ID: t.ID, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
-			State: r.State, Message: r.Message, At: now,
+			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), At: now,
 		})
 	})
 }
@@ -259,10 +275,11 @@ func (s *Store) RecentSyncs(ctx context.Context, target int64, most int32) (_ []
 }
 
 // HealthySince is when the last of an environment's clusters became healthy with
-// a digest that they all run; ok is false while they do not.
+// a digest that they all run; ok is false while they do not, and while one of them
+// waits for another to get what is in Git.
 func HealthySince(targets []Target) (since time.Time, ok bool) {
 	for _, t := range targets {
-		if t.State != TargetHealthy || t.HealthySince == nil || t.Digest != targets[0].Digest {
+		if t.Held != "" || t.State != TargetHealthy || t.HealthySince == nil || t.Digest != targets[0].Digest {
 			return time.Time{}, false
 		}
 		if t.HealthySince.After(since) {

@@ -90,6 +90,23 @@ func TestBoardFollowsAPromotionToItsEnd(t *testing.T) {
 	}
 }
 
+// A cluster of a later wave goes on with what it has, and says what it waits for.
+func TestBoardTellsWhatAWaveWaitsFor(t *testing.T) {
+	w := newWorld(t)
+	w.story()
+	us := w.target("payments", "prod", "prod-us")
+	w.must(w.store.FinishSync(w.ctx, us, 0, store.Reached{
+		Commit: us.CommitSHA, RenderedHash: us.RenderedHash, Image: us.Image, Tag: us.Tag, Digest: us.Digest, State: store.TargetHealthy,
+		Held: "prod-us waits for wave 1: prod-eu is not healthy (CrashLoopBackOff).",
+	}, wake, syncing))
+	const waits = "prod-us waits for wave 1: prod-eu is not healthy (CrashLoopBackOff)."
+	parse(t, w.page("/")).cell(t, "payments", "prod").reads(t, "1.6.0", "prod-us healthy", waits)
+	parse(t, w.page("/promotions/1")).reads(t, "Clusters of prod now", "prod-us 1.6.0", waits)
+	if !strings.Contains(w.page("/api/board"), `"waits":"`+waits) {
+		t.Error("the board's JSON does not say it")
+	}
+}
+
 func TestBoardTellsWhyAPromotionEnded(t *testing.T) {
 	w := newWorld(t)
 	p := w.story()

@@ -149,7 +149,7 @@ func (w *world) reached(app, env, cluster string, a store.Artifact, state, messa
 	w.must(w.store.FinishSync(w.ctx, t, id, store.Reached{
 		Commit: sha("d"), RenderedHash: "r" + a.Tag, Image: a.Image, Tag: a.Tag, Digest: a.Digest,
 		State: state, Message: message, Changed: 1,
-	}, wake))
+	}, wake, syncing))
 }
 
 func (w *world) propose(repo int64, env string, a store.Artifact, by store.Actor) store.Promotion {

@@ -107,7 +107,8 @@ func (l *look) status() checklist.Status {
 func clusterStatuses(targets []store.Target) (all []checklist.ClusterStatus) {
 	for _, t := range targets {
 		all = append(all, checklist.ClusterStatus{
-			Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA, Phase: phase(t), Reason: t.Message, Since: moment(t.HealthySince),
+			Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA, Phase: phase(t), Reason: t.Message, Waits: t.Held,
+			Since: moment(t.HealthySince),
 		})
 	}
 	return all

@@ -12,22 +12,24 @@ import (
 
 // carries finds what the merge would bring to the environment's clusters beside the
 // image. Every commit of the branch is brought to every cluster by itself, so this is
-// about clusters that are behind: the last sync failed, and what was merged since the
-// last good one is still to come. A sync that is under way is not told of: it ends by
-// itself, and the description would change twice for it.
+// about clusters that are behind: the last sync failed, or they wait for an earlier wave,
+// and what was merged since the last good one is still to come. A sync that is under way
+// is not told of: it ends by itself, and the description would change twice for it. Nor
+// is a wave that has to stay healthy for a while.
 func (l *look) carries(ctx context.Context) error {
 	if l.facts.Plan.Err != "" || l.facts.Plan.Nothing {
 		return nil
 	}
 	for _, t := range l.targets {
-		if t.State == store.TargetHealthy || t.Branch != l.row.BaseBranch {
+		held := t.Held != "" && t.HeldUntil == nil
+		if t.State == store.TargetHealthy && !held || t.Branch != l.row.BaseBranch {
 			continue
 		}
 		commit, failed, err := l.w.Store.SyncedTo(ctx, t.ID)
 		if err != nil {
 			return err
 		}
-		if !failed && t.State != store.TargetFailed && t.State != store.TargetUnreachable {
+		if !failed && !held && t.State != store.TargetFailed && t.State != store.TargetUnreachable {
 			continue
 		}
 		c := checklist.Carried{Cluster: t.Cluster, Commit: commit}
@@ -52,8 +54,11 @@ func (l *look) carries(ctx context.Context) error {
 			}
 			c.More = len(missing.Objects) - len(c.Objects)
 		}
-		if t.State == store.TargetFailed || t.State == store.TargetUnreachable {
+		switch {
+		case t.State == store.TargetFailed || t.State == store.TargetUnreachable:
 			c.Why = t.Message
+		case held:
+			c.Waits = t.Held
 		}
 		l.model.Carries = append(l.model.Carries, c)
 	}

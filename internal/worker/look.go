@@ -346,6 +346,8 @@ func upstreamFacts(env string, targets []store.Target) promotion.Upstream {
 	for _, t := range targets {
 		if t.State != store.TargetHealthy {
 			reasons = append(reasons, fmt.Sprintf("%s is %s (%s)", t.Cluster, t.State, t.Message))
+		} else if t.Held != "" {
+			reasons = append(reasons, strings.TrimSuffix(t.Held, "."))
 		} else if t.Digest != up.Digest {
 			reasons = append(reasons, fmt.Sprintf("%s runs %s", t.Cluster, t.Tag))
 		}
@@ -364,6 +366,7 @@ func (l *look) afterMerge(ctx context.Context) (err error) {
 			Cluster: t.Cluster, Digest: t.Digest,
 			Settled: tried && (t.State == store.TargetHealthy || t.State == store.TargetFailed || t.State == store.TargetUnreachable),
 			Healthy: t.State == store.TargetHealthy,
+			Held:    t.Held != "", Until: moment(t.HeldUntil),
 		})
 	}
 	if l.facts.Overtaken, err = l.w.Store.Overtaken(ctx, l.row); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/image"
+	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -186,7 +187,7 @@ func pick(r request, uses []use, apps []string) (use, error) {
 }
 
 // chosen is the artifact that is meant: the tag that was named; else what the
-// place is about; else what is proven in the environment before; else the newest;
+// place is about; else what is proven in the environments before; else the newest;
 // else, where no version is known yet, the one that the overlay pins.
 func (w *Worker) chosen(ctx context.Context, r request, u use) (store.Artifact, error) {
 	name, err := imageOf(r, u)
@@ -200,7 +201,7 @@ func (w *Worker) chosen(ctx context.Context, r request, u use) (store.Artifact, 
 		return *r.meant, nil
 	}
 	if len(u.env.Needs) > 0 {
-		return w.proven(ctx, r, u, name, u.env.Needs[0].Env)
+		return w.proven(ctx, r, u, name)
 	}
 	a, err := w.Store.NewestArtifact(ctx, name)
 	if fault.Is(err, fault.NotFound) {
@@ -209,17 +210,30 @@ func (w *Worker) chosen(ctx context.Context, r request, u use) (store.Artifact, 
 	return a, err
 }
 
-// proven is the artifact that is healthy in a needed environment.
-func (w *Worker) proven(ctx context.Context, r request, u use, name, env string) (store.Artifact, error) {
-	targets, err := w.Store.TargetsOfPair(ctx, r.repo.ID, u.pair.App, env)
+// proven is the artifact that is healthy in all needed environments.
+func (w *Worker) proven(ctx context.Context, r request, u use, name string) (store.Artifact, error) {
+	needed, err := w.upstreams(ctx, r.repo, u.pair.App, u.env)
 	if err != nil {
 		return store.Artifact{}, err
 	}
-	up := upstreamFacts(env, targets)
-	if !up.Healthy {
-		return store.Artifact{}, fault.Errorf(fault.Denied, "%s has nothing healthy to take from %s: %s Name a tag to choose one.", u.env.Name, env, up.Reason)
+	version, why := promotion.Proven(needed)
+	if why != "" {
+		return store.Artifact{}, fault.Errorf(fault.Denied, "%s has nothing healthy to take from %s: %s Name a tag to choose one: /promote %s %s <tag>.",
+			u.env.Name, alike(u.env.Needs), why, u.env.Name, u.pair.App)
 	}
-	return w.runs(ctx, name, up.Tag, up.Digest)
+	return w.runs(ctx, name, version.Tag, version.Digest)
+}
+
+// alike names the needed environments.
+func alike(needs []envrepo.Need) string {
+	if len(needs) == 1 {
+		return needs[0].Env
+	}
+	names := make([]string, 0, len(needs))
+	for _, n := range needs {
+		names = append(names, n.Env)
+	}
+	return strings.Join(names, " and ") + " alike"
 }
 
 // inPlace is the artifact that an overlay pins already, which is verified now.

@@ -104,7 +104,7 @@ func targetsOf(repo store.Repo, uses []use) []store.NewTarget {
 		}
 		position := slices.IndexFunc(u.base.config.Environments, func(e envrepo.Environment) bool { return e.Name == u.env.Name })
 		for _, cluster := range u.env.Clusters {
-			targets = append(targets, store.NewTarget{App: u.pair.App, Env: u.env.Name, Cluster: cluster, Branch: branch, Position: position})
+			targets = append(targets, store.NewTarget{App: u.pair.App, Env: u.env.Name, Cluster: cluster, Branch: branch, Position: position, Wave: u.env.Wave(cluster)})
 		}
 	}
 	return targets

@@ -7,15 +7,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/gitmirror"
 	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/overlay"
+	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -49,9 +52,15 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 // written down too, and retried.
 func (w *Worker) bring(ctx context.Context, t store.Target) error {
 	s, err := w.rendered(ctx, t)
+	var turn promotion.Turn
+	if err == nil {
+		turn, err = w.turn(ctx, t, s)
+	}
 	if err != nil {
-		// What runs there is what was brought there before.
-		return w.syncFailed(ctx, t, 0, store.Reached{Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash}, err)
+		return w.syncFailed(ctx, t, 0, stays(t), err)
+	}
+	if turn.Waits() {
+		return w.keep(ctx, t, s, turn)
 	}
 	if t.State == store.TargetHealthy && t.RenderedHash == s.reached.RenderedHash {
 		return w.lookAfter(ctx, t, s)
@@ -61,9 +70,17 @@ func (w *Worker) bring(ctx context.Context, t store.Target) error {
 		return err
 	}
 	if err := w.apply(ctx, t, &s); err != nil {
+		if s.reached.Changed == 0 {
+			s.reached.RenderedHash = t.RenderedHash // nothing of it is there: it may not be its turn the next time
+		}
 		return w.syncFailed(ctx, t, id, s.reached, err)
 	}
-	return w.Store.FinishSync(ctx, t, id, s.reached, reconcileJob)
+	return w.Store.FinishSync(ctx, t, id, s.reached, reconcileJob, syncJob)
+}
+
+// stays is what a target has that was brought nothing: what it had before.
+func stays(t store.Target) store.Reached {
+	return store.Reached{Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash}
 }
 
 // lookAfter looks whether a target that has what it should have is still healthy.
@@ -72,15 +89,19 @@ func (w *Worker) bring(ctx context.Context, t store.Target) error {
 func (w *Worker) lookAfter(ctx context.Context, t store.Target, s syncing) error {
 	s.reached.State, s.reached.Message = t.State, t.Message
 	if w.Now().Sub(t.UpdatedAt) > lookAgain/2 {
-		if err := w.bringObjects(ctx, &s); err != nil {
+		if err := w.bringObjects(ctx, &s, w.HealthTimeout); err != nil {
 			return w.syncFailed(ctx, t, 0, s.reached, err)
 		}
 	}
-	return w.Store.FinishSync(ctx, t, 0, s.reached, reconcileJob)
+	return w.Store.FinishSync(ctx, t, 0, s.reached, reconcileJob, syncJob)
 }
 
 // syncing is what one attempt brings to a cluster.
 type syncing struct {
+	repo    store.Repo
+	base    *base
+	pair    envrepo.Pair
+	env     envrepo.Environment
 	door    *cluster.Cluster
 	target  cluster.Target
 	objects []cluster.Object
@@ -99,36 +120,43 @@ func unknownCluster(name string) error {
 
 // rendered reads the newest commit and renders the overlay from its tree.
 func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err error) {
-	repo, err := w.Store.Repo(ctx, t.RepoID)
-	if err != nil {
+	if s.repo, err = w.Store.Repo(ctx, t.RepoID); err != nil {
 		return s, err
 	}
-	s.target = targetOf(repo, t.App, t.Env, t.Cluster)
+	s.target = targetOf(s.repo, t.App, t.Env, t.Cluster)
 	door, ok := w.Clusters[t.Cluster]
 	if !ok {
 		return s, unknownCluster(t.Cluster)
 	}
 	s.door = door
-	b, err := w.bases.fresh(ctx, repo, t.Branch)
+	if s.base, err = w.bases.fresh(ctx, s.repo, t.Branch); err != nil {
+		return s, err
+	}
+	s.reached.Commit = s.base.commit
+	if s.pair, s.env, err = s.base.pair(t.App, t.Env); err != nil {
+		return s, err
+	}
+	manifests, err := w.manifests(ctx, s, s.base.tree, t.Cluster)
 	if err != nil {
 		return s, err
 	}
-	s.reached.Commit = b.commit
-	pair, _, err := b.pair(t.App, t.Env)
-	if err != nil {
-		return s, err
-	}
-	manifests, err := w.Render.Build(ctx, renderScope(repo), b.tree, sourceFor(b.config, pair, t.Cluster))
-	if err != nil {
-		return s, err
-	}
-	sum := sha256.Sum256(manifests)
-	s.reached.RenderedHash = hex.EncodeToString(sum[:])
-	if err := w.pin(ctx, b, pair, manifests, &s.reached); err != nil {
+	s.reached.RenderedHash = contentHash(manifests)
+	if err := w.pin(ctx, s.base, s.pair, manifests, &s.reached); err != nil {
 		return s, err
 	}
 	s.objects, err = cluster.Decode(manifests)
 	return s, err
+}
+
+// manifests are what a tree renders to for one cluster of the pair.
+func (w *Worker) manifests(ctx context.Context, s syncing, tree *gitmirror.Tree, cluster string) ([]byte, error) {
+	return w.Render.Build(ctx, renderScope(s.repo), tree, sourceFor(s.base.config, s.pair, cluster))
+}
+
+// contentHash tells what is brought to a cluster from what was.
+func contentHash(manifests []byte) string {
+	sum := sha256.Sum256(manifests)
+	return hex.EncodeToString(sum[:])
 }
 
 // pin says which artifact the overlay's first image is: what the board shows, and
@@ -192,21 +220,21 @@ func runs(container string, pin image.Ref) bool {
 
 // apply shows what is going on, and does it.
 func (w *Worker) apply(ctx context.Context, t store.Target, s *syncing) error {
-	if err := w.Store.StartTarget(ctx, t.ID, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy."); err != nil {
+	if err := w.Store.StartTarget(ctx, t.ID, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.", s.reached.RenderedHash); err != nil {
 		return err
 	}
-	return w.bringObjects(ctx, s)
+	return w.bringObjects(ctx, s, w.HealthTimeout)
 }
 
 // bringObjects applies the objects and waits until they are healthy, or will not
 // be.
-func (w *Worker) bringObjects(ctx context.Context, s *syncing) error {
+func (w *Worker) bringObjects(ctx context.Context, s *syncing, patience time.Duration) error {
 	result, err := s.door.Apply(ctx, s.target, s.objects)
 	s.reached.Changed = result.Count(cluster.Created) + result.Count(cluster.Configured)
 	if err != nil {
 		return err
 	}
-	health, err := s.door.Wait(ctx, result.Objects(), cluster.WaitOptions{Timeout: w.HealthTimeout})
+	health, err := s.door.Wait(ctx, result.Objects(), cluster.WaitOptions{Timeout: patience})
 	if err != nil {
 		return err
 	}
@@ -228,7 +256,7 @@ func (w *Worker) syncFailed(ctx context.Context, t store.Target, sync int64, r s
 	if fault.Is(cause, fault.Transient) {
 		r.State = store.TargetUnreachable
 	}
-	if err := w.Store.FinishSync(ctx, t, sync, r, reconcileJob); err != nil {
+	if err := w.Store.FinishSync(ctx, t, sync, r, reconcileJob, syncJob); err != nil {
 		return err
 	}
 	w.Log.WarnContext(ctx, "a sync did not succeed", "target", t.ID, "cluster", t.Cluster, "app", t.App, "error", cause)

@@ -339,6 +339,10 @@ type Target struct {
 	Message      string
 	HealthySince *time.Time
 	UpdatedAt    time.Time
+	Wave         int32
+	Held         string
+	HeldUntil    *time.Time
+	SteadySince  *time.Time
 }
 
 type Tick struct {

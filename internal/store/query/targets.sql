@@ -1,11 +1,14 @@
 -- name: UpsertTarget :one
 -- What tagboat.yaml says exists. A target that was gone and is back starts anew.
-INSERT INTO target (repo_id, app, env, cluster, branch, position, updated_at)
-VALUES (@repo_id, @app, @env, @cluster, @branch, @position, @at)
-ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, gone = false,
+INSERT INTO target (repo_id, app, env, cluster, branch, position, wave, updated_at)
+VALUES (@repo_id, @app, @env, @cluster, @branch, @position, @wave, @at)
+ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, wave = excluded.wave, gone = false,
     state = CASE WHEN target.gone THEN 'unknown' ELSE target.state END,
     rendered_hash = CASE WHEN target.gone THEN '' ELSE target.rendered_hash END,
-    healthy_since = CASE WHEN target.gone THEN NULL ELSE target.healthy_since END
+    healthy_since = CASE WHEN target.gone THEN NULL ELSE target.healthy_since END,
+    steady_since = CASE WHEN target.gone THEN NULL ELSE target.steady_since END,
+    held = CASE WHEN target.gone THEN '' ELSE target.held END,
+    held_until = CASE WHEN target.gone THEN NULL ELSE target.held_until END
 RETURNING *;
 
 -- name: MarkTargetsGone :exec
@@ -15,7 +18,11 @@ UPDATE target SET gone = true, updated_at = @at WHERE repo_id = @repo_id AND NOT
 UPDATE target SET want = want + 1 WHERE id = @id;
 
 -- name: TargetsOfPair :many
-SELECT * FROM target WHERE repo_id = @repo_id AND app = @app AND env = @env AND NOT gone ORDER BY cluster;
+SELECT * FROM target WHERE repo_id = @repo_id AND app = @app AND env = @env AND NOT gone ORDER BY wave, cluster;
+
+-- name: LockTargetsOfPair :many
+-- In the order in which everybody takes several targets.
+SELECT * FROM target WHERE repo_id = @repo_id AND app = @app AND env = @env AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE;
 
 -- name: TargetsOfRepo :many
 SELECT * FROM target WHERE repo_id = @repo_id AND NOT gone ORDER BY app, env, cluster;
@@ -27,7 +34,10 @@ SELECT * FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster;
 SELECT * FROM target WHERE id = @id;
 
 -- name: StartTarget :exec
-UPDATE target SET state = @state, message = @message, updated_at = @at WHERE id = @id;
+-- From here on something of the manifests may have been written.
+UPDATE target SET state = @state, message = @message, rendered_hash = @rendered_hash, steady_since = NULL,
+    held = '', held_until = NULL, updated_at = @at
+WHERE id = @id;
 
 -- name: SetTarget :exec
 UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, image = @image, tag = @tag, digest = @digest,
@@ -35,7 +45,12 @@ UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, imag
     healthy_since = CASE
         WHEN @state::text <> 'healthy' THEN NULL
         WHEN healthy_since IS NOT NULL AND digest = @digest::text THEN healthy_since
-        ELSE @at END
+        ELSE @at END,
+    steady_since = CASE
+        WHEN @state::text <> 'healthy' THEN NULL
+        WHEN steady_since IS NOT NULL AND rendered_hash = @rendered_hash::text THEN steady_since
+        ELSE @at END,
+    held = @held, held_until = @held_until
 WHERE id = @id;
 
 -- name: SettleTarget :one
@@ -56,8 +71,9 @@ WHERE target_id = @target_id AND state = 'running';
 SELECT * FROM sync WHERE target_id = @target_id ORDER BY id DESC LIMIT @most;
 
 -- name: StaleTargets :many
--- Nobody has looked at them since.
-SELECT * FROM target WHERE NOT gone AND updated_at < @since ORDER BY repo_id, app, env, cluster;
+-- Nobody has looked at them since, or it is time for what they wait for.
+SELECT * FROM target WHERE NOT gone AND (updated_at < @since OR held_until <= @at::timestamptz)
+    ORDER BY repo_id, app COLLATE "C", env COLLATE "C", cluster COLLATE "C";
 
 -- name: MergedWithDigest :one
 -- The promotion that brought a digest to an (app, environment).

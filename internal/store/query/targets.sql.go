@@ -74,6 +74,61 @@ func (q *Queries) InterruptSyncs(ctx context.Context, arg InterruptSyncsParams) 
 	return err
 }
 
+const lockTargetsOfPair = `-- name: LockTargetsOfPair :many
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
+`
+
+type LockTargetsOfPairParams struct {
+	RepoID int64
+	App    string
+	Env    string
+}
+
+// In the order in which everybody takes several targets.
+func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairParams) ([]Target, error) {
+	rows, err := q.db.Query(ctx, lockTargetsOfPair, arg.RepoID, arg.App, arg.Env)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Target
+	for rows.Next() {
+		var i Target
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.Cluster,
+			&i.Branch,
+			&i.Position,
+			&i.Gone,
+			&i.Want,
+			&i.Got,
+			&i.CommitSHA,
+			&i.RenderedHash,
+			&i.Image,
+			&i.Tag,
+			&i.Digest,
+			&i.State,
+			&i.Message,
+			&i.HealthySince,
+			&i.UpdatedAt,
+			&i.Wave,
+			&i.Held,
+			&i.HeldUntil,
+			&i.SteadySince,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const markTargetsGone = `-- name: MarkTargetsGone :exec
 UPDATE target SET gone = true, updated_at = $1 WHERE repo_id = $2 AND NOT gone AND NOT (id = ANY ($3::bigint[]))
 `
@@ -170,8 +225,13 @@ UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, dig
     healthy_since = CASE
         WHEN $6::text <> 'healthy' THEN NULL
         WHEN healthy_since IS NOT NULL AND digest = $5::text THEN healthy_since
-        ELSE $8 END
-WHERE id = $9
+        ELSE $8 END,
+    steady_since = CASE
+        WHEN $6::text <> 'healthy' THEN NULL
+        WHEN steady_since IS NOT NULL AND rendered_hash = $2::text THEN steady_since
+        ELSE $8 END,
+    held = $9, held_until = $10
+WHERE id = $11
 `
 
 type SetTargetParams struct {
@@ -183,6 +243,8 @@ type SetTargetParams struct {
 	State        string
 	Message      string
 	At           time.Time
+	Held         string
+	HeldUntil    *time.Time
 	ID           int64
 }
 
@@ -196,6 +258,8 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) error {
 		arg.State,
 		arg.Message,
 		arg.At,
+		arg.Held,
+		arg.HeldUntil,
 		arg.ID,
 	)
 	return err
@@ -218,12 +282,18 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 }
 
 const staleTargets = `-- name: StaleTargets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE NOT gone AND updated_at < $1 ORDER BY repo_id, app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE NOT gone AND (updated_at < $1 OR held_until <= $2::timestamptz)
+    ORDER BY repo_id, app COLLATE "C", env COLLATE "C", cluster COLLATE "C"
 `
 
-// Nobody has looked at them since.
-func (q *Queries) StaleTargets(ctx context.Context, since time.Time) ([]Target, error) {
-	rows, err := q.db.Query(ctx, staleTargets, since)
+type StaleTargetsParams struct {
+	Since time.Time
+	At    time.Time
+}
+
+// Nobody has looked at them since, or it is time for what they wait for.
+func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]Target, error) {
+	rows, err := q.db.Query(ctx, staleTargets, arg.Since, arg.At)
 	if err != nil {
 		return nil, err
 	}
@@ -251,6 +321,10 @@ func (q *Queries) StaleTargets(ctx context.Context, since time.Time) ([]Target, 
 			&i.Message,
 			&i.HealthySince,
 			&i.UpdatedAt,
+			&i.Wave,
+			&i.Held,
+			&i.HeldUntil,
+			&i.SteadySince,
 		); err != nil {
 			return nil, err
 		}
@@ -263,20 +337,25 @@ func (q *Queries) StaleTargets(ctx context.Context, since time.Time) ([]Target, 
 }
 
 const startTarget = `-- name: StartTarget :exec
-UPDATE target SET state = $1, message = $2, updated_at = $3 WHERE id = $4
+UPDATE target SET state = $1, message = $2, rendered_hash = $3, steady_since = NULL,
+    held = '', held_until = NULL, updated_at = $4
+WHERE id = $5
 `
 
 type StartTargetParams struct {
-	State   string
-	Message string
-	At      time.Time
-	ID      int64
+	State        string
+	Message      string
+	RenderedHash string
+	At           time.Time
+	ID           int64
 }
 
+// From here on something of the manifests may have been written.
 func (q *Queries) StartTarget(ctx context.Context, arg StartTargetParams) error {
 	_, err := q.db.Exec(ctx, startTarget,
 		arg.State,
 		arg.Message,
+		arg.RenderedHash,
 		arg.At,
 		arg.ID,
 	)
@@ -304,7 +383,7 @@ func (q *Queries) SyncedTo(ctx context.Context, targetID int64) (SyncedToRow, er
 }
 
 const target = `-- name: Target :one
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE id = $1
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE id = $1
 `
 
 func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
@@ -330,12 +409,16 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 		&i.Message,
 		&i.HealthySince,
 		&i.UpdatedAt,
+		&i.Wave,
+		&i.Held,
+		&i.HeldUntil,
+		&i.SteadySince,
 	)
 	return i, err
 }
 
 const targets = `-- name: Targets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
 `
 
 func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
@@ -367,6 +450,10 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 			&i.Message,
 			&i.HealthySince,
 			&i.UpdatedAt,
+			&i.Wave,
+			&i.Held,
+			&i.HeldUntil,
+			&i.SteadySince,
 		); err != nil {
 			return nil, err
 		}
@@ -379,7 +466,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 }
 
 const targetsOfPair = `-- name: TargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
 `
 
 type TargetsOfPairParams struct {
@@ -417,6 +504,10 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 			&i.Message,
 			&i.HealthySince,
 			&i.UpdatedAt,
+			&i.Wave,
+			&i.Held,
+			&i.HeldUntil,
+			&i.SteadySince,
 		); err != nil {
 			return nil, err
 		}
@@ -429,7 +520,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 }
 
 const targetsOfRepo = `-- name: TargetsOfRepo :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
 `
 
 func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, error) {
@@ -461,6 +552,10 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 			&i.Message,
 			&i.HealthySince,
 			&i.UpdatedAt,
+			&i.Wave,
+			&i.Held,
+			&i.HeldUntil,
+			&i.SteadySince,
 		); err != nil {
 			return nil, err
 		}
@@ -473,13 +568,16 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 }
 
 const upsertTarget = `-- name: UpsertTarget :one
-INSERT INTO target (repo_id, app, env, cluster, branch, position, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, gone = false,
+INSERT INTO target (repo_id, app, env, cluster, branch, position, wave, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch, position = excluded.position, wave = excluded.wave, gone = false,
     state = CASE WHEN target.gone THEN 'unknown' ELSE target.state END,
     rendered_hash = CASE WHEN target.gone THEN '' ELSE target.rendered_hash END,
-    healthy_since = CASE WHEN target.gone THEN NULL ELSE target.healthy_since END
-RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at
+    healthy_since = CASE WHEN target.gone THEN NULL ELSE target.healthy_since END,
+    steady_since = CASE WHEN target.gone THEN NULL ELSE target.steady_since END,
+    held = CASE WHEN target.gone THEN '' ELSE target.held END,
+    held_until = CASE WHEN target.gone THEN NULL ELSE target.held_until END
+RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since
 `
 
 type UpsertTargetParams struct {
@@ -489,6 +587,7 @@ type UpsertTargetParams struct {
 	Cluster  string
 	Branch   string
 	Position int32
+	Wave     int32
 	At       time.Time
 }
 
@@ -501,6 +600,7 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		arg.Cluster,
 		arg.Branch,
 		arg.Position,
+		arg.Wave,
 		arg.At,
 	)
 	var i Target
@@ -524,6 +624,10 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		&i.Message,
 		&i.HealthySince,
 		&i.UpdatedAt,
+		&i.Wave,
+		&i.Held,
+		&i.HeldUntil,
+		&i.SteadySince,
 	)
 	return i, err
 }
