@@ -53,7 +53,7 @@ func signedLater(s *scene, release *registrytest.Key) {
 
 	s.must(s.w.Registry.Sign(s.ctx, "payments", digest, release))
 	s.mergedOnceSigned("payments", "1.7.0", digest)
-	s.must(s.bodyHas(pull, "**Signature**", "is signed by key keys/release.pub (sha256:", "| Signed by |"))
+	s.must(s.bodyHas(pull, "**Signature**", "is signed by key keys/release.pub (sha256:", "| Signer |"))
 	said, code, err := s.w.command(s.ctx, "audit", "--env", "dev", "--app", "payments")
 	s.must(err)
 	if code != 0 || !strings.Contains(said, "signed by key keys/release.pub (sha256:") {

@@ -175,6 +175,7 @@ func TestWhoHasSignedWithoutAKey(t *testing.T) {
 		{"one of two patterns is at the beginning only", &Identity{Pattern: `https:|x`, Issuer: actions, Roots: is.roots()}, Found{Bundle: good}, Foreign, "it is by"},
 		{"another workflow has", exactly, Found{Bundle: is.bundle(strings.Replace(workflow, "main", "fork", 1), actions, about)}, Foreign, "refs/heads/fork"},
 		{"another workflow has, in the older form", exactly, Found{Simple: is.simple("mallory@example.com", actions, simple.Payload)}, Foreign, `it is by "mallory@example.com"`},
+		{"somebody has an odd name", exactly, Found{Bundle: is.bundle("a\u0000\n@example.com", actions, about)}, Foreign, `it is by "a\x00\n@example.com"`},
 		{"another issuer calls somebody so", exactly, Found{Bundle: is.bundle(workflow, "https://issuer.example.com", about)}, Foreign, "https://issuer.example.com"},
 		{"another instance says so", exactly, Found{Bundle: other.bundle(workflow, actions, about)}, Foreign, "not certified by the Sigstore instance that Tagboat trusts"},
 		{"another instance says so, in the older form", exactly, Found{Simple: other.simple(workflow, actions, simple.Payload)}, Foreign, "not certified by the Sigstore instance that Tagboat trusts"},
