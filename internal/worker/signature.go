@@ -73,20 +73,25 @@ func (w *Worker) signer(b *base, c envrepo.Cosign) (signature.Signer, error) {
 		}
 		return &signature.Identity{Name: c.Identity, Pattern: c.IdentityRegexp, Issuer: c.Issuer, Roots: w.Sigstore}, nil
 	}
-	file, err := b.trust.Stat(c.Key)
+	return PublicKey(b.trust, c.Key)
+}
+
+// PublicKey reads a key that tagboat.yaml names, beside tagboat.yaml.
+func PublicKey(tree fs.FS, file string) (*signature.Key, error) {
+	info, err := fs.Stat(tree, file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.Errorf(fault.NotFound, "tagboat.yaml asks for a signature by %s, and there is no such file on its branch. Add the public key, or name another file.", c.Key)
+		return nil, fault.Errorf(fault.NotFound, "tagboat.yaml asks for a signature by %s, and there is no such file on its branch. Add the public key, or name another file.", file)
 	case err != nil:
 		return nil, err
-	case !file.Mode().IsRegular() || file.Size() > signature.MaxKey:
-		return nil, fault.Errorf(fault.Invalid, "tagboat.yaml asks for a signature by %s, which is no file that could hold a public key. Name what cosign generate-key-pair writes to cosign.pub.", c.Key)
+	case !info.Mode().IsRegular() || info.Size() > signature.MaxKey:
+		return nil, fault.Errorf(fault.Invalid, "tagboat.yaml asks for a signature by %s, which is no file that could hold a public key. Name what cosign generate-key-pair writes to cosign.pub.", file)
 	}
-	data, err := b.trust.ReadFile(c.Key)
+	data, err := fs.ReadFile(tree, file)
 	if err != nil {
 		return nil, err
 	}
-	return signature.ParseKey(c.Key, data)
+	return signature.ParseKey(file, data)
 }
 
 // signed asks the registry which of the signatures that an environment asks for an
