@@ -45,7 +45,7 @@ func counted(n int, noun string) string {
 }
 
 // Validate does to a checkout of an env repo what a server would do to it, and
-// returns everything that would go wrong: it reads tagboat.yaml, compiles its policies,
+// returns everything that would go wrong: it reads tagboat.yaml and its keys, compiles its policies,
 // plans an edit of every image and chart, renders every overlay for every cluster, and
 // fills in every pull request template. Overlays of an environment that lives on another
 // branch are looked at as far as this checkout has them. Remotes are as in Render.
@@ -76,6 +76,7 @@ func validate(ctx context.Context, tree fs.FS, pool *render.Pool) (Summary, []er
 	v := validation{ctx: ctx, tree: tree, config: config}
 	v.summary = Summary{Environments: len(config.Environments), Overlays: len(pairs)}
 	v.policies()
+	v.keys()
 	for _, a := range config.Apps {
 		v.finds(a)
 	}
@@ -123,6 +124,20 @@ func (v *validation) policies() {
 			v.report(fault.Errorf(fault.Invalid, "%s", text))
 		} else {
 			v.summary.Warnings = append(v.summary.Warnings, text)
+		}
+	}
+}
+
+// keys reads the public keys of those who have to sign.
+func (v *validation) keys() {
+	read := map[string]bool{"": true} // an identity has no key
+	for _, e := range v.config.Environments {
+		for _, s := range e.Signatures {
+			if !read[s.Cosign.Key] {
+				read[s.Cosign.Key] = true
+				_, err := worker.PublicKey(v.tree, s.Cosign.Key)
+				v.report(err)
+			}
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/registry/registrytest"
 )
 
 const (
@@ -173,5 +174,25 @@ func TestValidateWarnsOfCodeOwnersWhomNobodyNames(t *testing.T) {
 		if len(problems) > 0 || len(got.Warnings) != min(1, len(want)) || want != "" && !strings.Contains(got.Warnings[0], want) {
 			t.Errorf("%q: problems %v, warnings %q", file, problems, got.Warnings)
 		}
+	}
+}
+
+// A key that nobody can read keeps everything waiting that it should have signed.
+func TestValidateReadsTheKeysOfWhoSigns(t *testing.T) {
+	key, err := registrytest.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := checkout()
+	tree["tagboat.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(string(tree["tagboat.yaml"].Data), "    pin: tag\n",
+		"    pin: tag\n    signatures: [{cosign: {key: keys/a.pub}}, {cosign: {key: keys/b.pub}}, {cosign: {identity: carol@example.com, issuer: 'https://accounts.example.com'}}]\n", 1))}
+	tree["keys/b.pub"] = &fstest.MapFile{Data: []byte("lost")}
+	_, problems := validate(t.Context(), tree, pool)
+	if len(problems) != 2 || !strings.Contains(problems[0].Error(), "keys/a.pub, and there is no such file") || !strings.Contains(problems[1].Error(), "keys/b.pub is no public key") {
+		t.Errorf("%v", problems)
+	}
+	tree["keys/a.pub"], tree["keys/b.pub"] = &fstest.MapFile{Data: key.Public()}, &fstest.MapFile{Data: key.Public()}
+	if _, problems := validate(t.Context(), tree, pool); len(problems) > 0 {
+		t.Errorf("%v", problems)
 	}
 }

@@ -1,11 +1,14 @@
 package demo
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/registry/registrytest"
+	"github.com/tagboat/tagboat/internal/signature/signaturetest"
 )
 
 // TestWhoHasToSign tells of images that wait for a signature, of those that the wrong
@@ -21,6 +24,7 @@ func TestWhoHasToSign(t *testing.T) {
 	s.story("an image waits for its signature", func(s *scene) { signedLater(s, release) })
 	s.story("somebody else has signed it", func(s *scene) { signedByAnother(s, release, other) })
 	s.story("a signature was copied from another image", func(s *scene) { copiedSignature(s, release) })
+	s.story("a workflow signs, and has no key", signedWithoutAKey)
 	s.story("there is no key", func(s *scene) { lostKey(s, release) })
 	s.story("the audit log holds it all", func(s *scene) { s.must(s.w.soundAudit(s.ctx)) })
 }
@@ -53,7 +57,7 @@ func signedLater(s *scene, release *registrytest.Key) {
 
 	s.must(s.w.Registry.Sign(s.ctx, "payments", digest, release))
 	s.mergedOnceSigned("payments", "1.7.0", digest)
-	s.must(s.bodyHas(pull, "**Signature**", "is signed by key keys/release.pub (sha256:", "| Signed by |"))
+	s.must(s.bodyHas(pull, "**Signature**", "is signed by key keys/release.pub (sha256:", "| Signer |"))
 	said, code, err := s.w.command(s.ctx, "audit", "--env", "dev", "--app", "payments")
 	s.must(err)
 	if code != 0 || !strings.Contains(said, "signed by key keys/release.pub (sha256:") {
@@ -89,6 +93,46 @@ func copiedSignature(s *scene, release *registrytest.Key) {
 	})
 	s.must(s.w.Registry.Sign(s.ctx, "shop", digest, release))
 	s.mergedOnceSigned("shop", "3.4.0", digest)
+}
+
+// signedWithoutAKey: an identity counts that the trusted Sigstore instance certifies,
+// and nobody else.
+func signedWithoutAKey(s *scene) {
+	const workflow, issuer = "https://github.com/acme/catalog/.github/workflows/release.yml@refs/heads/main", "https://token.actions.githubusercontent.com"
+	change := func(text string) string {
+		return strings.Replace(text, "{key: keys/release.pub}", `{identityRegexp: 'https://github\.com/acme/[^/]+/\.github/workflows/release\.yml@refs/heads/main', issuer: '`+issuer+`'}`, 1)
+	}
+	mend := s.edit("Have the workflow sign", map[string]func(string) string{"tagboat.yaml": change})
+	defer mend()
+	s.idle()
+	_, err := s.w.pushImage(s.ctx, "catalog", "2.3.2", "2.3.2", "")
+	s.must(err)
+	pull := s.opened("dev", "catalog", "2.3.2").Number
+	s.checkSays(pull, "Blocked by signature", "this Tagboat trusts no Sigstore instance", "--sigstore-trusted-root", "whoever runs Tagboat")
+
+	instance, err := signaturetest.New()
+	s.must(err)
+	published, err := instance.TrustedRoot()
+	s.must(err)
+	file := filepath.Join(s.w.dir, "trusted_root.json")
+	s.must(os.WriteFile(file, published, 0o600))
+	s.w.Tagboat.Kill()
+	s.w.Tagboat.env = append(s.w.Tagboat.env, "TAGBOAT_SIGSTORE_TRUSTED_ROOT="+file)
+	s.must(s.w.Tagboat.Start(s.ctx))
+
+	digest, err := s.w.pushImage(s.ctx, "catalog", "2.3.3", "2.3.3", "")
+	s.must(err)
+	s.until("the newer one is on the branch", func() error { return s.w.checkSays(pull, "Waiting for signature", "2.3.3") })
+	attach := func(identity string) {
+		bundle, err := instance.Bundle(identity, issuer, registrytest.SignStatement(digest))
+		s.must(err)
+		s.must(s.w.Registry.Refer(s.ctx, "catalog", digest, bundle))
+	}
+	attach(strings.Replace(workflow, "main", "fork", 1))
+	s.checkSays(pull, "Blocked by signature", "refs/heads/fork")
+	attach(workflow)
+	s.mergedOnceSigned("catalog", "2.3.3", digest)
+	s.must(s.bodyHas(pull, "is signed by https", "acme/catalog/.github/workflows/release.yml"))
 }
 
 // lostKey: without the key nobody can tell who has signed, so nothing passes.

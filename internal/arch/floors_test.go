@@ -34,6 +34,7 @@ var doubles = []string{
 	"internal/githubsim", "internal/githubsim/openapi", "internal/githubsim/pages",
 	"internal/store/localpg", "internal/store/storetest",
 	"internal/registry/registrytest",
+	"internal/signature/signaturetest",
 	"internal/render/rendertest",
 	"internal/cluster/clustertest",
 }

@@ -354,7 +354,7 @@ func facts(p Pull) string {
 		{"Before", cell(strings.TrimLeft(image.Ref{Tag: p.Old.Tag, Digest: p.Old.Digest}.String(), ":@"))},
 		{"Platforms", cell(cutRunes(strings.Join(p.Platforms, ", "), maxReason))},
 		{"Media type", cell(p.MediaType)},
-		{"Signed by", cell(cutRunes(strings.Join(p.SignedBy, ", "), maxReason))},
+		{"Signer", cell(cutRunes(strings.Join(p.SignedBy, ", "), maxReason))},
 		{"Built from", source},
 		{"Requested by", by},
 		{"Replaces", strings.Join(replaced, ", ")},

@@ -71,6 +71,7 @@ func payments() checklist.Pull {
 		Upstream:  []checklist.Upstream{{Env: "staging", Tag: "1.7.0", Digest: "sha256:" + strings.Repeat("b2", 32), Wanted: true, Healthy: true, Since: at.Add(-90 * time.Minute), Soak: time.Hour}},
 		Diff:      "--- a/kustomization.yaml\n+++ b/kustomization.yaml\n@@ -1,2 +1,2 @@\n-  newTag: 1.6.0\n+  newTag: 1.7.0\n",
 		Platforms: []string{"linux/amd64", "linux/arm64"}, MediaType: "application/vnd.oci.image.index.v1+json",
+		SignedBy: []string{"key keys/release.pub (sha256:1f3a5c7e9b0d)"},
 	}
 }
 
@@ -387,7 +388,7 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			Old: image.Ref{Name: word("name"), Tag: word("old"), Digest: word("digest")}, New: image.Ref{Name: word("name"), Tag: word("new"), Digest: word("digest")},
 			SourceRepo: word("repo"), SourceCommit: word("commit"), RunURL: ours + word("url"), RequestedBy: word("by"), Reason: word("reason"),
 			Gates:      []checklist.Gate{{Name: "digest", Title: word("title"), Reason: word("gate"), Owner: word("owner"), URL: ours + word("url")}},
-			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"),
+			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"), SignedBy: []string{word("signer"), word("signer")},
 			Between: &checklist.Between{Repo: word("repo"), Ahead: rapid.IntRange(0, 3).Draw(t, "ahead"), Behind: rapid.IntRange(0, 3).Draw(t, "behind"), URL: ours + word("url"),
 				Newest: []checklist.Commit{{SHA: word("sha"), Title: word("commit title"), Author: word("author"), URL: ours + word("url")}}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown")},
 			Carries:  []checklist.Carried{{Cluster: word("cluster"), Commit: word("commit"), Objects: []string{word("object")}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown"), Why: word("why"), Waits: word("waits")}},

@@ -107,7 +107,8 @@ func TestDecide(t *testing.T) {
 		}, Rest, ""},
 		{"it is signed, and that was seen too long ago for a merge", func(f *Facts) { looked(f, SignedBy, 5*time.Minute+time.Second, 0) }, AskSignatures, ""},
 		{"it is, and was seen just long enough ago", func(f *Facts) { looked(f, SignedBy, 5*time.Minute, 0) }, Merge, ""},
-		{"it is signed, and something else is missing", func(f *Facts) { looked(f, SignedBy, 24*time.Hour, 0); f.Checks = nil }, Rest, ""},
+		{"it is signed, and something else is missing", func(f *Facts) { looked(f, SignedBy, 59*time.Minute, 0); f.Checks = nil }, Rest, ""},
+		{"it was signed an hour ago, and something else is missing", func(f *Facts) { looked(f, SignedBy, time.Hour, 0); f.Checks = nil }, AskSignatures, ""},
 		{"it is not signed yet", func(f *Facts) { looked(f, Unsigned, 29*time.Second, 29*time.Second) }, Rest, ""},
 		{"it was not, and has to be looked for again", func(f *Facts) { looked(f, Unsigned, 30*time.Second, 30*time.Second) }, AskSignatures, ""},
 		{"somebody else has signed, since an hour", func(f *Facts) { looked(f, SignedElse, 4*time.Minute, time.Hour) }, Rest, ""},
@@ -196,8 +197,8 @@ func TestASignatureIsLookedForAgain(t *testing.T) {
 	}
 	f := ready()
 	f.Rule.Trying, f.Rule.Schedule, f.Checks = TryNothing, window.Schedule{}, nil // which end by themselves
-	if d := Decide(f, same, noon); d.Effect != Rest || !d.NextCheck.IsZero() {
-		t.Errorf("signed: %q, next check %v; want to rest", d.Effect, d.NextCheck)
+	if d := Decide(f, same, noon); d.Effect != Rest || !d.NextCheck.Equal(noon.Add(time.Hour)) {
+		t.Errorf("signed: %q, next check %v; want to rest for an hour", d.Effect, d.NextCheck)
 	}
 }
 

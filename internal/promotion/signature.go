@@ -44,6 +44,9 @@ const (
 
 // How long an answer about a signature holds.
 const (
+	// signatureHolds: nobody tells that a signature was taken away, and people read the
+	// pull request.
+	signatureHolds = time.Hour
 	// signatureFresh is how old an answer may be that a merge rests on.
 	signatureFresh = 5 * time.Minute
 	// What keeps a promotion waiting is looked for again after half the time for which
@@ -68,10 +71,14 @@ func signatures(f Facts) []Signature {
 	return all
 }
 
-// askAgainAt is when it has to be looked for again; zero when it was found.
+// askAgainAt is when it has to be looked for again; a time in the past where it never
+// was.
 func (s Signature) askAgainAt() time.Time {
-	if s.Answer == SignedBy {
+	switch s.Answer {
+	case NotLookedFor:
 		return time.Time{}
+	case SignedBy:
+		return s.At.Add(signatureHolds)
 	}
 	return s.At.Add(min(max(signatureAgainMin, s.At.Sub(s.Since)/2), signatureAgainMax))
 }
@@ -88,8 +95,8 @@ func signaturesAt(f Facts) (at time.Time, asked bool) {
 		return time.Time{}, false
 	}
 	for i, s := range signatures(f) {
-		if f.Rule.Signatures[i].Err != "" || s.Answer == SignedBy {
-			continue // the one is mended in Git, the other is there
+		if f.Rule.Signatures[i].Err != "" {
+			continue // which is mended in Git
 		}
 		if next := s.askAgainAt(); !asked || next.Before(at) {
 			at, asked = next, true
@@ -129,6 +136,9 @@ func signatureGate(f Facts) Gate {
 		g.Verdict = Wait
 	}
 	g.Reason, g.Owner = strings.Join(slices.Concat(failed, waiting, found), " "), strings.Join(owners, "; ")
+	if at, asked := signaturesAt(f); g.Verdict == Pass && asked {
+		g.Until = at
+	}
 	return g
 }
 

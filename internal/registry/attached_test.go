@@ -2,11 +2,14 @@ package registry
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/tagboat/tagboat/internal/fault"
@@ -198,6 +201,33 @@ func TestHostileReferrers(t *testing.T) {
 	s.comesTo(listed, signature.Foreign, "an attestation of the type")
 	s.must(s.reg.SignBundle(ctx, repo, s.digest, s.key))
 	s.comesTo(s.digest, signature.Signed, "")
+}
+
+// A registry that knows of referrers is asked for them. This one lists them by the type
+// of their empty configuration, which says nothing of what they carry.
+func TestARegistryThatKnowsReferrers(t *testing.T) {
+	asked := 0
+	knows := registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/referrers/") {
+			asked++
+		}
+		knows.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	key, err := registrytest.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &signed{T: t, reg: registrytest.At(host), client: client(host), key: key}
+	s.digest = s.another("1.7.0")
+	s.comesTo(s.digest, signature.Unsigned, "")
+	s.must(s.reg.SignBundle(t.Context(), "acme/payments", s.digest, s.key))
+	s.comesTo(s.digest, signature.Signed, "")
+	if asked == 0 {
+		t.Error("the registry was not asked for referrers")
+	}
 }
 
 // That a registry is away says nothing about what is signed.

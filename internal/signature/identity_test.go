@@ -2,25 +2,15 @@ package signature
 
 import (
 	"encoding/hex"
-	"encoding/json"
-	"encoding/pem"
 	"strings"
 	"testing"
-	"time"
 
-	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
-	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
-	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
-	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
-	"github.com/sigstore/sigstore-go/pkg/root"
-	"github.com/sigstore/sigstore-go/pkg/testing/ca"
 	"github.com/sigstore/sigstore-go/pkg/testing/data"
-	"github.com/sigstore/sigstore-go/pkg/tlog"
 	"github.com/sigstore/sigstore-go/pkg/verify"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/registry/registrytest"
+	"github.com/tagboat/tagboat/internal/signature/signaturetest"
 )
 
 const (
@@ -28,20 +18,19 @@ const (
 	actions  = "https://token.actions.githubusercontent.com"
 )
 
-// instance is a Sigstore instance for tests: sigstore-go's, which has certificate
-// authorities, a transparency log and a timestamp authority of its own.
+// instance is a Sigstore instance, told of in tests.
 type instance struct {
 	*testing.T
-	*ca.VirtualSigstore
+	*signaturetest.Instance
 }
 
 func newInstance(t *testing.T) instance {
 	t.Helper()
-	v, err := ca.NewVirtualSigstore()
+	i, err := signaturetest.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return instance{t, v}
+	return instance{t, i}
 }
 
 func (i instance) must(err error) {
@@ -51,101 +40,27 @@ func (i instance) must(err error) {
 	}
 }
 
-// roots are what the instance would publish.
 func (i instance) roots() *Roots {
 	i.Helper()
-	logs := i.RekorLogs()
-	for id, log := range logs { // it writes their ids as text
-		raw, err := hex.DecodeString(id)
-		i.must(err)
-		log.ID = raw
-	}
-	trusted, err := root.NewTrustedRoot(root.TrustedRootMediaType01, i.FulcioCertificateAuthorities(), nil, i.TimestampingAuthorities(), logs)
-	i.must(err)
-	published, err := trusted.MarshalJSON()
+	published, err := i.TrustedRoot()
 	i.must(err)
 	roots, err := ParseRoots(published)
 	i.must(err)
 	return roots
 }
 
-// bundle is a statement that somebody has signed without a key of their own.
 func (i instance) bundle(identity, issuer string, statement []byte) []byte {
 	i.Helper()
-	e, err := i.AttestAtTime(identity, issuer, statement, time.Now().Add(5*time.Minute), true)
+	b, err := i.Bundle(identity, issuer, statement)
 	i.must(err)
-	content, err := e.VerificationContent()
-	i.must(err)
-	signed, err := e.SignatureContent()
-	i.must(err)
-	b := &protobundle.Bundle{
-		MediaType: BundleType,
-		VerificationMaterial: &protobundle.VerificationMaterial{
-			Content:                   &protobundle.VerificationMaterial_Certificate{Certificate: &protocommon.X509Certificate{RawBytes: content.Certificate().Raw}},
-			TlogEntries:               i.entries(e),
-			TimestampVerificationData: &protobundle.TimestampVerificationData{},
-		},
-		Content: &protobundle.Bundle_DsseEnvelope{DsseEnvelope: &protodsse.Envelope{
-			Payload: statement, PayloadType: "application/vnd.in-toto+json",
-			Signatures: []*protodsse.Signature{{Sig: signed.Signature()}},
-		}},
-	}
-	stamps, err := e.Timestamps()
-	i.must(err)
-	for _, s := range stamps {
-		b.VerificationMaterial.TimestampVerificationData.Rfc3161Timestamps = append(b.VerificationMaterial.TimestampVerificationData.Rfc3161Timestamps,
-			&protocommon.RFC3161SignedTimestamp{SignedTimestamp: s})
-	}
-	text, err := protojson.Marshal(b)
-	i.must(err)
-	return text
+	return b
 }
 
-// entries are the transparency log's, with what sigstore-go keeps apart: of what kind
-// they are, and the log's promise to have them.
-func (i instance) entries(e *ca.TestEntity) (all []*protorekor.TransparencyLogEntry) {
-	i.Helper()
-	entries, err := e.TlogEntries()
-	i.must(err)
-	for _, entry := range entries {
-		e := entry.TransparencyLogEntry()
-		var kind struct{ Kind, APIVersion string }
-		i.must(json.Unmarshal(e.GetCanonicalizedBody(), &kind))
-		promise, err := i.RekorSignPayload(tlog.RekorPayload{
-			Body: e.GetCanonicalizedBody(), IntegratedTime: e.GetIntegratedTime(), LogIndex: e.GetLogIndex(), LogID: hex.EncodeToString(e.GetLogId().GetKeyId()),
-		})
-		i.must(err)
-		e.KindVersion = &protorekor.KindVersion{Kind: kind.Kind, Version: kind.APIVersion}
-		e.InclusionPromise = &protorekor.InclusionPromise{SignedEntryTimestamp: promise}
-		all = append(all, e)
-	}
-	return all
-}
-
-// simple is a signature in cosign's older form, with its annotations.
 func (i instance) simple(identity, issuer string, payload []byte) *Simple {
 	i.Helper()
-	e, err := i.Sign(identity, issuer, payload)
+	s, err := i.Simple(identity, issuer, payload)
 	i.must(err)
-	content, err := e.VerificationContent()
-	i.must(err)
-	signed, err := e.SignatureContent()
-	i.must(err)
-	entry := i.entries(e)[0]
-	rekor, err := json.Marshal(map[string]any{
-		"SignedEntryTimestamp": entry.GetInclusionPromise().GetSignedEntryTimestamp(),
-		"Payload": map[string]any{
-			"body": entry.GetCanonicalizedBody(), "integratedTime": entry.GetIntegratedTime(), "logIndex": entry.GetLogIndex(),
-			"logID": hex.EncodeToString(entry.GetLogId().GetKeyId()),
-		},
-	})
-	i.must(err)
-	sig, err := json.Marshal(signed.Signature())
-	i.must(err)
-	return &Simple{
-		Payload: payload, Signature: strings.Trim(string(sig), `"`), Rekor: string(rekor),
-		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: content.Certificate().Raw})),
-	}
+	return &Simple{Payload: payload, Signature: s.Signature, Certificate: s.Certificate, Rekor: s.Rekor}
 }
 
 func TestWhoHasSignedWithoutAKey(t *testing.T) {
@@ -175,6 +90,7 @@ func TestWhoHasSignedWithoutAKey(t *testing.T) {
 		{"one of two patterns is at the beginning only", &Identity{Pattern: `https:|x`, Issuer: actions, Roots: is.roots()}, Found{Bundle: good}, Foreign, "it is by"},
 		{"another workflow has", exactly, Found{Bundle: is.bundle(strings.Replace(workflow, "main", "fork", 1), actions, about)}, Foreign, "refs/heads/fork"},
 		{"another workflow has, in the older form", exactly, Found{Simple: is.simple("mallory@example.com", actions, simple.Payload)}, Foreign, `it is by "mallory@example.com"`},
+		{"somebody has an odd name", exactly, Found{Bundle: is.bundle("a\u0000\n@example.com", actions, about)}, Foreign, `it is by "a\x00\n@example.com"`},
 		{"another issuer calls somebody so", exactly, Found{Bundle: is.bundle(workflow, "https://issuer.example.com", about)}, Foreign, "https://issuer.example.com"},
 		{"another instance says so", exactly, Found{Bundle: other.bundle(workflow, actions, about)}, Foreign, "not certified by the Sigstore instance that Tagboat trusts"},
 		{"another instance says so, in the older form", exactly, Found{Simple: other.simple(workflow, actions, simple.Payload)}, Foreign, "not certified by the Sigstore instance that Tagboat trusts"},

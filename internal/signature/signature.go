@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Signer is who has to have signed: a Key, or an Identity without one.
@@ -61,10 +62,10 @@ func Judge(s Signer, digest string, attached Attached) Judgement {
 	for _, f := range slices.Backward(attached.Found) {
 		by, err := f.by(s, digest)
 		if err == nil {
-			return Judgement{Outcome: Signed, By: by}
+			return Judgement{Outcome: Signed, By: plain(by)}
 		}
 		if len(told) < maxTold {
-			told = append(told, fmt.Sprintf("%s: %s.", f.Place, strings.TrimSuffix(err.Error(), ".")))
+			told = append(told, fmt.Sprintf("%s: %s.", f.Place, strings.TrimSuffix(plain(err.Error()), ".")))
 		}
 	}
 	if more := len(attached.Found) - len(told); more > 0 {
@@ -74,6 +75,22 @@ func Judge(s Signer, digest string, attached Attached) Judgement {
 		told = append(told, fmt.Sprintf("%d more were not looked at; remove those that nobody needs.", attached.Left))
 	}
 	return Judgement{Outcome: Foreign, Reason: strings.Join(told, " ")}
+}
+
+// maxWords bounds what is told of one signature, in characters.
+const maxWords = 300
+
+// plain is text on one line that PostgreSQL takes: what certificates and bundles say of
+// themselves may be anything.
+func plain(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(text, "\ufffd"))
+	runes := []rune(text)
+	return string(runes[:min(len(runes), maxWords)])
 }
 
 func (f Found) by(s Signer, digest string) (string, error) {

@@ -237,3 +237,14 @@ func TestSignersDiffer(t *testing.T) {
 		t.Errorf("%s", one)
 	}
 }
+
+// What others wrote is told on one line that can be kept, and is not told for ever.
+func TestWordsOfOthersArePlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"key release.pub": "key release.pub", "a\x00b\nc\u202ed": "a b c d", "\xff": "\ufffd", strings.Repeat("é", 400): strings.Repeat("é", 300),
+	} {
+		if got := plain(text); got != want {
+			t.Errorf("plain(%q) = %q", text, got)
+		}
+	}
+}

@@ -42,13 +42,15 @@ func demands(env envrepo.Environment) (all []promotion.Demand) {
 func (w *Worker) signers(b *base, env envrepo.Environment) (all []demanded, err error) {
 	for i, d := range demands(env) {
 		one := demanded{Demand: d}
-		if one.signer, err = w.signer(b, *env.Signatures[i].Cosign); err == nil {
+		switch one.signer, err = w.signer(b, *env.Signatures[i].Cosign); {
+		case err == nil:
 			one.ID = one.signer.ID()
-		} else {
+		case errors.Is(err, errNoRoots):
+			one.Owner = operator
+		default:
 			one.Owner = "whoever maintains tagboat.yaml"
-			if errors.Is(err, errNoRoots) {
-				one.Owner = "whoever runs Tagboat"
-			}
+		}
+		if err != nil {
 			if err := lasting(err, &one.Err); err != nil {
 				return nil, err
 			}
@@ -57,6 +59,9 @@ func (w *Worker) signers(b *base, env envrepo.Environment) (all []demanded, err 
 	}
 	return all, nil
 }
+
+// operator has told Tagboat too little.
+const operator = "whoever runs Tagboat"
 
 // errNoRoots: nobody told Tagboat which Sigstore instance to trust.
 var errNoRoots = fault.Errorf(fault.Invalid, "tagboat.yaml asks for a signature without a key, and this Tagboat trusts no Sigstore instance that could certify one. Start it with --sigstore-trusted-root.")
@@ -68,20 +73,25 @@ func (w *Worker) signer(b *base, c envrepo.Cosign) (signature.Signer, error) {
 		}
 		return &signature.Identity{Name: c.Identity, Pattern: c.IdentityRegexp, Issuer: c.Issuer, Roots: w.Sigstore}, nil
 	}
-	file, err := b.trust.Stat(c.Key)
+	return PublicKey(b.trust, c.Key)
+}
+
+// PublicKey reads a key that tagboat.yaml names, beside tagboat.yaml.
+func PublicKey(tree fs.FS, file string) (*signature.Key, error) {
+	info, err := fs.Stat(tree, file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.Errorf(fault.NotFound, "tagboat.yaml asks for a signature by %s, and there is no such file on its branch. Add the public key, or name another file.", c.Key)
+		return nil, fault.Errorf(fault.NotFound, "tagboat.yaml asks for a signature by %s, and there is no such file on its branch. Add the public key, or name another file.", file)
 	case err != nil:
 		return nil, err
-	case !file.Mode().IsRegular() || file.Size() > signature.MaxKey:
-		return nil, fault.Errorf(fault.Invalid, "tagboat.yaml asks for a signature by %s, which is no file that could hold a public key. Name what cosign generate-key-pair writes to cosign.pub.", c.Key)
+	case !info.Mode().IsRegular() || info.Size() > signature.MaxKey:
+		return nil, fault.Errorf(fault.Invalid, "tagboat.yaml asks for a signature by %s, which is no file that could hold a public key. Name what cosign generate-key-pair writes to cosign.pub.", file)
 	}
-	data, err := b.trust.ReadFile(c.Key)
+	data, err := fs.ReadFile(tree, file)
 	if err != nil {
 		return nil, err
 	}
-	return signature.ParseKey(c.Key, data)
+	return signature.ParseKey(file, data)
 }
 
 // signed asks the registry which of the signatures that an environment asks for an
@@ -138,6 +148,9 @@ func (l *look) signatures(ctx context.Context) error {
 	l.facts.Rule.Signatures = nil
 	for _, s := range signers {
 		l.facts.Rule.Signatures = append(l.facts.Rule.Signatures, s.Demand)
+		if s.Owner == operator {
+			l.again = earlier(l.again, l.at.Add(standstill)) // nobody tells that Tagboat was told
+		}
 	}
 	known, err := l.w.Store.Signatures(ctx, l.artifact.ID)
 	for _, k := range known {

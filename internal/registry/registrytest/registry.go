@@ -79,6 +79,9 @@ func Start(ctx context.Context, o Options) (_ *Registry, err error) {
 	return r, nil
 }
 
+// At is a registry that somebody else runs, to push to by plain HTTP.
+func At(host string) *Registry { return &Registry{host: host} }
+
 // Host is where the registry listens: "127.0.0.1:40123", plain HTTP.
 func (r *Registry) Host() string { return r.host }
 
