@@ -26,6 +26,10 @@ type Proposal struct {
 	Branch, BaseBranch string
 	Delivery           int64
 	Once               bool // not if this artifact was ever promoted here: a person may have closed it
+
+	// Replaced is the job that tells who asked for the promotion whose place this one
+	// takes; nil tells nobody.
+	Replaced func(older int64) river.JobArgs
 }
 
 // Proposed is what came of a proposal.
@@ -62,7 +66,7 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 			return fault.Errorf(fault.Conflict, "pull request #%d of promotion %d is %s", older.PullNumber, older.ID, older.PullState)
 		case err == nil:
 			out.Older = &older
-			if err := q.SupersedePromotion(ctx, query.SupersedePromotionParams{ID: older.ID, Message: "A newer artifact took its place.", At: s.now()}); err != nil {
+			if err := s.supersede(ctx, tx, q, older, in); err != nil {
 				return err
 			}
 		case !errors.Is(err, pgx.ErrNoRows):
@@ -231,12 +235,6 @@ func (s *Store) UnreportedPromotions(ctx context.Context) (_ []Promotion, err er
 func (s *Store) LatestPromotions(ctx context.Context) (_ []Promotion, err error) {
 	defer wrap(&err, "read latest promotions")
 	return s.query.LatestPromotions(ctx)
-}
-
-// Superseded are the promotions that a pull request carried before.
-func (s *Store) Superseded(ctx context.Context, repo int64, number int32) (_ []query.SupersededRow, err error) {
-	defer wrap(&err, "read what pull request #%d superseded", number)
-	return s.query.Superseded(ctx, query.SupersededParams{RepoID: repo, PullNumber: number})
 }
 
 // KnownHead reports whether a commit is one that we made.

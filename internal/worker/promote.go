@@ -316,11 +316,17 @@ func (w *Worker) request(ctx context.Context, r request, u use, a store.Artifact
 		requester: store.Actor{ID: r.command.AuthorID, Login: r.command.Author},
 		reason:    fmt.Sprintf("%s asked for it.", r.command.Author), delivery: deliveryOf(r.command),
 	})
+	if err != nil {
+		return "", err
+	}
+	took, err := w.took(ctx, done)
 	switch number := done.Promotion.PullNumber; {
-	case err != nil || number == 0:
+	case err != nil || number == 0 && took == "":
 		return "", err // the reaction says it
+	case number == 0:
+		return checklist.Code(a.Tag) + took, nil
 	case done.Fresh:
-		return fmt.Sprintf("%s goes into the pull request that is open already: #%d.", checklist.Code(a.Tag), number), nil
+		return fmt.Sprintf("%s goes into the pull request that is open already: #%d. It%s", checklist.Code(a.Tag), number, took), nil
 	default:
 		return fmt.Sprintf("%s is on its way already: #%d.", checklist.Code(a.Tag), number), nil
 	}

@@ -211,6 +211,8 @@ type Promotion struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	CheckAnnotations string
+	ClosedByID       int64
+	ClosedBy         string
 }
 
 type PromotionHead struct {
@@ -278,19 +280,21 @@ type SourceComparison struct {
 }
 
 type Stop struct {
-	ID       int64
-	Owner    string
-	RepoID   *int64
-	Env      string
-	App      string
-	Reason   string
-	ActorID  int64
-	Actor    string
-	URL      string
-	Since    time.Time
-	Until    *time.Time
-	LiftedAt *time.Time
-	LiftedBy string
+	ID         int64
+	Owner      string
+	RepoID     *int64
+	Env        string
+	App        string
+	Reason     string
+	ActorID    int64
+	Actor      string
+	URL        string
+	Since      time.Time
+	Until      *time.Time
+	LiftedAt   *time.Time
+	LiftedBy   string
+	ClosedPull int32
+	LiftedFor  *int64
 }
 
 type Sync struct {

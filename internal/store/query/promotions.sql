@@ -13,9 +13,6 @@ FROM promotion o
 WHERE p.id = @id AND o.id = @older_id
 RETURNING p.*;
 
--- name: SupersedePromotion :exec
-UPDATE promotion SET state = 'superseded', message = @message, updated_at = @at WHERE id = @id;
-
 -- name: Promotion :one
 SELECT * FROM promotion WHERE id = @id;
 
@@ -43,10 +40,6 @@ SELECT * FROM promotion WHERE repo_id = @repo_id AND state = 'open' AND (head_sh
 
 -- name: LatestPromotions :many
 SELECT DISTINCT ON (repo_id, app, env) * FROM promotion ORDER BY repo_id, app, env, id DESC;
-
--- name: Superseded :many
-SELECT p.id, a.tag, a.digest, p.requester, p.updated_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
-WHERE p.repo_id = @repo_id AND p.pull_number = @pull_number AND p.state = 'superseded' ORDER BY p.id;
 
 -- name: RaiseWant :exec
 UPDATE promotion SET want = want + 1 WHERE id = @id;

@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotionsOfOwner = `-- name: ActivePromotionsOfOwner :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE r.owner = $1 AND p.state IN ('proposed', 'open') ORDER BY p.id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE r.owner = $1 AND p.state IN ('proposed', 'open') ORDER BY p.id
 `
 
 func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]Promotion, error) {
@@ -71,6 +71,8 @@ func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.ClosedByID,
+			&i.ClosedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -85,7 +87,7 @@ func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]
 const insertStop = `-- name: InsertStop :one
 INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by
+RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for
 `
 
 type InsertStopParams struct {
@@ -129,6 +131,8 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 		&i.Until,
 		&i.LiftedAt,
 		&i.LiftedBy,
+		&i.ClosedPull,
+		&i.LiftedFor,
 	)
 	return i, err
 }
@@ -136,7 +140,7 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 const liftStop = `-- name: LiftStop :many
 UPDATE stop SET lifted_at = $1, lifted_by = $2
 WHERE owner = $3 AND repo_id IS NOT DISTINCT FROM $4 AND env = $5 AND app = $6 AND lifted_at IS NULL
-RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by
+RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for
 `
 
 type LiftStopParams struct {
@@ -178,6 +182,8 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 			&i.Until,
 			&i.LiftedAt,
 			&i.LiftedBy,
+			&i.ClosedPull,
+			&i.LiftedFor,
 		); err != nil {
 			return nil, err
 		}
@@ -190,7 +196,7 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 }
 
 const stopsOf = `-- name: StopsOf :many
-SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by FROM stop
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for FROM stop
 WHERE owner = $1 AND (repo_id IS NULL OR repo_id = $2) AND (env = '' OR env = $3) AND (app = '' OR app = $4)
   AND lifted_at IS NULL AND (until IS NULL OR until > $5)
 ORDER BY repo_id NULLS FIRST, env, app
@@ -234,6 +240,8 @@ func (q *Queries) StopsOf(ctx context.Context, arg StopsOfParams) ([]Stop, error
 			&i.Until,
 			&i.LiftedAt,
 			&i.LiftedBy,
+			&i.ClosedPull,
+			&i.LiftedFor,
 		); err != nil {
 			return nil, err
 		}
