@@ -8,8 +8,9 @@ CREATE INDEX command_delivery ON command (delivery_id);
 ALTER TABLE promotion ADD COLUMN closed_by_id bigint NOT NULL DEFAULT 0;
 ALTER TABLE promotion ADD COLUMN closed_by text NOT NULL DEFAULT '';
 
--- Those whose branch may still be there are looked at until it is seen to.
-CREATE INDEX promotion_leftover ON promotion (id) WHERE state = 'closed' AND NOT branch_deleted;
+-- Those that something is left to be done for: the branch is there, or who closed it
+-- was not told what that means.
+CREATE INDEX promotion_leftover ON promotion (id) WHERE state = 'closed' AND (NOT branch_deleted OR closed_by <> '' AND comment_id = 0);
 
 -- A hold that comes of closing a pull request keeps Tagboat from proposing anything by
 -- itself. It stands beside what people hold by /hold, and ends when somebody asks again.

@@ -58,6 +58,13 @@ type Replaced struct {
 	Promotion int64 `json:"promotion"`
 }
 
+// CatchUp proposes to an app's environment what it follows.
+type CatchUp struct {
+	Repo int64  `json:"repo"`
+	App  string `json:"app"`
+	Env  string `json:"env"`
+}
+
 // Survey reads the base branches of an env repo, and wants the clusters of every
 // overlay brought to what it finds.
 type Survey struct {
@@ -94,6 +101,7 @@ func (Deliver) Kind() string   { return "deliver" }
 func (Verify) Kind() string    { return "verify" }    // Kind names the job in the queue's table.
 func (Answer) Kind() string    { return "answer" }    // Kind names the job in the queue's table.
 func (Replaced) Kind() string  { return "replaced" }  // Kind names the job in the queue's table.
+func (CatchUp) Kind() string   { return "catch_up" }  // Kind names the job in the queue's table.
 func (Survey) Kind() string    { return "survey" }    // Kind names the job in the queue's table.
 func (Reconcile) Kind() string { return "reconcile" } // Kind names the job in the queue's table.
 func (Sync) Kind() string      { return "sync" }      // Kind names the job in the queue's table.
@@ -128,6 +136,11 @@ func (Answer) InsertOpts() river.InsertOpts {
 
 // InsertOpts: nothing else would tell them.
 func (Replaced) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
+}
+
+// InsertOpts: nothing else would, as long as nobody pushes to the base branch.
+func (CatchUp) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
 }
 

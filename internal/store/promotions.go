@@ -37,18 +37,24 @@ type Proposed struct {
 	Promotion Promotion
 	Fresh     bool       // false: this very artifact is active already
 	Older     *Promotion // the promotion whose place it took
+	Lifted    *Stop      // the hold that it ended: see Closing
 }
 
 // Propose makes a promotion the active one of its (app, environment). An older
 // active promotion is superseded, and the new one takes over its pull request;
 // one for the same artifact is left as it is. Conflict: the older one's pull
-// request has ended, and what became of it has to be written down first.
+// request has ended, and what became of it has to be written down first. Where a
+// person closed the last one, only another person's asking proposes anything.
 func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion int64) river.JobArgs) (out Proposed, err error) {
 	defer wrap(&err, "propose artifact %d for %s in %s", in.Artifact, in.App, in.Env)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		// Proposals are made one after the other, and not while a merge into the
 		// environment is under way: it would be written down for the wrong artifact.
 		if err := q.LockMerge(ctx, query.LockMergeParams{RepoID: in.Repo, Env: in.Env}); err != nil {
+			return err
+		}
+		hold, err := closedHold(ctx, q, in)
+		if err != nil || hold != nil && in.Requester.ID == 0 {
 			return err
 		}
 		if in.Once {
@@ -76,6 +82,12 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 			return err
 		}
 		out.Fresh = true
+		if hold != nil {
+			out.Lifted = hold
+			if err := s.askedAgain(ctx, q, *hold, out.Promotion, in); err != nil {
+				return err
+			}
+		}
 		return s.enqueue(ctx, tx, wake(out.Promotion.ID))
 	})
 	return out, err

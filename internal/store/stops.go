@@ -42,7 +42,7 @@ func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) r
 			}
 		}
 		now := s.now()
-		if _, err := q.LiftStop(ctx, n.lift(now, n.By.Login)); err != nil {
+		if err := q.ReplaceStop(ctx, query.ReplaceStopParams(n.lift(now, n.By.Login))); err != nil {
 			return err
 		}
 		if _, err := q.InsertStop(ctx, query.InsertStopParams{
@@ -51,17 +51,18 @@ func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) r
 		}); err != nil {
 			return err
 		}
-		return s.changedStop(ctx, tx, q, n.Scope, Entry{Actor: n.By, Action: "stopped", Delivery: n.Delivery, Inputs: map[string]any{
+		return s.changedStop(ctx, tx, q, n.Scope, []Entry{{Actor: n.By, Action: "stopped", Delivery: n.Delivery, Inputs: map[string]any{
 			"scope": n.Scope, "reason": n.Reason, "until": n.Until, "comment": n.URL,
-		}}, job)
+		}}}, job)
 	})
 }
 
 // ErrNoStop says that there is no stop of exactly a scope.
 var ErrNoStop = errors.New("nothing of this scope is stopped")
 
-// Lift ends a stop and has the promotions that it concerned looked at.
-func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64, job func(promotion int64) river.JobArgs) (lifted Stop, err error) {
+// Lift ends the stops of a scope, has the promotions that they concerned looked at, and
+// enqueues what follows from it.
+func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64, job func(promotion int64) river.JobArgs, more ...river.JobArgs) (lifted Stop, err error) {
 	defer wrap(&err, "lift the stop of %+v", scope)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		rows, err := q.LiftStop(ctx, scope.lift(s.now(), by.Login))
@@ -71,10 +72,16 @@ func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64,
 		if len(rows) == 0 {
 			return ErrNoStop
 		}
-		lifted = rows[0]
-		return s.changedStop(ctx, tx, q, scope, Entry{Actor: by, Action: "stop lifted", Delivery: delivery, Inputs: map[string]any{
-			"scope": scope, "stop": lifted.ID, "stopped by": lifted.Actor, "reason": lifted.Reason,
-		}}, job)
+		if err := s.enqueue(ctx, tx, more...); err != nil {
+			return err
+		}
+		var entries []Entry
+		for _, lifted = range rows {
+			entries = append(entries, Entry{Actor: by, Action: "stop lifted", Delivery: delivery, Inputs: map[string]any{
+				"scope": scope, "stop": lifted.ID, "stopped by": lifted.Actor, "reason": lifted.Reason,
+			}})
+		}
+		return s.changedStop(ctx, tx, q, scope, entries, job)
 	})
 	return lifted, err
 }
@@ -84,7 +91,7 @@ func (scope Scope) lift(at time.Time, by string) query.LiftStopParams {
 }
 
 // changedStop writes a change down and wakes whom it concerns.
-func (s *Store) changedStop(ctx context.Context, tx pgx.Tx, q *query.Queries, scope Scope, e Entry, job func(promotion int64) river.JobArgs) error {
+func (s *Store) changedStop(ctx context.Context, tx pgx.Tx, q *query.Queries, scope Scope, log []Entry, job func(promotion int64) river.JobArgs) error {
 	var promotions []Promotion
 	var err error
 	if scope.Repo != 0 {
@@ -98,7 +105,12 @@ func (s *Store) changedStop(ctx context.Context, tx pgx.Tx, q *query.Queries, sc
 	if err := s.wake(ctx, tx, q, promotions, job); err != nil {
 		return err
 	}
-	return s.audit(ctx, q, e)
+	for _, e := range log {
+		if err := s.audit(ctx, q, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Stops are all that keep one app of an environment from changing now, the widest

@@ -84,8 +84,9 @@ func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err e
 		Published: promotion.Published{CheckHash: l.row.CheckHash, CheckSHA: l.row.CheckSHA, BodyHash: l.row.BodyHash},
 		Reported: promotion.Reported{
 			BranchDeleted: l.row.BranchDeleted, Deployment: l.row.DeploymentID != 0,
-			DeploymentState: l.row.DeploymentState, CommentHash: l.row.CommentHash,
+			DeploymentState: l.row.DeploymentState, CommentHash: l.row.CommentHash, Closing: l.row.CommentID != 0,
 		},
+		ClosedBy: l.row.ClosedBy,
 	}
 	if l.targets, err = w.Store.TargetsOfPair(ctx, l.repo.ID, l.row.App, l.row.Env); err != nil {
 		return nil, err

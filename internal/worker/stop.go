@@ -7,10 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/riverqueue/river"
+
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/command"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -29,7 +32,9 @@ func (w *Worker) unhold(ctx context.Context, c store.Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return w.lift(ctx, c, scope, "%s in %s is not on hold.", scope.App, scope.Env)
+	// Where the hold kept Tagboat from proposing what the environment follows, it has
+	// that to do now.
+	return w.lift(ctx, c, scope, []river.JobArgs{job.CatchUp{Repo: scope.Repo, App: scope.App, Env: scope.Env}}, "%s in %s is not on hold.", scope.App, scope.Env)
 }
 
 // heldBy is the app and environment of the pull request that a comment is on.
@@ -58,7 +63,7 @@ func (w *Worker) thaw(ctx context.Context, c store.Command, door *github.Repo, c
 	if err != nil {
 		return "", err
 	}
-	return w.lift(ctx, c, scope, "%s is not frozen.", cmd.Env)
+	return w.lift(ctx, c, scope, nil, "%s is not frozen.", cmd.Env)
 }
 
 // frozenBy is what a freeze is about: an environment of the env repo, all of them,
@@ -112,8 +117,8 @@ func (w *Worker) stop(ctx context.Context, c store.Command, scope store.Scope, r
 
 // lift takes a stop back; without one, the words say so. Where a wider one is still
 // in force, the answer tells: nothing would move, and nobody would know why.
-func (w *Worker) lift(ctx context.Context, c store.Command, scope store.Scope, none string, args ...any) (string, error) {
-	_, err := w.Store.Lift(ctx, scope, store.Actor{ID: c.AuthorID, Login: c.Author}, deliveryOf(c), reconcileJob)
+func (w *Worker) lift(ctx context.Context, c store.Command, scope store.Scope, more []river.JobArgs, none string, args ...any) (string, error) {
+	_, err := w.Store.Lift(ctx, scope, store.Actor{ID: c.AuthorID, Login: c.Author}, deliveryOf(c), reconcileJob, more...)
 	if errors.Is(err, store.ErrNoStop) {
 		return "", fault.Errorf(fault.NotFound, none, args...)
 	}
@@ -141,6 +146,8 @@ func (l *look) stops(ctx context.Context) error {
 func stopFacts(s store.Stop) promotion.Stop {
 	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
 	switch {
+	case s.ClosedPull > 0:
+		facts.What, facts.Lift = s.App+" in "+s.Env, fmt.Sprintf("/promote %s %s, or /unhold on #%d", s.Env, s.App, s.ClosedPull)
 	case s.App != "":
 		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold"
 	case s.Env != "":

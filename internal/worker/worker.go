@@ -78,6 +78,7 @@ func (w *Worker) Register(workers *river.Workers) {
 	river.AddWorker(workers, worked(w, job.Timeout, w.verify))
 	river.AddWorker(workers, worked(w, job.Timeout, w.answer))
 	river.AddWorker(workers, worked(w, job.Timeout, w.replaced))
+	river.AddWorker(workers, worked(w, job.Timeout, w.catchUpPair))
 	river.AddWorker(workers, worked(w, job.Timeout, w.survey))
 	river.AddWorker(workers, worked(w, job.Timeout, w.reconcile))
 	river.AddWorker(workers, worked(w, job.SyncTimeout, w.sync))

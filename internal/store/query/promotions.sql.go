@@ -358,7 +358,10 @@ func (q *Queries) ForgetBody(ctx context.Context, arg ForgetBodyParams) error {
 }
 
 const hasPromotion = `-- name: HasPromotion :one
-SELECT EXISTS (SELECT 1 FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND artifact_id = $4)
+SELECT EXISTS (
+    SELECT 1 FROM promotion p WHERE p.repo_id = $1 AND p.app = $2 AND p.env = $3 AND p.artifact_id = $4 AND NOT (
+        p.closed_by <> '' AND EXISTS (
+            SELECT 1 FROM stop s WHERE s.repo_id = p.repo_id AND s.closed_pull = p.pull_number AND s.lifted_at IS NOT NULL AND s.lifted_for IS NULL)))
 `
 
 type HasPromotionParams struct {
@@ -368,6 +371,7 @@ type HasPromotionParams struct {
 	ArtifactID int64
 }
 
+// Not counting those that people closed, and lifted the hold that came of it.
 func (q *Queries) HasPromotion(ctx context.Context, arg HasPromotionParams) (bool, error) {
 	row := q.db.QueryRow(ctx, hasPromotion,
 		arg.RepoID,
@@ -799,6 +803,81 @@ SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state
 
 func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 	rows, err := q.db.Query(ctx, latestPromotions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Promotion
+	for rows.Next() {
+		var i Promotion
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.ArtifactID,
+			&i.State,
+			&i.Message,
+			&i.RequesterID,
+			&i.Requester,
+			&i.Reason,
+			&i.Branch,
+			&i.BaseBranch,
+			&i.PullNumber,
+			&i.PullURL,
+			&i.PullState,
+			&i.PullBody,
+			&i.SeenHeadSHA,
+			&i.HeadSHA,
+			&i.BaseSHA,
+			&i.EditHash,
+			&i.OldTag,
+			&i.OldDigest,
+			&i.Diff,
+			&i.Behind,
+			&i.Labelled,
+			&i.RegistryDigest,
+			&i.RegistryError,
+			&i.RegistryAt,
+			&i.CheckRunID,
+			&i.CheckSHA,
+			&i.CheckHash,
+			&i.BodyHash,
+			&i.BodyEdits,
+			&i.CommentID,
+			&i.CommentHash,
+			&i.DeploymentID,
+			&i.DeploymentState,
+			&i.BranchDeleted,
+			&i.MergeSHA,
+			&i.MergedAt,
+			&i.DeployedAt,
+			&i.NextCheck,
+			&i.Want,
+			&i.Got,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.CheckAnnotations,
+			&i.ClosedByID,
+			&i.ClosedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const leftovers = `-- name: Leftovers :many
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE state = 'closed' AND (NOT branch_deleted OR closed_by <> '' AND comment_id = 0) ORDER BY id
+`
+
+// Closed, and something is left to be done: see the index promotion_leftover.
+func (q *Queries) Leftovers(ctx context.Context) ([]Promotion, error) {
+	rows, err := q.db.Query(ctx, leftovers)
 	if err != nil {
 		return nil, err
 	}
@@ -1525,6 +1604,33 @@ type SetClosedParams struct {
 
 func (q *Queries) SetClosed(ctx context.Context, arg SetClosedParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setClosed, arg.Message, arg.At, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const setClosedBy = `-- name: SetClosedBy :execrows
+UPDATE promotion SET state = 'closed', pull_state = 'closed', message = $1, closed_by_id = $2, closed_by = $3, updated_at = $4
+WHERE id = $5 AND state IN ('proposed', 'open')
+`
+
+type SetClosedByParams struct {
+	Message    string
+	ClosedByID int64
+	ClosedBy   string
+	At         time.Time
+	ID         int64
+}
+
+func (q *Queries) SetClosedBy(ctx context.Context, arg SetClosedByParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setClosedBy,
+		arg.Message,
+		arg.ClosedByID,
+		arg.ClosedBy,
+		arg.At,
+		arg.ID,
+	)
 	if err != nil {
 		return 0, err
 	}

@@ -84,23 +84,80 @@ func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]
 	return items, nil
 }
 
+const closedHold = `-- name: ClosedHold :one
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for FROM stop WHERE repo_id = $1 AND env = $2 AND app = $3 AND lifted_at IS NULL AND closed_pull > 0
+`
+
+type ClosedHoldParams struct {
+	RepoID *int64
+	Env    string
+	App    string
+}
+
+// The hold that came of closing a pull request of an (app, environment).
+func (q *Queries) ClosedHold(ctx context.Context, arg ClosedHoldParams) (Stop, error) {
+	row := q.db.QueryRow(ctx, closedHold, arg.RepoID, arg.Env, arg.App)
+	var i Stop
+	err := row.Scan(
+		&i.ID,
+		&i.Owner,
+		&i.RepoID,
+		&i.Env,
+		&i.App,
+		&i.Reason,
+		&i.ActorID,
+		&i.Actor,
+		&i.URL,
+		&i.Since,
+		&i.Until,
+		&i.LiftedAt,
+		&i.LiftedBy,
+		&i.ClosedPull,
+		&i.LiftedFor,
+	)
+	return i, err
+}
+
+const endClosedHold = `-- name: EndClosedHold :exec
+UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_for = $3 WHERE id = $4
+`
+
+type EndClosedHoldParams struct {
+	At          *time.Time
+	By          string
+	PromotionID *int64
+	ID          int64
+}
+
+// A promotion was asked for again.
+func (q *Queries) EndClosedHold(ctx context.Context, arg EndClosedHoldParams) error {
+	_, err := q.db.Exec(ctx, endClosedHold,
+		arg.At,
+		arg.By,
+		arg.PromotionID,
+		arg.ID,
+	)
+	return err
+}
+
 const insertStop = `-- name: InsertStop :one
-INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until, closed_pull)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for
 `
 
 type InsertStopParams struct {
-	Owner   string
-	RepoID  *int64
-	Env     string
-	App     string
-	Reason  string
-	ActorID int64
-	Actor   string
-	URL     string
-	Since   time.Time
-	Until   *time.Time
+	Owner      string
+	RepoID     *int64
+	Env        string
+	App        string
+	Reason     string
+	ActorID    int64
+	Actor      string
+	URL        string
+	Since      time.Time
+	Until      *time.Time
+	ClosedPull int32
 }
 
 func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, error) {
@@ -115,6 +172,7 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 		arg.URL,
 		arg.Since,
 		arg.Until,
+		arg.ClosedPull,
 	)
 	var i Stop
 	err := row.Scan(
@@ -195,11 +253,39 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 	return items, nil
 }
 
+const replaceStop = `-- name: ReplaceStop :exec
+UPDATE stop SET lifted_at = $1, lifted_by = $2
+WHERE owner = $3 AND repo_id IS NOT DISTINCT FROM $4 AND env = $5 AND app = $6 AND lifted_at IS NULL AND closed_pull = 0
+`
+
+type ReplaceStopParams struct {
+	At     *time.Time
+	By     string
+	Owner  string
+	RepoID *int64
+	Env    string
+	App    string
+}
+
+// What people say takes the place of what people said; a hold that came of closing a
+// pull request stands beside it.
+func (q *Queries) ReplaceStop(ctx context.Context, arg ReplaceStopParams) error {
+	_, err := q.db.Exec(ctx, replaceStop,
+		arg.At,
+		arg.By,
+		arg.Owner,
+		arg.RepoID,
+		arg.Env,
+		arg.App,
+	)
+	return err
+}
+
 const stopsOf = `-- name: StopsOf :many
 SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for FROM stop
 WHERE owner = $1 AND (repo_id IS NULL OR repo_id = $2) AND (env = '' OR env = $3) AND (app = '' OR app = $4)
   AND lifted_at IS NULL AND (until IS NULL OR until > $5)
-ORDER BY repo_id NULLS FIRST, env, app
+ORDER BY repo_id NULLS FIRST, env, app, closed_pull
 `
 
 type StopsOfParams struct {
