@@ -183,17 +183,6 @@ func (s *scene) says(login string, number int, body, reaction string, parts ...s
 	})
 }
 
-// comments are those of an issue or a pull request of the env repo.
-func (w *World) comments(number int) ([]githubsim.CommentView, error) {
-	for _, i := range w.GitHub.Issues(envRepo) {
-		if i.Number == number {
-			return i.Comments, nil
-		}
-	}
-	p, err := w.GitHub.Pull(envRepo, number)
-	return p.Comments, err
-}
-
 // answered wants eyes and one more reaction on a comment, and exactly one answer
 // that contains all parts, or none if there are no parts.
 func (w *World) answered(number int, comment int64, reaction string, parts ...string) error {

@@ -3,7 +3,6 @@ package demo
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -37,24 +36,6 @@ func (s *scene) hears(issue int, parts ...string) {
 		}
 		return nil
 	})
-}
-
-// told counts Tagboat's comments that say all parts.
-func (w *World) told(number int, parts ...string) (n int, err error) {
-	all, err := w.comments(number)
-	for _, c := range all {
-		says := c.Author == "tagboat[bot]"
-		for _, part := range parts {
-			says = says && strings.Contains(c.Body, part)
-		}
-		if says {
-			n++
-		}
-	}
-	if n == 0 && err == nil {
-		err = fmt.Errorf("none of %+v says “%s”", all, strings.Join(parts, "” and “"))
-	}
-	return n, err
 }
 
 func halfApproved(s *scene) {
