@@ -21,9 +21,9 @@ func TestWhatPeopleClose(t *testing.T) {
 	s.story("the audit log holds it all", func(s *scene) { s.must(s.w.soundAudit(s.ctx)) })
 }
 
-// held counts the holds in force that came of closing a pull request.
-func (w *World) held(s *scene, number int, by string) error {
-	n, err := w.count(s.ctx, `SELECT count(*) FROM stop WHERE closed_pull = $1 AND actor = $2 AND reason = $3 AND lifted_at IS NULL`,
+// held wants a hold in force that came of closing a pull request.
+func (s *scene) held(number int, by string) error {
+	n, err := s.w.count(s.ctx, `SELECT count(*) FROM stop WHERE closed_pull = $1 AND actor = $2 AND reason = $3 AND lifted_at IS NULL`,
 		number, by, fmt.Sprintf("closed pull request #%d", number))
 	if err == nil && n != 1 {
 		err = fmt.Errorf("%d holds say that %s closed #%d", n, by, number)
@@ -48,7 +48,7 @@ func closedUntilAsked(s *scene) {
 	s.checkSays(p.Number, "0 of 2 approvals")
 	s.must(s.as("bob").ClosePull(envRepo, p.Number))
 	s.until("the branch is gone, and bob reads what that means", func() error {
-		return errors.Join(s.w.branchIs(prodShop, ""), s.w.said(p.Number, "bob closed this pull request, so `3.1.0` of **shop** does not go to **prod**", "`/promote prod shop`", "Its branch is deleted"), s.w.held(s, p.Number, "bob"))
+		return errors.Join(s.w.branchIs(prodShop, ""), s.w.said(p.Number, "bob closed this pull request, so `3.1.0` of **shop** does not go to **prod**", "`/promote prod shop`", "Its branch is deleted"), s.held(p.Number, "bob"))
 	})
 	s.says("alice", p.Number, "/explain", "rocket", "This promotion is closed.", "bob stopped shop in prod", "/promote prod shop, or /unhold on")
 	s.says("carol", s.issue(), "/promote prod shop 3.1.0", "rocket", fmt.Sprintf("bob had closed #%d for shop in prod.", p.Number))
@@ -61,7 +61,7 @@ func closedUntilAsked(s *scene) {
 func reopenedPull(s *scene) {
 	p := s.opened("prod", "shop", "3.1.0")
 	s.must(s.as("alice").ClosePull(envRepo, p.Number))
-	s.until("the branch is gone", func() error { return errors.Join(s.w.branchIs(prodShop, ""), s.w.held(s, p.Number, "alice")) })
+	s.until("the branch is gone", func() error { return errors.Join(s.w.branchIs(prodShop, ""), s.held(p.Number, "alice")) })
 	if err := s.as("bob").ReopenPull(envRepo, p.Number); err == nil {
 		s.Fatal("GitHub reopened a pull request without a branch")
 	}
@@ -86,12 +86,13 @@ func closedWithForeignCommit(s *scene) {
 	s.checkSays(p.Number, "Blocked by commit", theirs[:12])
 	s.must(s.as("carol").ClosePull(envRepo, p.Number))
 	s.until("carol reads that her commit is kept", func() error {
-		return errors.Join(s.w.said(p.Number, "Its branch `"+prodShop+"` stays, because commit `"+theirs[:7], "has to be deleted"), s.w.held(s, p.Number, "carol"))
+		return errors.Join(s.w.said(p.Number, "Its branch `"+prodShop+"` stays, because commit `"+theirs[:7], "has to be deleted"), s.held(p.Number, "carol"))
 	})
 	s.idle()
 	s.must(s.w.branchIs(prodShop, theirs))
 	s.must(s.as("carol").DeleteBranch(envRepo, prodShop))
-	s.asked("prod", "shop", "3.1.0")
+	s.says("alice", s.issue(), "/promote prod shop 3.1.0", "rocket", fmt.Sprintf("carol had closed #%d for shop in prod.", p.Number))
+	s.opened("prod", "shop", "3.1.0")
 }
 
 func stubbornBranch(s *scene) {
@@ -125,14 +126,14 @@ func stubbornBranch(s *scene) {
 // closes it, and hears nothing of GitHub's answer: that is not a person's closing.
 func closedByTagboat(s *scene) {
 	p := s.opened("prod", "shop", "3.1.0")
-	s.checkSays(p.Number, "0 of 2 approvals")
+	s.idle()
 	s.w.GitHub.Inject(githubsim.Fault{
 		Route: "PATCH /repos/{owner}/{repo}/pulls/{number}", Times: 1, Status: http.StatusBadGateway, AfterWork: true,
 		Match: func(r githubsim.Request) bool { return r.App == "tagboat" },
 	})
-	staging, err := s.w.GitHub.File(envRepo, prodShop, "apps/shop/overlays/prod/kustomization.yaml")
+	brought, err := s.w.GitHub.File(envRepo, prodShop, "apps/shop/overlays/prod/kustomization.yaml")
 	s.must(err)
-	s.pushMain("Bring 3.1.0 by hand", map[string]string{"apps/shop/overlays/prod/kustomization.yaml": string(staging)})
+	s.pushMain("Bring 3.1.0 by hand", map[string]string{"apps/shop/overlays/prod/kustomization.yaml": string(brought)})
 	s.until("it is closed, and the branch is gone", func() error {
 		now, err := s.w.GitHub.Pull(envRepo, p.Number)
 		if err == nil && now.State != "closed" {
