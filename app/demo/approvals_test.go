@@ -2,7 +2,6 @@ package demo
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -164,30 +163,6 @@ func builderDoesNotCount(s *scene) {
 }
 
 const dismissRoute = "PUT /repos/{owner}/{repo}/pulls/{number}/reviews/{review_id}/dismissals"
-
-// reviewOf wants a person's only review of a pull request in a state, with a reason
-// that has all parts.
-func (w *World) reviewOf(number int, login, state string, parts ...string) error {
-	p, err := w.GitHub.Pull(envRepo, number)
-	if err != nil {
-		return err
-	}
-	for _, r := range p.Reviews {
-		if r.Author != login {
-			continue
-		}
-		if r.State != state {
-			err = fmt.Errorf("%s's review is %s, not %s", login, r.State, state)
-		}
-		for _, part := range parts {
-			if !strings.Contains(r.Dismissal, part) {
-				err = errors.Join(err, fmt.Errorf("the reason does not say “%s”: %s", part, r.Dismissal))
-			}
-		}
-		return err
-	}
-	return fmt.Errorf("%s has no review", login)
-}
 
 func staleApprovals(s *scene) {
 	old := s.release("shop", "3.2.0")

@@ -236,7 +236,7 @@ func closedByAPerson(s *scene) {
 	p := s.opened("dev", "payments", "1.7.1")
 	s.checkSays(p.Number, "Waiting for 1 check")
 	s.must(s.as("alice").ClosePull(envRepo, p.Number))
-	s.boardSays("The pull request was closed without merging.")
+	s.boardSays(fmt.Sprintf("alice closed pull request #%d. Tagboat opens nothing for payments in dev until somebody asks again", p.Number))
 
 	// It is announced again by CI, and every look at main finds that it is followed.
 	s.must(s.w.callback(s.ctx, fmt.Appendf(nil, `{"image":%q,"tag":"1.7.1","digest":%q,"run":{"url":"https://ci.acme.test/2"}}`, imageHost+"/payments", digest)))
@@ -247,8 +247,15 @@ func closedByAPerson(s *scene) {
 		s.Errorf("#%d is %s, %v; #%d was closed by a person", now.Number, now.State, err, p.Number)
 	}
 
+	// Nor is anything newer, until somebody lifts the hold.
 	s.w.ci.judge(nil)
 	newer := s.release("payments", "1.7.2")
+	s.idle()
+	if now, err := s.w.pullTo("dev", "payments", "1.7.2"); err == nil {
+		s.Errorf("#%d was opened, but alice closed #%d", now.Number, p.Number)
+	}
+	s.says("bob", p.Number, "/explain dev payments", "rocket", "alice stopped payments in dev", "/unhold")
+	s.says("bob", p.Number, "/unhold", "rocket")
 	if next := s.merged("dev", "payments", "1.7.2"); next.Number == p.Number {
 		s.Errorf("#%d was closed by a person and is used again", p.Number)
 	}

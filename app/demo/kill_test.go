@@ -105,6 +105,7 @@ func playKilled(t *testing.T, pick func(githubsim.Request) bool, enough func(kil
 	want := []string{
 		"dev: payments 1.6.0 → 1.7.0", "staging: payments 1.6.0 → 1.7.0", "prod: payments 1.6.0 → 1.7.0",
 		"dev: catalog 2.3.0 → 2.3.1", "staging: catalog 2.3.0 → 2.3.1", "Three shops in prod",
+		"dev: shop 3.0.0 → 3.1.0", "staging: shop 3.0.0 → 3.1.0", "prod: shop 3.0.0 → 3.1.1", "dev: shop 3.1.0 → 3.1.1", "staging: shop 3.1.0 → 3.1.1",
 	}
 	if len(report.Pulls) != len(want) {
 		t.Errorf("there are %d pull requests, want %d: %v", len(report.Pulls), len(want), report.Pulls)

@@ -158,6 +158,45 @@ func (w *World) unanswered(number int, comment int64) error {
 	return err
 }
 
+// comments are those of an issue or a pull request of the env repo.
+func (w *World) comments(number int) ([]githubsim.CommentView, error) {
+	return w.commentsIn(envRepo, number)
+}
+
+func (w *World) commentsIn(repo string, number int) ([]githubsim.CommentView, error) {
+	for _, i := range w.GitHub.Issues(repo) {
+		if i.Number == number {
+			return i.Comments, nil
+		}
+	}
+	p, err := w.GitHub.Pull(repo, number)
+	return p.Comments, err
+}
+
+// reviewOf wants a person's first review of a pull request in a state, with a reason
+// that has all parts.
+func (w *World) reviewOf(number int, login, state string, parts ...string) error {
+	p, err := w.GitHub.Pull(envRepo, number)
+	if err != nil {
+		return err
+	}
+	for _, r := range p.Reviews {
+		if r.Author != login {
+			continue
+		}
+		if r.State != state {
+			err = fmt.Errorf("%s's review is %s, not %s", login, r.State, state)
+		}
+		for _, part := range parts {
+			if !strings.Contains(r.Dismissal, part) {
+				err = errors.Join(err, fmt.Errorf("the reason does not say “%s”: %s", part, r.Dismissal))
+			}
+		}
+		return err
+	}
+	return fmt.Errorf("%s has no review", login)
+}
+
 // checkSays wants the check run to say all parts.
 func (w *World) checkSays(number int, parts ...string) error {
 	p, err := w.GitHub.Pull(envRepo, number)

@@ -222,21 +222,6 @@ func (s *scene) toldAgain(event, condition string) {
 	}
 }
 
-// comments are those of an issue or a pull request of the env repo.
-func (w *World) comments(number int) ([]githubsim.CommentView, error) {
-	return w.commentsIn(envRepo, number)
-}
-
-func (w *World) commentsIn(repo string, number int) ([]githubsim.CommentView, error) {
-	for _, i := range w.GitHub.Issues(repo) {
-		if i.Number == number {
-			return i.Comments, nil
-		}
-	}
-	p, err := w.GitHub.Pull(repo, number)
-	return p.Comments, err
-}
-
 // answered wants eyes and one more reaction on a comment, and exactly one answer
 // that contains all parts, or none if there are no parts.
 func (w *World) answered(number int, comment int64, reaction string, parts ...string) error {

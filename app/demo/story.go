@@ -23,6 +23,7 @@ func Play(ctx context.Context, w *World, say func(string)) Report {
 	s.chapter(ctx, "staging-only", s.stagingOnly)
 	s.chapter(ctx, "repush", s.repush)
 	s.chapter(ctx, "policy", s.policy)
+	s.chapter(ctx, "supersede", s.supersede)
 	s.chapter(ctx, "audit", s.audit)
 	return s.finish(ctx)
 }

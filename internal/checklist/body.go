@@ -331,7 +331,7 @@ func slug(s string) string {
 func facts(p Pull) string {
 	by := "Tagboat"
 	if p.RequestedBy != "" {
-		by = Escape(p.RequestedBy)
+		by = Escape(p.RequestedBy) + where(p.RequestURL)
 	}
 	source := cell(p.SourceRepo)
 	if p.SourceCommit != "" {
@@ -339,14 +339,6 @@ func facts(p Pull) string {
 	}
 	if p.RunURL != "" {
 		source = strings.TrimSpace(source + " " + link("(CI run)", p.RunURL))
-	}
-	var replaced []string
-	for i, s := range p.Supersedes {
-		if i == maxSuperseded {
-			replaced = append(replaced, fmt.Sprintf("and %d more", len(p.Supersedes)-i))
-			break
-		}
-		replaced = append(replaced, cell(s.Tag))
 	}
 	rows := [][2]string{
 		{"Image", cell(p.Image)},
@@ -357,7 +349,7 @@ func facts(p Pull) string {
 		{"Signer", cell(cutRunes(strings.Join(p.SignedBy, ", "), maxReason))},
 		{"Built from", source},
 		{"Requested by", by},
-		{"Replaces", strings.Join(replaced, ", ")},
+		{"Replaces", replaces(p.Supersedes)},
 	}
 	out := "| | |\n| --- | --- |"
 	for _, r := range rows {
@@ -366,6 +358,40 @@ func facts(p Pull) string {
 		}
 	}
 	return out
+}
+
+// replaces lists the versions whose place this one took, one a line.
+func replaces(all []Superseded) string {
+	var lines []string
+	for i, s := range all {
+		if i == maxSuperseded {
+			lines = append(lines, fmt.Sprintf("and %d more", len(all)-i))
+			break
+		}
+		line := link(cell(s.Tag), s.CommitURL)
+		if s.Digest != "" {
+			line += " (" + cell(image.ShortDigest(s.Digest)) + ")"
+		}
+		switch {
+		case s.RequestedBy != "":
+			line += ", which " + Escape(s.RequestedBy) + " asked for" + where(s.RequestURL)
+		case s.RequestURL != "":
+			line += ", of " + link("this CI run", s.RequestURL)
+		}
+		if !s.At.IsZero() {
+			line += ", until " + instant(s.At)
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "<br>")
+}
+
+// where is a link to the place in which somebody asked for something.
+func where(address string) string {
+	if to := link("here", address); to != "here" {
+		return " " + to
+	}
+	return ""
 }
 
 const (

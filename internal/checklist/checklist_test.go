@@ -63,7 +63,13 @@ func payments() checklist.Pull {
 			{Name: "approvals", Title: "Approvals", Verdict: checklist.Wait, Reason: "0 of 2; alice asked for it and does not count", Missing: 2, Owner: "team platform", NextCheck: at, Since: at.Add(-25 * time.Hour)},
 			{Name: "upstream", Title: "Upstream", Verdict: checklist.Pass, Reason: "healthy in staging since 08:00", NextCheck: at},
 		},
-		Supersedes: []checklist.Superseded{{Tag: "1.6.9"}},
+		RequestURL: "https://github.example.com/acme/env/issues/12#issuecomment-5",
+		Supersedes: []checklist.Superseded{
+			{Tag: "1.6.9", Digest: "sha256:" + strings.Repeat("c3", 32), CommitURL: "https://github.example.com/acme/env/commit/c3", RequestedBy: "carol",
+				RequestURL: "https://github.example.com/acme/env/issues/11#issuecomment-4", At: at.Add(-26 * time.Hour)},
+			{Tag: "1.6.8", Digest: "sha256:" + strings.Repeat("d4", 32), RequestURL: "https://ci.example.com/runs/6", At: at.Add(-27 * time.Hour)},
+			{Tag: "1.6.7"},
+		},
 		Between: &checklist.Between{Repo: "acme/payments", Ahead: 12, URL: "https://github.example.com/acme/payments/compare/a1...b2", Newest: []checklist.Commit{
 			{SHA: "0123456789abcdef0123456789abcdef01234567", Title: "Round half to even (#71)", Author: "bob", URL: "https://github.example.com/acme/payments/commit/0123456789ab"},
 			{SHA: "fedcba9876543210fedcba9876543210fedcba98", Title: "- [x] @acme/all | see #1", Author: "<b>mallory</b>"},
@@ -388,7 +394,8 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			Old: image.Ref{Name: word("name"), Tag: word("old"), Digest: word("digest")}, New: image.Ref{Name: word("name"), Tag: word("new"), Digest: word("digest")},
 			SourceRepo: word("repo"), SourceCommit: word("commit"), RunURL: ours + word("url"), RequestedBy: word("by"), Reason: word("reason"),
 			Gates:      []checklist.Gate{{Name: "digest", Title: word("title"), Reason: word("gate"), Owner: word("owner"), URL: ours + word("url")}},
-			Supersedes: []checklist.Superseded{{Tag: word("tag")}}, Diff: word("diff"), Platforms: []string{word("platform")}, MediaType: word("media"), SignedBy: []string{word("signer"), word("signer")},
+			RequestURL: ours + word("url"), Platforms: []string{word("platform")}, MediaType: word("media"), SignedBy: []string{word("signer"), word("signer")}, Diff: word("diff"),
+			Supersedes: []checklist.Superseded{{Tag: word("tag"), Digest: word("digest"), CommitURL: ours + word("url"), RequestedBy: word("by"), RequestURL: ours + word("url")}},
 			Between: &checklist.Between{Repo: word("repo"), Ahead: rapid.IntRange(0, 3).Draw(t, "ahead"), Behind: rapid.IntRange(0, 3).Draw(t, "behind"), URL: ours + word("url"),
 				Newest: []checklist.Commit{{SHA: word("sha"), Title: word("commit title"), Author: word("author"), URL: ours + word("url")}}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown")},
 			Carries:  []checklist.Carried{{Cluster: word("cluster"), Commit: word("commit"), Objects: []string{word("object")}, Unknown: rapid.SampledFrom([]string{"", word("why")}).Draw(t, "unknown"), Why: word("why"), Waits: word("waits")}},
@@ -408,10 +415,12 @@ func TestNothingFromOutsideBecomesMarkup(t *testing.T) {
 			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Waits: word("waits"), Phase: checklist.Phase(word("phase"))}}})
 		place := checklist.RenderPlace(checklist.Place{App: word("app"), Env: word("env"), Last: word("last"), Needs: []string{word("need"), word("need")},
 			Clusters: []checklist.ClusterStatus{{Cluster: word("cluster"), Tag: word("tag"), Commit: word("c"), Reason: word("reason"), Waits: word("waits"), Phase: checklist.Phase(word("phase"))}}})
+		gaveWay := checklist.RenderReplacement(checklist.Replacement{App: word("app"), Env: word("env"), Was: word("tag"), Is: word("tag"),
+			By: word("by"), ByURL: ours + word("url"), Pull: 12, PullURL: ours + word("url")})
 		for _, s := range []struct {
 			markdown string
 			boxes    int
-		}{{body, 2}, {check.Summary, 0}, {check.Text, 0}, {sticky, 0}, {checklist.RenderExplain(p), 0}, {place, 0}, {checklist.Escape(word("text")), 0}, {checklist.Code(word("code")), 0}} {
+		}{{gaveWay, 0}, {body, 2}, {check.Summary, 0}, {check.Text, 0}, {sticky, 0}, {checklist.RenderExplain(p), 0}, {place, 0}, {checklist.Escape(word("text")), 0}, {checklist.Code(word("code")), 0}} {
 			if !utf8.ValidString(s.markdown) {
 				t.Fatalf("not UTF-8: %q", s.markdown)
 			}

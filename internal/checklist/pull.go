@@ -42,9 +42,12 @@ type Tick struct {
 	At time.Time
 }
 
-// Superseded is an older version that this pull request replaced in place.
+// Superseded is a version whose place this pull request's took.
 type Superseded struct {
 	Tag, Digest string
+	CommitURL   string // of the commit that carried it; "" where none did
+	RequestedBy string // login; "" is automatic
+	RequestURL  string // where it was asked for; of the CI run, where nobody asked
 	At          time.Time
 }
 
@@ -57,6 +60,7 @@ type Pull struct {
 	SourceCommit string
 	RunURL       string // of the CI run that built it
 	RequestedBy  string // login; "" is automatic
+	RequestURL   string // where they asked
 	Reason       string // why this pull request exists, plain text
 	Gates        []Gate
 	Ticks        map[string]Tick // by id of the human item

@@ -21,6 +21,19 @@ func (r *Repo) OpenIssue(ctx context.Context, title, body string) (_ Issue, err 
 	return Issue{i.GetNumber(), i.GetHTMLURL()}, err
 }
 
+// ClosedBy is who closed an issue or a pull request; unknown where GitHub does not say
+// (the account is gone). ours: the App itself did.
+func (r *Repo) ClosedBy(ctx context.Context, n int) (by User, ours bool, err error) {
+	defer r.fail(&err, "find out who closed #%d", n)
+	i, _, err := r.client.Issues.Get(ctx, r.Owner, r.Name, n)
+	if err != nil {
+		return User{}, false, err
+	}
+	by = userOf(i.GetClosedBy())
+	ours, err = r.app.isUs(ctx, by)
+	return by, ours, err
+}
+
 // FindIssue is the newest issue, open or closed, that the App has written since and
 // that contains the marker; anybody can write a marker.
 func (r *Repo) FindIssue(ctx context.Context, marker string, since time.Time) (_ Issue, found bool, err error) {

@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"fmt"
 
 	gh "github.com/google/go-github/v60/github"
 )
@@ -43,6 +44,16 @@ func (r *Repo) Token(ctx context.Context) (_ string, err error) {
 
 // CloneURL is where git finds the repository; it holds no credentials.
 func (r *Repo) CloneURL() string { return r.app.gitURL + "/" + r.Owner + "/" + r.Name + ".git" }
+
+// CommentURL is where people find a comment on an issue or a pull request.
+func (r *Repo) CommentURL(number int, comment int64) string {
+	return fmt.Sprintf("%s/%s/%s/issues/%d#issuecomment-%d", r.app.gitURL, r.Owner, r.Name, number, comment)
+}
+
+// CommitURL is where people find a commit, also one that no branch holds any more.
+func (r *Repo) CommitURL(sha string) string {
+	return fmt.Sprintf("%s/%s/%s/commit/%s", r.app.gitURL, r.Owner, r.Name, sha)
+}
 
 func (r *Repo) fail(err *error, format string, args ...any) {
 	r.app.fail(err, r.String()+": "+format, args...)

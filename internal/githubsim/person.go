@@ -200,6 +200,17 @@ func (p *Person) ForcePush(repo, branch, sha string) error {
 	return p.call("PATCH", repo+"/git/refs/heads/"+branch, object{"sha": sha, "force": true}, nil)
 }
 
+// DeleteBranch deletes a branch, which closes its pull requests.
+func (p *Person) DeleteBranch(repo, branch string) error {
+	return p.call("DELETE", repo+"/git/refs/heads/"+branch, nil, nil)
+}
+
+// RestoreBranch makes a branch again that was deleted, at the commit where it stood, as
+// the button on its pull request does.
+func (p *Person) RestoreBranch(repo, branch, sha string) error {
+	return p.call("POST", repo+"/git/refs", object{"ref": "refs/heads/" + branch, "sha": sha}, nil)
+}
+
 // EditPullTitle renames a pull request.
 func (p *Person) EditPullTitle(repo string, number int, title string) error {
 	return p.call("PATCH", fmt.Sprintf("%s/pulls/%d", repo, number), object{"title": title}, nil)

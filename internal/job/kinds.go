@@ -53,6 +53,18 @@ type Answer struct {
 	Command int64 `json:"command"`
 }
 
+// Replaced tells who asked for a promotion that another took its place.
+type Replaced struct {
+	Promotion int64 `json:"promotion"`
+}
+
+// CatchUp proposes to an app's environment what it follows.
+type CatchUp struct {
+	Repo int64  `json:"repo"`
+	App  string `json:"app"`
+	Env  string `json:"env"`
+}
+
 // Survey reads the base branches of an env repo, and wants the clusters of every
 // overlay brought to what it finds.
 type Survey struct {
@@ -88,6 +100,8 @@ type Sweep struct{}
 func (Deliver) Kind() string   { return "deliver" }
 func (Verify) Kind() string    { return "verify" }    // Kind names the job in the queue's table.
 func (Answer) Kind() string    { return "answer" }    // Kind names the job in the queue's table.
+func (Replaced) Kind() string  { return "replaced" }  // Kind names the job in the queue's table.
+func (CatchUp) Kind() string   { return "catch_up" }  // Kind names the job in the queue's table.
 func (Survey) Kind() string    { return "survey" }    // Kind names the job in the queue's table.
 func (Reconcile) Kind() string { return "reconcile" } // Kind names the job in the queue's table.
 func (Sync) Kind() string      { return "sync" }      // Kind names the job in the queue's table.
@@ -117,6 +131,16 @@ func (Verify) InsertOpts() river.InsertOpts {
 
 // InsertOpts: a person waits for the answer, but GitHub may be down.
 func (Answer) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
+}
+
+// InsertOpts: nothing else would tell them.
+func (Replaced) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
+}
+
+// InsertOpts: nothing else would, as long as nobody pushes to the base branch.
+func (CatchUp) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
 }
 

@@ -15,7 +15,7 @@ type kind interface {
 	river.JobArgsWithInsertOpts
 }
 
-var kinds = []kind{Deliver{}, Verify{}, Answer{}, Survey{}, Reconcile{}, Sync{}, Stranger{}, Sweep{}}
+var kinds = []kind{Deliver{}, Verify{}, Answer{}, Replaced{}, CatchUp{}, Survey{}, Reconcile{}, Sync{}, Stranger{}, Sweep{}}
 
 // A job in a queue that nobody works on would wait for ever.
 func TestEveryKindHasWorkers(t *testing.T) {

@@ -9,6 +9,8 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 	switch {
 	case f.State == Merged:
 		return afterMerge(f, render)
+	case f.State == Closed:
+		return afterClose(f)
 	case !f.State.Active():
 		return Decision{Effect: Rest}
 	// An ended pull request has no gates: what they would say now, with the base
@@ -165,6 +167,18 @@ func needsRegenerate(f Facts) bool {
 
 func nothingToChange(f Facts) string {
 	return "The base branch already has " + f.Artifact.Tag + "; there is nothing to change."
+}
+
+// afterClose clears up after a promotion that came to nothing: its branch goes, and
+// who closed its pull request reads what that means.
+func afterClose(f Facts) Decision {
+	switch {
+	case !f.Reported.BranchDeleted:
+		return Decision{Effect: DeleteBranch}
+	case f.ClosedBy != "" && !f.Reported.Closing:
+		return Decision{Effect: TellClosed}
+	}
+	return Decision{Effect: Rest}
 }
 
 // afterMerge follows a merged promotion until its clusters are healthy with it,

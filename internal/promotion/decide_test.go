@@ -148,7 +148,12 @@ func TestDecide(t *testing.T) {
 
 		{"it is deployed", func(f *Facts) { f.State = Deployed }, Rest, ""},
 		{"it was superseded", func(f *Facts) { f.State = Superseded }, Rest, ""},
-		{"it was closed", func(f *Facts) { f.State = Closed }, Rest, ""},
+		{"it was closed", func(f *Facts) { f.State = Closed }, DeleteBranch, ""},
+		{"it came to nothing, and its branch is gone", func(f *Facts) { f.State, f.Reported.BranchDeleted = Closed, true }, Rest, ""},
+		{"a person closed it, and its branch is gone", func(f *Facts) { f.State, f.ClosedBy, f.Reported.BranchDeleted = Closed, "alice", true }, TellClosed, ""},
+		{"a person closed it, and knows what that means", func(f *Facts) {
+			f.State, f.ClosedBy, f.Reported = Closed, "alice", Reported{BranchDeleted: true, Closing: true}
+		}, Rest, ""},
 	} {
 		t.Run(c.story, func(t *testing.T) {
 			f := ready()

@@ -67,7 +67,8 @@ type Facts struct {
 	// What matters after the merge.
 	Targets   []Target // the environment's clusters for this app
 	Overtaken bool     // a newer promotion of this (app, environment) was merged
-	Reported  Reported
+	Reported  Reported // or closed
+	ClosedBy  string   // who closed the pull request; "" where no person did
 }
 
 // Target is one cluster of the environment.
@@ -80,12 +81,13 @@ type Target struct {
 	Until   time.Time // when its turn comes if nothing happens; zero: something has to
 }
 
-// Reported is what was told to GitHub since the merge.
+// Reported is what was told to GitHub since the pull request ended.
 type Reported struct {
 	BranchDeleted   bool
 	Deployment      bool   // a deployment object exists, or cannot be made
 	DeploymentState string // its last status
 	CommentHash     string // of the status comment
+	Closing         bool   // a comment says what the closing means
 }
 
 // Rule is what tagboat.yaml says about this environment.
@@ -236,6 +238,7 @@ const (
 	Withdraw      Effect = "withdraw"           // close the pull request: the base already has the artifact
 	RecordMerged  Effect = "record merged"      // GitHub merged it; write that down
 	RecordClosed  Effect = "record closed"      // a person closed it, or there is nothing to do
+	TellClosed    Effect = "tell closed"        // what that means, and how to ask again
 
 	DismissReview Effect = "dismiss a review" // an approval of something else than would be merged
 

@@ -671,6 +671,8 @@ func perform(f *Facts, d Decision, step int) {
 		f.Pull.Closed = true
 	case RecordClosed:
 		f.State = Closed
+	case TellClosed:
+		f.Reported.Closing = true
 	case DeleteBranch:
 		f.Reported.BranchDeleted = true
 	case CreateDeployment:

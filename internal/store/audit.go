@@ -35,6 +35,7 @@ const (
 	ActionReplied     = "reply posted"
 	ActionProposed    = "promotion proposed"
 	ActionAskedAgain  = "promotion asked for again"
+	ActionToldReplace = "replacement posted"
 	ActionOpened      = "pull request opened"
 	ActionLabelled    = "pull request labelled"
 	ActionRegenerated = "commit regenerated"

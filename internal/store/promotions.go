@@ -26,6 +26,10 @@ type Proposal struct {
 	Branch, BaseBranch string
 	Delivery           int64
 	Once               bool // not if this artifact was ever promoted here: a person may have closed it
+
+	// Replaced is the job that tells who asked for the promotion whose place this one
+	// takes; nil tells nobody.
+	Replaced func(older int64) river.JobArgs
 }
 
 // Proposed is what came of a proposal.
@@ -33,18 +37,24 @@ type Proposed struct {
 	Promotion Promotion
 	Fresh     bool       // false: this very artifact is active already
 	Older     *Promotion // the promotion whose place it took
+	Lifted    *Stop      // the hold that it ended: see Closing
 }
 
 // Propose makes a promotion the active one of its (app, environment). An older
 // active promotion is superseded, and the new one takes over its pull request;
 // one for the same artifact is left as it is. Conflict: the older one's pull
-// request has ended, and what became of it has to be written down first.
+// request has ended, and what became of it has to be written down first. Where a
+// person closed the last one, only another person's asking proposes anything.
 func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion int64) river.JobArgs) (out Proposed, err error) {
 	defer wrap(&err, "propose artifact %d for %s in %s", in.Artifact, in.App, in.Env)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		// Proposals are made one after the other, and not while a merge into the
 		// environment is under way: it would be written down for the wrong artifact.
 		if err := q.LockMerge(ctx, query.LockMergeParams{RepoID: in.Repo, Env: in.Env}); err != nil {
+			return err
+		}
+		hold, err := closedHold(ctx, q, in)
+		if err != nil || hold != nil && in.Requester.ID == 0 {
 			return err
 		}
 		if in.Once {
@@ -62,7 +72,7 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 			return fault.Errorf(fault.Conflict, "pull request #%d of promotion %d is %s", older.PullNumber, older.ID, older.PullState)
 		case err == nil:
 			out.Older = &older
-			if err := q.SupersedePromotion(ctx, query.SupersedePromotionParams{ID: older.ID, Message: "A newer artifact took its place.", At: s.now()}); err != nil {
+			if err := s.supersede(ctx, tx, q, older, in); err != nil {
 				return err
 			}
 		case !errors.Is(err, pgx.ErrNoRows):
@@ -72,6 +82,12 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 			return err
 		}
 		out.Fresh = true
+		if hold != nil {
+			out.Lifted = hold
+			if err := s.askedAgain(ctx, q, *hold, out.Promotion, in); err != nil {
+				return err
+			}
+		}
 		return s.enqueue(ctx, tx, wake(out.Promotion.ID))
 	})
 	return out, err
@@ -231,12 +247,6 @@ func (s *Store) UnreportedPromotions(ctx context.Context) (_ []Promotion, err er
 func (s *Store) LatestPromotions(ctx context.Context) (_ []Promotion, err error) {
 	defer wrap(&err, "read latest promotions")
 	return s.query.LatestPromotions(ctx)
-}
-
-// Superseded are the promotions that a pull request carried before.
-func (s *Store) Superseded(ctx context.Context, repo int64, number int32) (_ []query.SupersededRow, err error) {
-	defer wrap(&err, "read what pull request #%d superseded", number)
-	return s.query.Superseded(ctx, query.SupersededParams{RepoID: repo, PullNumber: number})
 }
 
 // KnownHead reports whether a commit is one that we made.

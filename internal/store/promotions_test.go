@@ -68,7 +68,7 @@ func TestANewerArtifactSupersedesInPlace(t *testing.T) {
 	if now, err := w.store.PromotionByPull(w.ctx, w.repo.ID, 7); err != nil || now.ID != p.ID {
 		t.Errorf("the pull request carries %d, %v; want %d", now.ID, err, p.ID)
 	}
-	carried, err := w.store.Superseded(w.ctx, w.repo.ID, 7)
+	carried, err := w.store.Superseded(w.ctx, p)
 	w.must(err)
 	if len(carried) != 1 || carried[0].Tag != "1.7.0" {
 		t.Errorf("it carried before: %+v", carried)

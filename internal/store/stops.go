@@ -48,7 +48,7 @@ func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) r
 			return err
 		}
 		now := s.now()
-		if _, err := q.LiftStop(ctx, n.lift(now, n.By.Login, n.Delivery)); err != nil {
+		if err := q.ReplaceStop(ctx, query.ReplaceStopParams(n.lift(now, n.By.Login, n.Delivery))); err != nil {
 			return err
 		}
 		if _, err := q.InsertStop(ctx, query.InsertStopParams{
@@ -57,18 +57,18 @@ func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) r
 		}); err != nil {
 			return err
 		}
-		return s.changedStop(ctx, tx, q, n.Scope, Entry{Actor: n.By, Action: "stopped", Delivery: n.Delivery, Inputs: map[string]any{
+		return s.changedStop(ctx, tx, q, n.Scope, []Entry{{Actor: n.By, Action: "stopped", Delivery: n.Delivery, Inputs: map[string]any{
 			"scope": n.Scope, "reason": n.Reason, "until": n.Until, "comment": n.URL,
-		}}, job)
+		}}}, job)
 	})
 }
 
 // ErrNoStop says that there is no stop of exactly a scope.
 var ErrNoStop = errors.New("nothing of this scope is stopped")
 
-// Lift ends a stop and has the promotions that it concerned looked at. What the same
-// delivery lifted before is lifted.
-func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64, job func(promotion int64) river.JobArgs) (lifted Stop, err error) {
+// Lift ends the stops of a scope, has the promotions that they concerned looked at, and
+// enqueues what follows from it. What the same delivery lifted before is lifted.
+func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64, job func(promotion int64) river.JobArgs, more ...river.JobArgs) (lifted Stop, err error) {
 	defer wrap(&err, "lift the stop of %+v", scope)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		rows, err := q.LiftStop(ctx, scope.lift(s.now(), by.Login, delivery))
@@ -85,10 +85,16 @@ func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64,
 			}
 			return err
 		}
-		lifted = rows[0]
-		return s.changedStop(ctx, tx, q, scope, Entry{Actor: by, Action: "stop lifted", Delivery: delivery, Inputs: map[string]any{
-			"scope": scope, "stop": lifted.ID, "stopped by": lifted.Actor, "reason": lifted.Reason,
-		}}, job)
+		if err := s.enqueue(ctx, tx, more...); err != nil {
+			return err
+		}
+		var entries []Entry
+		for _, lifted = range rows {
+			entries = append(entries, Entry{Actor: by, Action: "stop lifted", Delivery: delivery, Inputs: map[string]any{
+				"scope": scope, "stop": lifted.ID, "stopped by": lifted.Actor, "reason": lifted.Reason,
+			}})
+		}
+		return s.changedStop(ctx, tx, q, scope, entries, job)
 	})
 	return lifted, err
 }
@@ -98,7 +104,7 @@ func (scope Scope) lift(at time.Time, by string, delivery int64) query.LiftStopP
 }
 
 // changedStop writes a change down and wakes whom it concerns.
-func (s *Store) changedStop(ctx context.Context, tx pgx.Tx, q *query.Queries, scope Scope, e Entry, job func(promotion int64) river.JobArgs) error {
+func (s *Store) changedStop(ctx context.Context, tx pgx.Tx, q *query.Queries, scope Scope, log []Entry, job func(promotion int64) river.JobArgs) error {
 	var promotions []Promotion
 	var err error
 	if scope.Repo != 0 {
@@ -112,7 +118,12 @@ func (s *Store) changedStop(ctx context.Context, tx pgx.Tx, q *query.Queries, sc
 	if err := s.wake(ctx, tx, q, promotions, job); err != nil {
 		return err
 	}
-	return s.audit(ctx, q, e)
+	for _, e := range log {
+		if err := s.audit(ctx, q, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Stops are all that keep one app of an environment from changing now, the widest

@@ -13,7 +13,7 @@ import (
 )
 
 // deleteBranch removes our branch after the pull request has ended, unless the next
-// promotion of the pair uses it already.
+// promotion of the pair uses it already, or it holds what is not ours.
 func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
 	deleted, err := w.dropBranch(ctx, l)
 	if err != nil {
@@ -22,8 +22,10 @@ func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
 	return w.Store.RecordBranchDeleted(ctx, l.row, deleted)
 }
 
-// dropBranch deletes the branch if no promotion needs it. The lock keeps a new one
-// from being proposed meanwhile.
+// dropBranch deletes the branch if no promotion needs it, and nobody else's commit is on
+// it: that is never thrown away. The lock keeps a new promotion from being proposed
+// meanwhile. (GitHub deletes a branch wherever it stands, so a push between the two
+// requests goes with it; GitHub keeps what was pushed, and offers to restore it.)
 func (w *Worker) dropBranch(ctx context.Context, l *look) (deleted bool, err error) {
 	ctx, done, err := l.door.Reserve(ctx, 0, 1)
 	if err != nil {
@@ -32,10 +34,21 @@ func (w *Worker) dropBranch(ctx context.Context, l *look) (deleted bool, err err
 	defer done()
 	err = w.Store.Merge(ctx, l.repo.ID, l.row.Env, func(store.Merging) error {
 		_, err := w.Store.ActivePromotion(ctx, l.repo.ID, l.row.App, l.row.Env)
-		if fault.Is(err, fault.NotFound) {
-			err = l.door.DeleteBranch(ctx, l.row.Branch)
-			deleted = err == nil
+		if !fault.Is(err, fault.NotFound) {
+			return err
 		}
+		stands, err := l.door.Branch(ctx, l.row.Branch)
+		if fault.Is(err, fault.NotFound) {
+			return nil // somebody was faster, or it was never made
+		}
+		if err != nil {
+			return err
+		}
+		if ours, err := w.Store.KnownHead(ctx, stands); err != nil || !ours {
+			return err
+		}
+		err = l.door.DeleteBranch(ctx, l.row.Branch)
+		deleted = err == nil
 		return err
 	})
 	return deleted, err

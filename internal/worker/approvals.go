@@ -182,8 +182,12 @@ func (l *look) whyDismissed(r store.Review) string {
 	if r.Digest != "" && r.Digest != l.artifact.Digest {
 		saw = fmt.Sprintf("%s (%s)", saw, image.ShortDigest(r.Digest))
 	}
-	return fmt.Sprintf("Tagboat counts an approval only for the version and the edit that its author saw. This one was for %s; the pull request now brings %s %s (%s) in commit %.12s. Look at what it changes now, and approve it again if it is right.",
-		saw, l.row.App, l.artifact.Tag, image.ShortDigest(l.artifact.Digest), l.row.SeenHeadSHA)
+	asked := ""
+	if l.row.Requester != "" {
+		asked = ", which " + l.row.Requester + " asked for,"
+	}
+	return fmt.Sprintf("Tagboat counts an approval only for the version and the edit that its author saw. This one was for %s; the pull request now brings %s %s (%s)%s in commit %.12s. Look at what it changes now, and approve it again if it is right.",
+		saw, l.row.App, l.artifact.Tag, image.ShortDigest(l.artifact.Digest), asked, l.row.SeenHeadSHA)
 }
 
 // approvedRule is one rule for approvals as the evidence keeps it.

@@ -17,6 +17,7 @@ import (
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -226,6 +227,9 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 		}
 		return fmt.Sprintf("%d items changed", len(ticks)), w.Store.RecordTicks(ctx, p.ID, ticks,
 			store.Actor{ID: e.Sender.ID, Login: e.Sender.Login}, e.Pull.Body, d.ID, reconcileJob)
+	}
+	if e.Action == "reopened" && p.State == string(promotion.Closed) {
+		return w.reopened(ctx, d, p, e)
 	}
 	if e.Action == "dequeued" && e.Reason == "MERGE" {
 		return "merged by the queue, which GitHub tells next", nil

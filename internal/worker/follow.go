@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/riverqueue/river"
+
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -64,6 +67,20 @@ func (w *Worker) catchUp(ctx context.Context, uses []use) error {
 		}
 	}
 	return nil
+}
+
+// catchUpPair does that for one app's environment, where nobody keeps Tagboat from it
+// any more.
+func (w *Worker) catchUpPair(ctx context.Context, j *river.Job[job.CatchUp]) error {
+	repo, err := w.Store.Repo(ctx, j.Args.Repo)
+	if err != nil {
+		return err
+	}
+	uses, err := w.usesIn(ctx, repo, func(p envrepo.Pair) bool { return p.App == j.Args.App && p.Env == j.Args.Env })
+	if err != nil {
+		return err
+	}
+	return w.catchUp(ctx, uses)
 }
 
 func (w *Worker) catchUpImage(ctx context.Context, u use, name string) error {

@@ -84,8 +84,9 @@ func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err e
 		Published: promotion.Published{CheckHash: l.row.CheckHash, CheckSHA: l.row.CheckSHA, BodyHash: l.row.BodyHash},
 		Reported: promotion.Reported{
 			BranchDeleted: l.row.BranchDeleted, Deployment: l.row.DeploymentID != 0,
-			DeploymentState: l.row.DeploymentState, CommentHash: l.row.CommentHash,
+			DeploymentState: l.row.DeploymentState, CommentHash: l.row.CommentHash, Closing: l.row.CommentID != 0,
 		},
+		ClosedBy: l.row.ClosedBy,
 	}
 	if l.targets, err = w.Store.TargetsOfPair(ctx, l.repo.ID, l.row.App, l.row.Env); err != nil {
 		return nil, err
@@ -130,7 +131,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) (err error) {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.signatures(ctx), l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx, fresh), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.superseded(ctx), l.between(ctx), l.carries(ctx))
+	return errors.Join(l.signatures(ctx), l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx, fresh), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.requests(ctx), l.between(ctx), l.carries(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.
@@ -295,18 +296,6 @@ func (l *look) checklist(ctx context.Context, fresh bool) error {
 	}
 	l.countTicks(ctx, items, ticks, fresh)
 	return nil
-}
-
-// superseded reads what the pull request carried before.
-func (l *look) superseded(ctx context.Context) error {
-	if l.row.PullNumber == 0 {
-		return nil
-	}
-	rows, err := l.w.Store.Superseded(ctx, l.repo.ID, l.row.PullNumber)
-	for _, r := range rows {
-		l.model.Supersedes = append(l.model.Supersedes, checklist.Superseded{Tag: r.Tag, Digest: r.Digest, At: r.UpdatedAt})
-	}
-	return err
 }
 
 // upstream reads what the needed environments run.

@@ -288,8 +288,5 @@ func (w *Worker) withdraw(ctx context.Context, l *look, why string) error {
 	if err := l.door.ClosePull(ctx, int(l.row.PullNumber)); err != nil {
 		return err
 	}
-	if err := w.Store.RecordClosed(ctx, l.row, why); err != nil {
-		return err
-	}
-	return w.deleteBranch(ctx, l)
+	return w.Store.RecordClosed(ctx, l.row, why)
 }

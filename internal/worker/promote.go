@@ -306,6 +306,7 @@ func (w *Worker) known(ctx context.Context, name, tag string) (store.Artifact, e
 // request proposes the artifact in the person's name, unless there is nothing to
 // do or the overlay says that it cannot be done.
 func (w *Worker) request(ctx context.Context, r request, u use, a store.Artifact) (string, error) {
+	c := r.command
 	current, err := pinned(u, a.Image)
 	if err != nil {
 		return "", err
@@ -319,14 +320,24 @@ func (w *Worker) request(ctx context.Context, r request, u use, a store.Artifact
 		return "", tooOld(a.Tag, current.Tag, u.env.Name)
 	}
 	done, err := w.propose(ctx, u, a, proposal{
-		requester: store.Actor{ID: r.command.AuthorID, Login: r.command.Author},
-		reason:    fmt.Sprintf("%s asked for it.", r.command.Author), delivery: deliveryOf(r.command),
+		requester: store.Actor{ID: c.AuthorID, Login: c.Author},
+		reason:    fmt.Sprintf("%s asked for it.", c.Author), delivery: deliveryOf(c),
 	})
+	if err != nil {
+		return "", err
+	}
+	if hold := done.Lifted; hold != nil && hold.ActorID != c.AuthorID {
+		return fmt.Sprintf("%s had closed #%d for %s in %s. It is asked for again now, so that ends.",
+			checklist.Escape(hold.Actor), hold.ClosedPull, checklist.Escape(u.pair.App), checklist.Escape(u.env.Name)), nil
+	}
+	took, err := w.took(ctx, done)
 	switch number := done.Promotion.PullNumber; {
-	case err != nil || number == 0:
+	case err != nil || number == 0 && took == "":
 		return "", err // the reaction says it
+	case number == 0:
+		return checklist.Code(a.Tag) + took, nil
 	case done.Fresh:
-		return fmt.Sprintf("%s goes into the pull request that is open already: #%d.", checklist.Code(a.Tag), number), nil
+		return fmt.Sprintf("%s goes into the pull request that is open already: #%d. It%s", checklist.Code(a.Tag), number, took), nil
 	default:
 		return fmt.Sprintf("%s is on its way already: #%d.", checklist.Code(a.Tag), number), nil
 	}

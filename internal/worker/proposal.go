@@ -88,5 +88,6 @@ func (w *Worker) propose(ctx context.Context, u use, a store.Artifact, p proposa
 		Repo: u.repo.ID, App: u.pair.App, Env: u.env.Name, Artifact: a.ID,
 		Requester: p.requester, Reason: p.reason, Delivery: p.delivery, Once: p.once,
 		Branch: branchPrefix + u.env.Name + "/" + u.pair.App, BaseBranch: baseBranch,
+		Replaced: replacedJob,
 	}, reconcileJob)
 }

@@ -151,7 +151,9 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 	case promotion.Withdraw:
 		return w.withdraw(ctx, l, d.Why)
 	case promotion.RecordClosed:
-		return w.Store.RecordClosed(ctx, l.row, d.Why)
+		return w.recordClosed(ctx, l, d.Why)
+	case promotion.TellClosed:
+		return w.tellClosed(ctx, l)
 	case promotion.DismissReview:
 		return w.dismissReview(ctx, l)
 	case promotion.DeleteBranch:

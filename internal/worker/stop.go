@@ -7,9 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/riverqueue/river"
+
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/command"
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -29,7 +32,10 @@ func (w *Worker) hold(ctx context.Context, r request, cmd command.Hold) (string,
 
 func (w *Worker) unhold(ctx context.Context, r request, cmd command.Unhold) (string, error) {
 	scope := store.Scope{Owner: r.repo.Owner, Repo: r.repo.ID, Env: cmd.Env, App: cmd.App}
-	text, err := w.lift(ctx, r.command, scope, "%s in %s is not on hold.", scope.App, scope.Env)
+	// Where the hold kept Tagboat from proposing what the environment follows, it has
+	// that to do now.
+	follow := []river.JobArgs{job.CatchUp{Repo: scope.Repo, App: scope.App, Env: scope.Env}}
+	text, err := w.lift(ctx, r.command, scope, follow, "%s in %s is not on hold.", scope.App, scope.Env)
 	if err == nil && text == "" && !r.carries(cmd.Env, cmd.App) {
 		text = fmt.Sprintf("%s in %s is not on hold any more.", checklist.Escape(cmd.App), checklist.Escape(cmd.Env))
 	}
@@ -58,7 +64,7 @@ func (w *Worker) thaw(ctx context.Context, r request, s *speaker, cmd command.Th
 	if err != nil {
 		return "", err
 	}
-	return w.lift(ctx, r.command, scope, "%s is not frozen.", cmd.Env)
+	return w.lift(ctx, r.command, scope, nil, "%s is not frozen.", cmd.Env)
 }
 
 // frozenBy is what a freeze is about: an environment of the env repo, all of them,
@@ -106,8 +112,8 @@ func (w *Worker) stop(ctx context.Context, c store.Command, scope store.Scope, r
 
 // lift takes a stop back; without one, the words say so. Where a wider one is still
 // in force, the answer tells: nothing would move, and nobody would know why.
-func (w *Worker) lift(ctx context.Context, c store.Command, scope store.Scope, none string, args ...any) (string, error) {
-	_, err := w.Store.Lift(ctx, scope, store.Actor{ID: c.AuthorID, Login: c.Author}, deliveryOf(c), reconcileJob)
+func (w *Worker) lift(ctx context.Context, c store.Command, scope store.Scope, more []river.JobArgs, none string, args ...any) (string, error) {
+	_, err := w.Store.Lift(ctx, scope, store.Actor{ID: c.AuthorID, Login: c.Author}, deliveryOf(c), reconcileJob, more...)
 	if errors.Is(err, store.ErrNoStop) {
 		return "", fault.Errorf(fault.NotFound, none, args...)
 	}
@@ -135,6 +141,8 @@ func (l *look) stops(ctx context.Context) error {
 func stopFacts(s store.Stop) promotion.Stop {
 	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
 	switch {
+	case s.ClosedPull > 0:
+		facts.What, facts.Lift = s.App+" in "+s.Env, fmt.Sprintf("/promote %s %s, or /unhold on #%d", s.Env, s.App, s.ClosedPull)
 	case s.App != "":
 		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold "+s.Env+" "+s.App
 	case s.Env != "":

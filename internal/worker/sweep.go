@@ -137,7 +137,7 @@ func (w *Worker) redeliver(ctx context.Context) error {
 }
 
 // wakeDue has promotions looked at whose time has come, or whose last look never
-// ended.
+// ended, and those that ended and left something behind.
 func (w *Worker) wakeDue(ctx context.Context) error {
 	due, err := w.Store.DuePromotions(ctx)
 	if err != nil {
@@ -147,7 +147,11 @@ func (w *Worker) wakeDue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range append(due, merged...) {
+	closed, err := w.Store.Leftovers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range slices.Concat(due, merged, closed) {
 		if err := w.Store.Wake(ctx, p.ID, reconcileJob(p.ID)); err != nil {
 			return err
 		}

@@ -79,6 +79,8 @@ func (w *Worker) Register(workers *river.Workers) {
 	river.AddWorker(workers, worked(w, job.Timeout, w.deliver))
 	river.AddWorker(workers, worked(w, job.Timeout, w.verify))
 	river.AddWorker(workers, worked(w, job.Timeout, w.answer))
+	river.AddWorker(workers, worked(w, job.Timeout, w.replaced))
+	river.AddWorker(workers, worked(w, job.Timeout, w.catchUpPair))
 	river.AddWorker(workers, worked(w, job.Timeout, w.survey))
 	river.AddWorker(workers, worked(w, job.Timeout, w.reconcile))
 	river.AddWorker(workers, worked(w, job.SyncTimeout, w.sync))
@@ -144,6 +146,7 @@ func (w *Worker) repo(r store.Repo) *github.Repo {
 }
 
 func reconcileJob(promotion int64) river.JobArgs { return job.Reconcile{Promotion: promotion} }
+func replacedJob(promotion int64) river.JobArgs  { return job.Replaced{Promotion: promotion} }
 func syncJob(target int64) river.JobArgs         { return job.Sync{Target: target} }
 
 // explain is an error as a person should read it.

@@ -212,6 +212,8 @@ type Promotion struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	CheckAnnotations string
+	ClosedByID       int64
+	ClosedBy         string
 }
 
 type PromotionHead struct {
@@ -302,6 +304,8 @@ type Stop struct {
 	Until            *time.Time
 	LiftedAt         *time.Time
 	LiftedBy         string
+	ClosedPull       int32
+	LiftedFor        *int64
 	DeliveryID       *int64
 	LiftedDeliveryID *int64
 }

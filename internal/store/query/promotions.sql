@@ -13,9 +13,6 @@ FROM promotion o
 WHERE p.id = @id AND o.id = @older_id
 RETURNING p.*;
 
--- name: SupersedePromotion :exec
-UPDATE promotion SET state = 'superseded', message = @message, updated_at = @at WHERE id = @id;
-
 -- name: Promotion :one
 SELECT * FROM promotion WHERE id = @id;
 
@@ -43,10 +40,6 @@ SELECT * FROM promotion WHERE repo_id = @repo_id AND state = 'open' AND (head_sh
 
 -- name: LatestPromotions :many
 SELECT DISTINCT ON (repo_id, app, env) * FROM promotion ORDER BY repo_id, app, env, id DESC;
-
--- name: Superseded :many
-SELECT p.id, a.tag, a.digest, p.requester, p.updated_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
-WHERE p.repo_id = @repo_id AND p.pull_number = @pull_number AND p.state = 'superseded' ORDER BY p.id;
 
 -- name: RaiseWant :exec
 UPDATE promotion SET want = want + 1 WHERE id = @id;
@@ -118,7 +111,11 @@ UPDATE promotion SET state = 'proposed', pull_number = 0, pull_url = '', pull_st
 WHERE id = @id;
 
 -- name: HasPromotion :one
-SELECT EXISTS (SELECT 1 FROM promotion WHERE repo_id = @repo_id AND app = @app AND env = @env AND artifact_id = @artifact_id);
+-- Not counting those that people closed, and lifted the hold that came of it.
+SELECT EXISTS (
+    SELECT 1 FROM promotion p WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND p.artifact_id = @artifact_id AND NOT (
+        p.closed_by <> '' AND EXISTS (
+            SELECT 1 FROM stop s WHERE s.repo_id = p.repo_id AND s.closed_pull = p.pull_number AND s.lifted_at IS NOT NULL AND s.lifted_for IS NULL)));
 
 -- name: Overtaken :one
 -- Was a newer promotion of the same (app, environment) merged?
@@ -158,6 +155,14 @@ WHERE id = @id AND state IN ('proposed', 'open', 'superseded');
 -- name: SetClosed :execrows
 UPDATE promotion SET state = 'closed', pull_state = CASE WHEN pull_number > 0 THEN 'closed' ELSE '' END, message = @message, updated_at = @at
 WHERE id = @id AND state IN ('proposed', 'open');
+
+-- name: SetClosedBy :execrows
+UPDATE promotion SET state = 'closed', pull_state = 'closed', message = @message, closed_by_id = @closed_by_id, closed_by = @closed_by, updated_at = @at
+WHERE id = @id AND state IN ('proposed', 'open');
+
+-- name: Leftovers :many
+-- Closed, and something is left to be done: see the index promotion_leftover.
+SELECT * FROM promotion WHERE state = 'closed' AND (NOT branch_deleted OR closed_by <> '' AND comment_id = 0) ORDER BY id;
 
 -- name: SetDeployed :execrows
 UPDATE promotion SET state = 'deployed', message = '', deployed_at = @at, updated_at = @at WHERE id = @id AND state = 'merged';

@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotionsOfOwner = `-- name: ActivePromotionsOfOwner :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE r.owner = $1 AND p.state IN ('proposed', 'open') ORDER BY p.id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE r.owner = $1 AND p.state IN ('proposed', 'open') ORDER BY p.id
 `
 
 func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]Promotion, error) {
@@ -71,6 +71,8 @@ func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.ClosedByID,
+			&i.ClosedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -82,10 +84,68 @@ func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]
 	return items, nil
 }
 
+const closedHold = `-- name: ClosedHold :one
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop WHERE repo_id = $1 AND env = $2 AND app = $3 AND lifted_at IS NULL AND closed_pull > 0
+`
+
+type ClosedHoldParams struct {
+	RepoID *int64
+	Env    string
+	App    string
+}
+
+// The hold that came of closing a pull request of an (app, environment).
+func (q *Queries) ClosedHold(ctx context.Context, arg ClosedHoldParams) (Stop, error) {
+	row := q.db.QueryRow(ctx, closedHold, arg.RepoID, arg.Env, arg.App)
+	var i Stop
+	err := row.Scan(
+		&i.ID,
+		&i.Owner,
+		&i.RepoID,
+		&i.Env,
+		&i.App,
+		&i.Reason,
+		&i.ActorID,
+		&i.Actor,
+		&i.URL,
+		&i.Since,
+		&i.Until,
+		&i.LiftedAt,
+		&i.LiftedBy,
+		&i.ClosedPull,
+		&i.LiftedFor,
+		&i.DeliveryID,
+		&i.LiftedDeliveryID,
+	)
+	return i, err
+}
+
+const endClosedHold = `-- name: EndClosedHold :exec
+UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_for = $3 WHERE id = $4
+`
+
+type EndClosedHoldParams struct {
+	At          *time.Time
+	By          string
+	PromotionID *int64
+	ID          int64
+}
+
+// A promotion was asked for again.
+func (q *Queries) EndClosedHold(ctx context.Context, arg EndClosedHoldParams) error {
+	_, err := q.db.Exec(ctx, endClosedHold,
+		arg.At,
+		arg.By,
+		arg.PromotionID,
+		arg.ID,
+	)
+	return err
+}
+
 const insertStop = `-- name: InsertStop :one
-INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until, delivery_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, delivery_id, lifted_delivery_id
+INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until, delivery_id, closed_pull)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id
 `
 
 type InsertStopParams struct {
@@ -100,6 +160,7 @@ type InsertStopParams struct {
 	Since      time.Time
 	Until      *time.Time
 	DeliveryID *int64
+	ClosedPull int32
 }
 
 func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, error) {
@@ -115,6 +176,7 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 		arg.Since,
 		arg.Until,
 		arg.DeliveryID,
+		arg.ClosedPull,
 	)
 	var i Stop
 	err := row.Scan(
@@ -131,6 +193,8 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 		&i.Until,
 		&i.LiftedAt,
 		&i.LiftedBy,
+		&i.ClosedPull,
+		&i.LiftedFor,
 		&i.DeliveryID,
 		&i.LiftedDeliveryID,
 	)
@@ -140,7 +204,7 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 const liftStop = `-- name: LiftStop :many
 UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_delivery_id = $3
 WHERE owner = $4 AND repo_id IS NOT DISTINCT FROM $5 AND env = $6 AND app = $7 AND lifted_at IS NULL
-RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, delivery_id, lifted_delivery_id
+RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id
 `
 
 type LiftStopParams struct {
@@ -184,6 +248,8 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 			&i.Until,
 			&i.LiftedAt,
 			&i.LiftedBy,
+			&i.ClosedPull,
+			&i.LiftedFor,
 			&i.DeliveryID,
 			&i.LiftedDeliveryID,
 		); err != nil {
@@ -198,7 +264,7 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 }
 
 const liftedBy = `-- name: LiftedBy :many
-SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, delivery_id, lifted_delivery_id FROM stop
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop
 WHERE owner = $1 AND repo_id IS NOT DISTINCT FROM $2 AND env = $3 AND app = $4 AND lifted_delivery_id = $5
 ORDER BY id DESC LIMIT 1
 `
@@ -241,6 +307,8 @@ func (q *Queries) LiftedBy(ctx context.Context, arg LiftedByParams) ([]Stop, err
 			&i.Until,
 			&i.LiftedAt,
 			&i.LiftedBy,
+			&i.ClosedPull,
+			&i.LiftedFor,
 			&i.DeliveryID,
 			&i.LiftedDeliveryID,
 		); err != nil {
@@ -252,6 +320,36 @@ func (q *Queries) LiftedBy(ctx context.Context, arg LiftedByParams) ([]Stop, err
 		return nil, err
 	}
 	return items, nil
+}
+
+const replaceStop = `-- name: ReplaceStop :exec
+UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_delivery_id = $3
+WHERE owner = $4 AND repo_id IS NOT DISTINCT FROM $5 AND env = $6 AND app = $7 AND lifted_at IS NULL AND closed_pull = 0
+`
+
+type ReplaceStopParams struct {
+	At         *time.Time
+	By         string
+	DeliveryID *int64
+	Owner      string
+	RepoID     *int64
+	Env        string
+	App        string
+}
+
+// What people say takes the place of what people said; a hold that came of closing a
+// pull request stands beside it.
+func (q *Queries) ReplaceStop(ctx context.Context, arg ReplaceStopParams) error {
+	_, err := q.db.Exec(ctx, replaceStop,
+		arg.At,
+		arg.By,
+		arg.DeliveryID,
+		arg.Owner,
+		arg.RepoID,
+		arg.Env,
+		arg.App,
+	)
+	return err
 }
 
 const stoppedBy = `-- name: StoppedBy :one
@@ -287,10 +385,10 @@ func (q *Queries) StoppedBy(ctx context.Context, arg StoppedByParams) (bool, err
 }
 
 const stopsOf = `-- name: StopsOf :many
-SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, delivery_id, lifted_delivery_id FROM stop
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop
 WHERE owner = $1 AND (repo_id IS NULL OR repo_id = $2) AND (env = '' OR env = $3) AND (app = '' OR app = $4)
   AND lifted_at IS NULL AND (until IS NULL OR until > $5)
-ORDER BY repo_id NULLS FIRST, env, app
+ORDER BY repo_id NULLS FIRST, env, app, closed_pull
 `
 
 type StopsOfParams struct {
@@ -331,6 +429,8 @@ func (q *Queries) StopsOf(ctx context.Context, arg StopsOfParams) ([]Stop, error
 			&i.Until,
 			&i.LiftedAt,
 			&i.LiftedBy,
+			&i.ClosedPull,
+			&i.LiftedFor,
 			&i.DeliveryID,
 			&i.LiftedDeliveryID,
 		); err != nil {

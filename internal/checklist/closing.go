@@ -1,0 +1,38 @@
+package checklist
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ClosingMarker is the first line of the comment on a pull request that a person closed.
+const ClosingMarker = "<!-- tagboat:closed -->"
+
+// Closing is a person's closing of a pull request.
+type Closing struct {
+	App, Env, Tag string
+	By            string // login
+	Follows       bool   // the environment takes new versions by itself
+	BranchGone    bool
+	Foreign       string // the commit on Branch that is not ours; "" where there is none
+	Branch        string
+}
+
+// RenderClosing says what came of it, and how to ask again.
+func RenderClosing(c Closing) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s closed this pull request, so %s of **%s** does not go to **%s**.", ClosingMarker, Escape(c.By), Code(c.Tag), Escape(c.App), Escape(c.Env))
+	fmt.Fprintf(&b, " Tagboat opens no other one for it, newer versions included, until somebody asks again:\n\n")
+	fmt.Fprintf(&b, "- %s, here or on any issue of this repository, asks for a version.\n", Code("/promote "+c.Env+" "+c.App))
+	if c.Follows {
+		fmt.Fprintf(&b, "- %s, here, lets Tagboat propose by itself again what %s follows.\n", Code("/unhold"), Escape(c.Env))
+	}
+	switch {
+	case c.Foreign != "":
+		fmt.Fprintf(&b, "\nIts branch %s stays, because commit %s on it is not Tagboat's. Whoever made that commit can save it elsewhere; the branch has to be deleted before somebody asks again.\n",
+			Code(c.Branch), Code(shortCommit(c.Foreign)))
+	case c.BranchGone:
+		b.WriteString("\nIts branch is deleted, so GitHub cannot reopen it. Whoever restores the branch and reopens this pull request asks for this version again.\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tagboat/tagboat/internal/store/query"
+)
+
+// Closing is a person's closing of a promotion's pull request.
+type Closing struct {
+	By    Actor  // the number is 0 where GitHub does not say who it was
+	Owner string // of the env repo
+	Why   string // for people
+}
+
+// RecordClosedBy ends a promotion whose pull request a person closed, and holds its app
+// in its environment: Tagboat proposes nothing there by itself until somebody asks
+// again. One that is not active any more stays as it is. The lock keeps a proposal
+// from slipping in between.
+func (s *Store) RecordClosedBy(ctx context.Context, p Promotion, c Closing) (err error) {
+	defer wrap(&err, "close promotion %d for %s", p.ID, c.By.Login)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		if err := q.LockMerge(ctx, query.LockMergeParams{RepoID: p.RepoID, Env: p.Env}); err != nil {
+			return err
+		}
+		now := s.now()
+		rows, err := q.SetClosedBy(ctx, query.SetClosedByParams{ID: p.ID, Message: c.Why, ClosedByID: c.By.ID, ClosedBy: c.By.Login, At: now})
+		if err != nil || rows == 0 {
+			return err
+		}
+		if err := s.audit(ctx, q, Entry{Actor: c.By, Action: ActionClosed, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]any{"why": c.Why, "pull": p.PullNumber}}); err != nil {
+			return err
+		}
+		held := Scope{Owner: c.Owner, Repo: p.RepoID, Env: p.Env, App: p.App}
+		reason := fmt.Sprintf("closed pull request #%d", p.PullNumber)
+		if _, err := q.InsertStop(ctx, query.InsertStopParams{
+			Owner: held.Owner, RepoID: reference(held.Repo), Env: held.Env, App: held.App, Reason: reason,
+			ActorID: c.By.ID, Actor: c.By.Login, URL: p.PullURL, Since: now, ClosedPull: p.PullNumber,
+		}); err != nil {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Actor: c.By, Action: "stopped", Promotion: p.ID, Inputs: map[string]any{"scope": held, "reason": reason, "pull": p.PullURL}})
+	})
+}
+
+// closedHold is the hold that came of closing the pull request of an (app,
+// environment); nil where there is none.
+func closedHold(ctx context.Context, q *query.Queries, in Proposal) (*Stop, error) {
+	hold, err := q.ClosedHold(ctx, query.ClosedHoldParams{RepoID: reference(in.Repo), Env: in.Env, App: in.App})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return &hold, err
+}
+
+// askedAgain ends the hold that came of closing a pull request, for a promotion that
+// somebody asked for.
+func (s *Store) askedAgain(ctx context.Context, q *query.Queries, hold Stop, p Promotion, in Proposal) error {
+	now := s.now()
+	if err := q.EndClosedHold(ctx, query.EndClosedHoldParams{ID: hold.ID, At: &now, By: in.Requester.Login, PromotionID: &p.ID}); err != nil {
+		return err
+	}
+	return s.audit(ctx, q, Entry{Actor: in.Requester, Action: "stop lifted", Promotion: p.ID, Delivery: in.Delivery, Inputs: map[string]any{
+		"stop": hold.ID, "stopped by": hold.Actor, "reason": hold.Reason, "asked again": true,
+	}})
+}
+
+// Leftovers are closed promotions that something is left to be done for.
+func (s *Store) Leftovers(ctx context.Context) (_ []Promotion, err error) {
+	defer wrap(&err, "read what is left of closed promotions")
+	return s.query.Leftovers(ctx)
+}

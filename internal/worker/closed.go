@@ -1,0 +1,133 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/envrepo"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// somebody closed a pull request, and GitHub does not say who: the account is gone.
+const somebody = "somebody on GitHub"
+
+// recordClosed ends a promotion that comes to nothing. A pull request that is closed was
+// closed by Tagboat, whose record of it was lost, or by a person, who wants it to stay
+// closed: GitHub is asked which, and whether it is closed still.
+func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
+	if l.row.PullNumber == 0 {
+		return w.Store.RecordClosed(ctx, l.row, why)
+	}
+	if err := w.refresh(ctx, l); err != nil {
+		return err
+	}
+	l, err := w.look(ctx, l.row.ID, false)
+	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.RecordClosed {
+		return err
+	}
+	by, ours, err := l.door.ClosedBy(ctx, int(l.row.PullNumber))
+	if err != nil {
+		return err
+	}
+	if ours {
+		return w.Store.RecordClosed(ctx, l.row, why)
+	}
+	if by.Login == "" {
+		by.Login = somebody
+	}
+	return w.Store.RecordClosedBy(ctx, l.row, store.Closing{
+		By: store.Actor{ID: by.ID, Login: by.Login}, Owner: l.repo.Owner,
+		Why: fmt.Sprintf("%s closed pull request #%d. Tagboat opens nothing for %s in %s until somebody asks again: /promote %s %s.",
+			by.Login, l.row.PullNumber, l.row.App, l.row.Env, l.row.Env, l.row.App),
+	})
+}
+
+// tellClosed says on a pull request that a person closed what that means, and how to
+// ask again.
+func (w *Worker) tellClosed(ctx context.Context, l *look) error {
+	fresh, err := w.Store.Announce(ctx, l.row.ID, "tell what closing means")
+	if err != nil {
+		return err
+	}
+	closing, err := w.closing(ctx, l)
+	if err != nil {
+		return err
+	}
+	body, id := checklist.RenderClosing(closing), int64(0)
+	if !fresh {
+		if id, _, err = l.door.FindComment(ctx, int(l.row.PullNumber), checklist.ClosingMarker); err != nil {
+			return err
+		}
+	}
+	if id == 0 {
+		if id, err = l.door.Comment(ctx, int(l.row.PullNumber), body); err != nil {
+			return err
+		}
+	}
+	return w.Store.RecordComment(ctx, l.row.ID, id, hash(body))
+}
+
+// closing is what is to be said. Where tagboat.yaml cannot be read, it is not known
+// whether the environment follows anything, and nothing is said of it.
+func (w *Worker) closing(ctx context.Context, l *look) (c checklist.Closing, err error) {
+	c = checklist.Closing{App: l.row.App, Env: l.row.Env, Tag: l.artifact.Tag, By: l.row.ClosedBy}
+	if b, err := w.bases.recent(ctx, l.repo, l.row.BaseBranch); err == nil {
+		_, env, err := b.pair(l.row.App, l.row.Env)
+		c.Follows = err == nil && env.Follow != nil
+	}
+	stands, err := l.door.Branch(ctx, l.row.Branch)
+	if fault.Is(err, fault.NotFound) {
+		c.BranchGone = true
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	ours, err := w.Store.KnownHead(ctx, stands)
+	if !ours {
+		c.Foreign, c.Branch = stands, l.row.Branch
+	}
+	return c, err
+}
+
+// reopened: whoever opens a pull request again that was closed asks for its promotion
+// again. What opens it again may be late: it counts if it is open now.
+func (w *Worker) reopened(ctx context.Context, d store.Delivery, p store.Promotion, e github.PullChanged) (string, error) {
+	repo, err := w.Store.Repo(ctx, p.RepoID)
+	if err != nil {
+		return "", err
+	}
+	door := w.repo(repo)
+	if e.Sender.Bot {
+		return "reopened by a bot, which asks for nothing", nil
+	}
+	pull, err := door.Pull(ctx, e.Number)
+	if err != nil || pull.State != "open" {
+		return "closed again since", err
+	}
+	role, err := door.PermissionOf(ctx, e.Sender)
+	if err != nil || !writer(role) {
+		return "reopened by somebody who may not ask for promotions", err
+	}
+	latest, err := w.Store.LatestPromotion(ctx, repo.ID, p.App, p.Env)
+	if err != nil || latest.ID != p.ID {
+		return "reopened after something else was promoted", err
+	}
+	uses, err := w.usesIn(ctx, repo, func(pair envrepo.Pair) bool { return pair.App == p.App && pair.Env == p.Env })
+	if err != nil || len(uses) == 0 {
+		return "reopened, but the app is not there any more", err
+	}
+	a, err := w.Store.Artifact(ctx, p.ArtifactID)
+	if err != nil {
+		return "", err
+	}
+	_, err = w.propose(ctx, uses[0], a, proposal{
+		requester: store.Actor{ID: e.Sender.ID, Login: e.Sender.Login},
+		reason:    fmt.Sprintf("%s reopened pull request #%d.", e.Sender.Login, e.Number), delivery: d.ID,
+	})
+	return "reopened, and so asked for again", err
+}
