@@ -59,6 +59,8 @@ const (
 	ActionFollowedUp  = "follow-up opened"
 	ActionStranger    = "stranger's pull request checked"
 	ActionDryRun      = "cluster asked by dry run"
+	ActionRepo        = "env repo changed"
+	ActionConfigTold  = "broken configuration told"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

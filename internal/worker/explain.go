@@ -11,7 +11,6 @@ import (
 	"github.com/tagboat/tagboat/internal/command"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
-	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
@@ -19,7 +18,7 @@ import (
 
 // explain carries out /explain [env] [app], from a fresh look.
 func (w *Worker) explain(ctx context.Context, c store.Command, cmd command.Explain) (string, error) {
-	p, err := w.promotionOf(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo}, int(c.Number))
+	p, err := w.promotionOf(ctx, placeOf(c), int(c.Number))
 	ours := err == nil
 	if err != nil && !errors.Is(err, errNotOurs) {
 		return "", err
@@ -30,7 +29,7 @@ func (w *Worker) explain(ctx context.Context, c store.Command, cmd command.Expla
 		}
 		return w.explainPull(ctx, p)
 	}
-	repo, err := w.envRepo(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo})
+	repo, err := w.envRepo(ctx, placeOf(c))
 	if errors.Is(err, errNotOurs) {
 		return "", fault.Errorf(fault.Invalid, "Environments are explained in the env repo, and this is none. Comment on an issue or pull request there.")
 	}

@@ -34,7 +34,7 @@ func (w *Worker) unhold(ctx context.Context, c store.Command) (string, error) {
 
 // heldBy is the app and environment of the pull request that a comment is on.
 func (w *Worker) heldBy(ctx context.Context, c store.Command) (store.Scope, error) {
-	p, err := w.promotionOf(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo}, int(c.Number))
+	p, err := w.promotionOf(ctx, placeOf(c), int(c.Number))
 	if fault.Is(err, fault.NotFound) || errors.Is(err, errNotOurs) {
 		return store.Scope{}, fault.Errorf(fault.Invalid, "A hold is for the app of a pull request of Tagboat's, and this is none. Comment there, or stop a whole environment with /freeze <env>.")
 	}
@@ -65,7 +65,7 @@ func (w *Worker) thaw(ctx context.Context, c store.Command, door *github.Repo, c
 // or those of every env repo of the organisation. An environment that has one of
 // these names is meant before them.
 func (w *Worker) frozenBy(ctx context.Context, c store.Command, door *github.Repo, env string) (store.Scope, error) {
-	repo, err := w.envRepo(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo})
+	repo, err := w.envRepo(ctx, placeOf(c))
 	if errors.Is(err, errNotOurs) {
 		return store.Scope{}, fault.Errorf(fault.Invalid, "Environments are stopped in the env repo, and this is none. Comment on an issue or pull request there.")
 	}

@@ -22,6 +22,9 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 	if err != nil {
 		return err
 	}
+	if !store.Readable(repo) {
+		return nil // it is surveyed when it is back
+	}
 	root, err := w.bases.fresh(ctx, repo, "")
 	if err != nil {
 		return w.unusable(ctx, repo, err)
@@ -39,7 +42,10 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 			return err
 		}
 	}
-	targets := targetsOf(repo, uses)
+	if err := w.moveBases(ctx, repo, uses); err != nil {
+		return err
+	}
+	targets := targetsOf(uses)
 	w.spare(ctx, repo, uses, targets)
 	// Last, because it writes down that these heads were surveyed.
 	return w.Store.KeepTargets(ctx, repo.ID, heads, targets, syncJob)
@@ -95,19 +101,26 @@ func surveyed(root *base, uses []use) string {
 	return strings.Join(heads, " ")
 }
 
-func targetsOf(repo store.Repo, uses []use) []store.NewTarget {
+func targetsOf(uses []use) []store.NewTarget {
 	var targets []store.NewTarget
 	for _, u := range uses {
-		branch := u.env.Branch
-		if branch == "" {
-			branch = repo.DefaultBranch
-		}
 		position := slices.IndexFunc(u.base.config.Environments, func(e envrepo.Environment) bool { return e.Name == u.env.Name })
 		for _, cluster := range u.env.Clusters {
-			targets = append(targets, store.NewTarget{App: u.pair.App, Env: u.env.Name, Cluster: cluster, Branch: branch, Position: position})
+			targets = append(targets, store.NewTarget{App: u.pair.App, Env: u.env.Name, Cluster: cluster, Branch: u.branch(), Position: position})
 		}
 	}
 	return targets
+}
+
+// moveBases points promotions to the branches that their environments live on now:
+// tagboat.yaml names another one, or the default branch is called otherwise.
+func (w *Worker) moveBases(ctx context.Context, repo store.Repo, uses []use) error {
+	for _, u := range uses {
+		if err := w.Store.MoveBase(ctx, repo.ID, u.pair.App, u.env.Name, u.branch(), reconcileJob); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unusable writes down why a configuration cannot be used, for the board, and

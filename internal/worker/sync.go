@@ -29,7 +29,12 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 		if err != nil {
 			return err
 		}
-		if !t.Gone {
+		repo, err := w.Store.Repo(ctx, t.RepoID)
+		if err != nil {
+			return err
+		}
+		// What runs there stays as it is while nobody can read what should.
+		if !t.Gone && store.Readable(repo) {
 			if err := w.bring(ctx, t); err != nil {
 				return err
 			}
@@ -90,7 +95,7 @@ type syncing struct {
 // targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask
 // as exactly the same.
 func targetOf(repo store.Repo, app, env, name string) cluster.Target {
-	return cluster.Target{Key: fmt.Sprintf("%s/%s %s %s %s", repo.Owner, repo.Name, app, env, name)}
+	return cluster.Target{Key: fmt.Sprintf("%s %s %s %s", repo.Mark, app, env, name)}
 }
 
 func unknownCluster(name string) error {
@@ -107,6 +112,9 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	door, ok := w.Clusters[t.Cluster]
 	if !ok {
 		return s, unknownCluster(t.Cluster)
+	}
+	if err := w.takesFrom(t.Cluster, repo); err != nil {
+		return s, err
 	}
 	s.door = door
 	b, err := w.bases.fresh(ctx, repo, t.Branch)

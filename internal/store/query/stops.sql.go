@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotionsOfOwner = `-- name: ActivePromotionsOfOwner :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE r.owner = $1 AND p.state IN ('proposed', 'open') ORDER BY p.id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE lower(r.owner) = lower($1) AND p.state IN ('proposed', 'open') ORDER BY p.id
 `
 
 func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]Promotion, error) {
@@ -133,17 +133,39 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 	return i, err
 }
 
+const keepOwnersStop = `-- name: KeepOwnersStop :exec
+INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until)
+SELECT s.owner, $1, '', '', s.reason, s.actor_id, s.actor, s.url, s.since, s.until FROM stop s
+WHERE lower(s.owner) = lower($2) AND s.repo_id IS NULL AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $3)
+  AND NOT EXISTS (SELECT FROM stop n WHERE n.repo_id = $1 AND n.env = '' AND n.app = '' AND n.lifted_at IS NULL)
+LIMIT 1
+`
+
+type KeepOwnersStopParams struct {
+	RepoID *int64
+	Owner  string
+	Now    *time.Time
+}
+
+// An env repo that goes to another owner, or whose owner is called otherwise now,
+// stays stopped if everything of its owner was.
+func (q *Queries) KeepOwnersStop(ctx context.Context, arg KeepOwnersStopParams) error {
+	_, err := q.db.Exec(ctx, keepOwnersStop, arg.RepoID, arg.Owner, arg.Now)
+	return err
+}
+
 const liftStop = `-- name: LiftStop :many
 UPDATE stop SET lifted_at = $1, lifted_by = $2
-WHERE owner = $3 AND repo_id IS NOT DISTINCT FROM $4 AND env = $5 AND app = $6 AND lifted_at IS NULL
+WHERE (repo_id = $3 OR repo_id IS NULL AND $3::bigint IS NULL AND lower(owner) = lower($4))
+  AND env = $5 AND app = $6 AND lifted_at IS NULL
 RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by
 `
 
 type LiftStopParams struct {
 	At     *time.Time
 	By     string
-	Owner  string
 	RepoID *int64
+	Owner  string
 	Env    string
 	App    string
 }
@@ -152,8 +174,8 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 	rows, err := q.db.Query(ctx, liftStop,
 		arg.At,
 		arg.By,
-		arg.Owner,
 		arg.RepoID,
+		arg.Owner,
 		arg.Env,
 		arg.App,
 	)
@@ -191,28 +213,70 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 
 const stopsOf = `-- name: StopsOf :many
 SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by FROM stop
-WHERE owner = $1 AND (repo_id IS NULL OR repo_id = $2) AND (env = '' OR env = $3) AND (app = '' OR app = $4)
+WHERE (repo_id = $1 OR repo_id IS NULL AND lower(owner) = lower($2)) AND (env = '' OR env = $3) AND (app = '' OR app = $4)
   AND lifted_at IS NULL AND (until IS NULL OR until > $5)
 ORDER BY repo_id NULLS FIRST, env, app
 `
 
 type StopsOfParams struct {
-	Owner  string
 	RepoID *int64
+	Owner  string
 	Env    string
 	App    string
 	Now    *time.Time
 }
 
-// Everything that stops one app in one environment, the widest first.
+// Everything that stops one app in one environment, the widest first. What was
+// stopped in an env repo stays so when that goes to another owner.
 func (q *Queries) StopsOf(ctx context.Context, arg StopsOfParams) ([]Stop, error) {
 	rows, err := q.db.Query(ctx, stopsOf,
-		arg.Owner,
 		arg.RepoID,
+		arg.Owner,
 		arg.Env,
 		arg.App,
 		arg.Now,
 	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Stop
+	for rows.Next() {
+		var i Stop
+		if err := rows.Scan(
+			&i.ID,
+			&i.Owner,
+			&i.RepoID,
+			&i.Env,
+			&i.App,
+			&i.Reason,
+			&i.ActorID,
+			&i.Actor,
+			&i.URL,
+			&i.Since,
+			&i.Until,
+			&i.LiftedAt,
+			&i.LiftedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const wideStops = `-- name: WideStops :many
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by FROM stop
+WHERE app = '' AND lifted_at IS NULL AND (until IS NULL OR until > $1)
+ORDER BY repo_id NULLS FIRST, env, id
+`
+
+// What stops more than one app, now.
+func (q *Queries) WideStops(ctx context.Context, now *time.Time) ([]Stop, error) {
+	rows, err := q.db.Query(ctx, wideStops, now)
 	if err != nil {
 		return nil, err
 	}

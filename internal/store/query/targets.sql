@@ -56,8 +56,10 @@ WHERE target_id = @target_id AND state = 'running';
 SELECT * FROM sync WHERE target_id = @target_id ORDER BY id DESC LIMIT @most;
 
 -- name: StaleTargets :many
--- Nobody has looked at them since.
-SELECT * FROM target WHERE NOT gone AND updated_at < @since ORDER BY repo_id, app, env, cluster;
+-- Nobody has looked at them since, and their env repo can be read.
+SELECT t.* FROM target t JOIN env_repo r ON r.id = t.repo_id
+WHERE NOT t.gone AND t.updated_at < @since AND r.presence IN ('installed', 'archived')
+ORDER BY t.repo_id, t.app, t.env, t.cluster;
 
 -- name: MergedWithDigest :one
 -- The promotion that brought a digest to an (app, environment).

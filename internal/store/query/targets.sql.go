@@ -218,10 +218,12 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 }
 
 const staleTargets = `-- name: StaleTargets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at FROM target WHERE NOT gone AND updated_at < $1 ORDER BY repo_id, app, env, cluster
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at FROM target t JOIN env_repo r ON r.id = t.repo_id
+WHERE NOT t.gone AND t.updated_at < $1 AND r.presence IN ('installed', 'archived')
+ORDER BY t.repo_id, t.app, t.env, t.cluster
 `
 
-// Nobody has looked at them since.
+// Nobody has looked at them since, and their env repo can be read.
 func (q *Queries) StaleTargets(ctx context.Context, since time.Time) ([]Target, error) {
 	rows, err := q.db.Query(ctx, staleTargets, since)
 	if err != nil {
