@@ -21,6 +21,7 @@ type Board struct {
 	Promotions []BoardPromotion
 	Evidence   []Evidence // the newest of each gate, for each promotion's digest and head
 	Refusals   []Refusal  // newest first
+	Stops      []Stop     // in force, of more than one app; the widest first
 }
 
 // Board reads where everything stands, with the newest refusals.
@@ -43,7 +44,11 @@ func (s *Store) Board(ctx context.Context, refusals int32) (b Board, err error) 
 		if b.Evidence, err = q.BoardEvidence(ctx, ids); err != nil {
 			return err
 		}
-		b.Refusals, err = q.RecentRefusals(ctx, refusals)
+		if b.Refusals, err = q.RecentRefusals(ctx, refusals); err != nil {
+			return err
+		}
+		now := s.now()
+		b.Stops, err = q.WideStops(ctx, &now)
 		return err
 	})
 	return b, err

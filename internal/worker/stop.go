@@ -140,16 +140,7 @@ func (l *look) stops(ctx context.Context) error {
 // stopFacts says a stop in words.
 func stopFacts(s store.Stop) promotion.Stop {
 	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
-	switch {
-	case s.App != "":
-		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold"
-	case s.Env != "":
-		facts.What, facts.Lift = "all of "+s.Env, "/thaw "+s.Env
-	case s.RepoID != nil:
-		facts.What, facts.Lift = "every environment", "/thaw "+command.All
-	default:
-		facts.What, facts.Lift = "every env repo of "+s.Owner, "/thaw "+command.Organisation
-	}
+	facts.What, facts.Lift = command.Stopped(s.Owner, s.Env, s.App, s.RepoID == nil)
 	return facts
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/envrepo"
-	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
@@ -121,17 +120,4 @@ func (w *Worker) moveBases(ctx context.Context, repo store.Repo, uses []use) err
 		}
 	}
 	return nil
-}
-
-// unusable writes down why a configuration cannot be used, for the board, and
-// has the open pull requests say so. Targets stay as they are: what cannot be
-// read is not gone (I6).
-func (w *Worker) unusable(ctx context.Context, repo store.Repo, err error) error {
-	if !fault.Is(err, fault.Invalid) {
-		return err
-	}
-	if err := w.Store.SetConfigError(ctx, repo.ID, explain(err)); err != nil {
-		return err
-	}
-	return w.Store.WakeRepo(ctx, repo.ID, reconcileJob)
 }

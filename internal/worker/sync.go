@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,9 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 // written down too, and retried.
 func (w *Worker) bring(ctx context.Context, t store.Target) error {
 	s, err := w.rendered(ctx, t)
+	if errors.Is(err, errUnread) {
+		return err // the target stays as it is
+	}
 	if err != nil {
 		// What runs there is what was brought there before.
 		return w.syncFailed(ctx, t, 0, store.Reached{Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash}, err)
@@ -98,6 +102,10 @@ func targetOf(repo store.Repo, app, env, name string) cluster.Target {
 	return cluster.Target{Key: fmt.Sprintf("%s %s %s %s", repo.Mark, app, env, name)}
 }
 
+// errUnread: GitHub does not let the env repo be read. That says nothing about what
+// should run, and the next round of learning tells what is the matter.
+var errUnread = errors.New("the env repo cannot be read now")
+
 func unknownCluster(name string) error {
 	return fault.Errorf(fault.Invalid, "Tagboat was not told how to reach cluster %q: add --cluster %s=<kubeconfig> where it runs, or take the cluster out of tagboat.yaml.", name, name)
 }
@@ -118,6 +126,9 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	}
 	s.door = door
 	b, err := w.bases.fresh(ctx, repo, t.Branch)
+	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
+		return s, fault.E(fault.Transient, "", fmt.Errorf("%w: %w", errUnread, w.outOfReach(ctx, err)))
+	}
 	if err != nil {
 		return s, err
 	}
