@@ -95,6 +95,20 @@ func (s Selection) May(owner, name string, number int64) (may, named bool) {
 	return may || named || len(s) == 0, named
 }
 
+// named reports whether whoever runs Tagboat has named an env repo, for itself or for a
+// cluster. One that was only found may be anybody's.
+func (w *Worker) named(r store.Repo) bool {
+	if w.EnvRepos.Names(r) {
+		return true
+	}
+	for _, bound := range w.ClusterRepos {
+		if bound.Names(r) {
+			return true
+		}
+	}
+	return false
+}
+
 // takesFrom reports whether a cluster may be brought to what an env repo says, and why
 // not. Whoever can write to a repository on which the App is installed can name any
 // cluster there; so one takes only from repositories that whoever runs Tagboat has

@@ -108,6 +108,14 @@ func TestAClusterTakesOnlyFromWhomItWasTold(t *testing.T) {
 			t.Errorf("%s from %s/%s (%d): %v", c.cluster, c.repo.Owner, c.repo.Name, *c.repo.GithubID, err)
 		}
 	}
+	for _, c := range []struct {
+		repo  store.Repo
+		named bool
+	}{{renamed, true}, {foreign, true}, {usurper, false}} {
+		if got := w.named(c.repo); got != c.named {
+			t.Errorf("%s/%s (%d) is named: %v", c.repo.Owner, c.repo.Name, *c.repo.GithubID, got)
+		}
+	}
 	open := &Worker{}
 	if open.takesFrom("prod", renamed) == nil {
 		t.Error("where every repository may be an env repo, a cluster takes from any")

@@ -94,6 +94,9 @@ func (w *Worker) frozenBy(ctx context.Context, c store.Command, door *github.Rep
 		scope.Env = ""
 	case command.Organisation:
 		scope.Repo, scope.Env = 0, ""
+		if !w.named(repo) {
+			return scope, fault.Errorf(fault.Denied, "All env repos of %s are stopped, and let go again, in one that whoever runs Tagboat has named, for itself or for a cluster; %s/%s was only found by its tagboat.yaml.", repo.Owner, repo.Owner, repo.Name)
+		}
 		role, err := door.Permission(ctx, c.Author)
 		if err == nil && role != "admin" {
 			err = fault.Errorf(fault.Denied, "Only administrators of %s/%s can stop all env repos of %s; %s has “%s”. Ask one of them.", c.Owner, c.Repo, c.Owner, c.Author, role)
