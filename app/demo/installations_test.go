@@ -26,12 +26,16 @@ func TestInstallations(t *testing.T) {
 	s.story("while the App is suspended everything rests", g.suspended)
 	s.story("a suspension that nobody tells of is found out", g.suspendedUnheard)
 	s.story("where the App is taken away everything rests, until it is installed again", g.uninstalled)
+	s.story("a default branch is renamed, and an env repo archived for a while, with a pull request open", g.settings)
 	s.story("an env repo is renamed, and another takes its name", usurped)
 	s.story("a broken tagboat.yaml is shown before the merge and after a push", shownBroken)
 }
 
 // globex is the second organisation.
-type globex struct{ installation int64 }
+type globex struct {
+	installation int64
+	talk         int // the issue in which its people command
+}
 
 // files are an env repo with payments in one environment, which follows.
 func (g *globex) files(s *scene) map[string]string {
@@ -131,9 +135,10 @@ func (g *globex) discovered(s *scene) {
 }
 
 func (g *globex) suspended(s *scene) {
-	talk, err := s.as("gina").OpenIssue(globexRepo, "Talk", "")
+	var err error
+	g.talk, err = s.as("gina").OpenIssue(globexRepo, "Talk", "")
 	s.must(err)
-	g.says(s, talk, "/freeze dev the auditors are here")
+	g.says(s, g.talk, "/freeze dev the auditors are here")
 	s.boardSays(`"what":"all of dev"`, `"by":"gina"`)
 	s.release("payments", "1.7.1")
 	pull := g.opened(s, "1.7.1").Number
@@ -160,7 +165,7 @@ func (g *globex) suspended(s *scene) {
 		}
 		return err
 	})
-	g.says(s, talk, "/thaw dev")
+	g.says(s, g.talk, "/thaw dev")
 	g.runs(s, "1.7.2")
 }
 
@@ -195,6 +200,23 @@ func (g *globex) uninstalled(s *scene) {
 	g.installation, err = s.w.GitHub.Install(s.w.AppID, "globex", "env")
 	s.must(err)
 	g.runs(s, "1.7.4")
+}
+
+func (g *globex) settings(s *scene) {
+	g.says(s, g.talk, "/freeze dev")
+	s.release("payments", "1.7.5")
+	pull := g.opened(s, "1.7.5").Number
+	s.must(s.w.GitHub.RenameDefaultBranch(globexRepo, "trunk"))
+	s.must(s.w.GitHub.ArchiveRepo(globexRepo, true))
+	s.boardSays("globex/env is archived", "Waits: globex/env is archived")
+	s.must(s.w.GitHub.ArchiveRepo(globexRepo, false))
+	g.says(s, g.talk, "/thaw dev")
+	g.runs(s, "1.7.5")
+	p, err := s.w.GitHub.Pull(globexRepo, pull)
+	s.must(err)
+	if !p.Merged || p.BaseRef != "trunk" {
+		s.Errorf("the pull request to %s is merged: %v", p.BaseRef, p.Merged)
+	}
 }
 
 // usurped: the pull request goes on under the repository's new name, and whoever has
