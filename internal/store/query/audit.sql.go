@@ -122,7 +122,7 @@ FROM audit a JOIN promotion p ON p.id = a.promotion_id JOIN artifact f ON f.id =
 WHERE a.action = 'merged'
   AND ($1::bigint = 0 OR a.promotion_id = $1::bigint)
   AND ($2::text = '' OR p.app = $2::text) AND ($3::text = '' OR p.env = $3::text)
-  AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text))
+  AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text) OR lower($4::text) = ANY (r.names))
   AND ($5::timestamptz IS NULL OR a.at >= $5::timestamptz)
   AND ($6::timestamptz IS NULL OR a.at < $6::timestamptz)
 ORDER BY a.id DESC LIMIT $7
@@ -325,7 +325,7 @@ SELECT coalesce(min(id), 0)::bigint FROM (
     SELECT a.id FROM audit a LEFT JOIN promotion p ON p.id = a.promotion_id LEFT JOIN env_repo r ON r.id = p.repo_id
     WHERE ($1::bigint = 0 OR a.promotion_id = $1::bigint)
       AND ($2::text = '' OR p.app = $2::text) AND ($3::text = '' OR p.env = $3::text)
-      AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text))
+      AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text) OR lower($4::text) = ANY (r.names))
       AND ($5::text = '' OR a.action = $5::text) AND ($6::text = '' OR lower(a.actor) = lower($6::text))
       AND ($7::timestamptz IS NULL OR a.at >= $7::timestamptz)
       AND ($8::timestamptz IS NULL OR a.at < $8::timestamptz)
@@ -368,7 +368,7 @@ SELECT a.id, a.at, a.actor_id, a.actor, a.action, a.promotion_id, a.delivery_id,
 WHERE a.id > $1
   AND ($2::bigint = 0 OR a.promotion_id = $2::bigint)
   AND ($3::text = '' OR p.app = $3::text) AND ($4::text = '' OR p.env = $4::text)
-  AND ($5::text = '' OR lower(r.owner || '/' || r.name) = lower($5::text))
+  AND ($5::text = '' OR lower(r.owner || '/' || r.name) = lower($5::text) OR lower($5::text) = ANY (r.names))
   AND ($6::text = '' OR a.action = $6::text) AND ($7::text = '' OR lower(a.actor) = lower($7::text))
   AND ($8::timestamptz IS NULL OR a.at >= $8::timestamptz)
   AND ($9::timestamptz IS NULL OR a.at < $9::timestamptz)
