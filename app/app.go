@@ -100,9 +100,17 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	envRepos, err := c.envRepos()
+	if err != nil {
+		return nil, err
+	}
+	clusterRepos, err := c.clusterRepos(envRepos)
+	if err != nil {
+		return nil, err
+	}
 	work := worker.New(worker.Config{
 		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters,
-		EnvRepos: c.EnvRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
+		EnvRepos: envRepos, ClusterRepos: clusterRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
 		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots, Now: time.Now, Log: log,
 	})
 	if a.queue, err = a.newQueue(work); err != nil {

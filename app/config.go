@@ -3,8 +3,10 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/intake"
 	"github.com/tagboat/tagboat/internal/registry"
+	"github.com/tagboat/tagboat/internal/worker"
 )
 
 // Config is everything that a server is started with. The tags are the command
@@ -29,11 +32,12 @@ type Config struct {
 	GitHubURL string   `name:"github-url" default:"https://github.com" env:"TAGBOAT_GITHUB_URL" help:"Where repositories are cloned from."`
 	Limits    Limits   `name:"github-limits" default:"github.com" env:"TAGBOAT_GITHUB_LIMITS" help:"Rate limits of an installation to keep within: github.com, none (a GitHub Enterprise Server has none by default), or your own, such as points=900/1m,content=80/1m,content=500/1h."`
 	AppID     int64    `name:"github-app-id" env:"TAGBOAT_GITHUB_APP_ID" help:"Number of the GitHub App." placeholder:"NUMBER"`
-	EnvRepos  []string `name:"env-repo" env:"TAGBOAT_ENV_REPOS" help:"GitOps repository to look after; can be given several times." placeholder:"OWNER/NAME"`
+	EnvRepos  []string `name:"env-repo" env:"TAGBOAT_ENV_REPOS" help:"GitOps repository to look after: OWNER/NAME, OWNER/NAME#NUMBER, or OWNER/* for those of an owner that have a tagboat.yaml; can be given several times. Without any, all that the GitHub App is installed on and that have one." placeholder:"OWNER/NAME"`
 
-	Registries []string          `name:"registry" env:"TAGBOAT_REGISTRIES" help:"Registry that images come from, and where it is reached if elsewhere: HOST or HOST=URL, such as registry.example.com=http://127.0.0.1:5000." placeholder:"HOST[=URL]"`
-	Remotes    []string          `name:"remote" env:"TAGBOAT_REMOTES" help:"Where remote bases and charts may be fetched from when an overlay pins them: a prefix such as https://github.com/acme/ or oci://registry.example.com/charts. Nothing by default." placeholder:"URL"`
-	Clusters   map[string]string `name:"cluster" env:"TAGBOAT_CLUSTERS" mapsep:"," help:"Cluster by its name in tagboat.yaml, and its kubeconfig and context; “in-cluster” is the one that Tagboat runs in." placeholder:"NAME=KUBECONFIG[#CONTEXT]"`
+	Registries   []string          `name:"registry" env:"TAGBOAT_REGISTRIES" help:"Registry that images come from, and where it is reached if elsewhere: HOST or HOST=URL, such as registry.example.com=http://127.0.0.1:5000." placeholder:"HOST[=URL]"`
+	Remotes      []string          `name:"remote" env:"TAGBOAT_REMOTES" help:"Where remote bases and charts may be fetched from when an overlay pins them: a prefix such as https://github.com/acme/ or oci://registry.example.com/charts. Nothing by default." placeholder:"URL"`
+	Clusters     map[string]string `name:"cluster" env:"TAGBOAT_CLUSTERS" mapsep:"," help:"Cluster by its name in tagboat.yaml, and its kubeconfig and context; “in-cluster” is the one that Tagboat runs in." placeholder:"NAME=KUBECONFIG[#CONTEXT]"`
+	ClusterRepos []string          `name:"cluster-repo" env:"TAGBOAT_CLUSTER_REPOS" help:"Env repo that a cluster takes from: NAME=OWNER/NAME or NAME=OWNER/*; can be given several times. A cluster without any takes from the env repos that --env-repo names, and from no others." placeholder:"NAME=OWNER/NAME"`
 
 	Policies string `env:"TAGBOAT_POLICIES" help:"The organisation's policies: a file whose rules hold in every env repo, and that no env repo can loosen." placeholder:"FILE" type:"path"`
 
@@ -154,7 +158,6 @@ func (c Config) Check() error {
 	}
 	need(c.Database != "", "TAGBOAT_DATABASE_URL (the PostgreSQL database)")
 	need(c.AppID != 0, "TAGBOAT_GITHUB_APP_ID (the number of the GitHub App)")
-	need(len(c.EnvRepos) > 0, "TAGBOAT_ENV_REPOS (the GitOps repositories to look after)")
 	need(len(c.Secrets.PrivateKey) > 0, envPrivateKey+" (the GitHub App's private key)")
 	need(len(c.Secrets.Doors.GitHub) > 0, envWebhookSecret+" (without it everybody could send webhooks)")
 	need(len(c.Secrets.Doors.Registry) > 0, envRegistrySecret+" (without it everybody could announce images)")
@@ -162,12 +165,47 @@ func (c Config) Check() error {
 	if len(missing) > 0 {
 		return lacking(missing)
 	}
-	for _, repo := range c.EnvRepos {
-		if owner, name, ok := strings.Cut(repo, "/"); !ok || owner == "" || name == "" || strings.Contains(name, "/") {
-			return fault.Errorf(fault.Invalid, "--env-repo %s is not of the form OWNER/NAME", repo)
+	selected, err := c.envRepos()
+	if err != nil {
+		return err
+	}
+	_, err = c.clusterRepos(selected)
+	return err
+}
+
+// envRepos reads --env-repo.
+func (c Config) envRepos() (worker.Selection, error) {
+	selected, err := worker.ParseSelection(c.EnvRepos)
+	fault.Wrap(&err, "--env-repo")
+	return selected, err
+}
+
+// clusterRepos reads --cluster-repo. Every cluster has to take from somebody: where
+// --env-repo leaves open which repositories are env repos, anybody who may write to
+// one could name it in a tagboat.yaml.
+func (c Config) clusterRepos(selected worker.Selection) (map[string]worker.Selection, error) {
+	entries := map[string][]string{}
+	for _, entry := range c.ClusterRepos {
+		name, repo, ok := strings.Cut(entry, "=")
+		if _, known := c.Clusters[name]; !ok || !known {
+			return nil, fault.Errorf(fault.Invalid, "--cluster-repo %s: in front of “=” the name of a --cluster is expected", entry)
+		}
+		entries[name] = append(entries[name], repo)
+	}
+	bound := map[string]worker.Selection{}
+	for name, repos := range entries {
+		var err error
+		if bound[name], err = worker.ParseSelection(repos); err != nil {
+			return nil, fmt.Errorf("--cluster-repo of %s: %w", name, err)
 		}
 	}
-	return nil
+	named := slices.ContainsFunc(selected, func(s worker.Selector) bool { return s.Name != "" })
+	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {
+		if len(bound[name]) == 0 && !named {
+			return nil, fault.Errorf(fault.Invalid, "Cluster %s takes from no env repo: --env-repo names none. Say which ones it takes from, with --cluster-repo %s=OWNER/NAME.", name, name)
+		}
+	}
+	return bound, nil
 }
 
 // lacking says what is missing, a line for each.

@@ -32,7 +32,7 @@ func complete() Config {
 	}
 }
 
-// Nobody should have to start the server seven times to learn what it lacks.
+// Nobody should have to start the server six times to learn what it lacks.
 func TestEverythingThatIsMissingIsNamedAtOnce(t *testing.T) {
 	if err := complete().Check(); err != nil {
 		t.Errorf("nothing is missing: %v", err)
@@ -40,7 +40,6 @@ func TestEverythingThatIsMissingIsNamedAtOnce(t *testing.T) {
 	lacks := map[string]func(c *Config){
 		"TAGBOAT_DATABASE_URL":            func(c *Config) { c.Database = "" },
 		"TAGBOAT_GITHUB_APP_ID":           func(c *Config) { c.AppID = 0 },
-		"TAGBOAT_ENV_REPOS":               func(c *Config) { c.EnvRepos = nil },
 		"TAGBOAT_GITHUB_PRIVATE_KEY":      func(c *Config) { c.Secrets.PrivateKey = nil },
 		"TAGBOAT_GITHUB_WEBHOOK_SECRET":   func(c *Config) { c.Secrets.Doors.GitHub = nil },
 		"TAGBOAT_REGISTRY_WEBHOOK_SECRET": func(c *Config) { c.Secrets.Doors.Registry = nil },
@@ -50,7 +49,7 @@ func TestEverythingThatIsMissingIsNamedAtOnce(t *testing.T) {
 	if !fault.Is(all, fault.Invalid) || fault.HintOf(all) == "" {
 		t.Errorf("%v is %v", all, fault.KindOf(all))
 	}
-	if !strings.HasPrefix(all.Error(), "Tagboat cannot start; 7 settings are missing:\n  TAGBOAT_DATABASE_URL (") {
+	if !strings.HasPrefix(all.Error(), "Tagboat cannot start; 6 settings are missing:\n  TAGBOAT_DATABASE_URL (") {
 		t.Errorf("all are missing: %v", all)
 	}
 	for name, lack := range lacks {
@@ -73,11 +72,37 @@ func TestEverythingThatIsMissingIsNamedAtOnce(t *testing.T) {
 }
 
 func TestEnvReposAreOwnerAndName(t *testing.T) {
-	for _, bad := range []string{"env", "/env", "acme/", "acme/env/prod", "https://github.com/acme/env", ""} {
+	for _, bad := range []string{"env", "/env", "acme/", "acme/env/prod", "https://github.com/acme/env", "", "*", "*/*", "*/env", "acme/env*", "acme/env#", "acme/env#x", "acme/*#7"} {
 		c := complete()
 		c.EnvRepos = append(c.EnvRepos, bad)
 		if err := c.Check(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "OWNER/NAME") {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// A cluster takes from env repos that somebody has named, never from whichever claims it.
+func TestEveryClusterTakesFromSomebody(t *testing.T) {
+	for _, c := range []struct {
+		repos, bound []string
+		wrong        string // "" where it is right
+	}{
+		{[]string{"acme/env"}, nil, ""},
+		{[]string{"acme/env#7", "globex/*"}, nil, ""},
+		{[]string{"acme/*"}, nil, "Cluster prod takes from no env repo"},
+		{nil, nil, "--cluster-repo prod=OWNER/NAME"},
+		{nil, []string{"prod=acme/env"}, ""},
+		{nil, []string{"prod=acme/*", "prod=globex/env#7"}, ""},
+		{[]string{"acme/env"}, []string{"prod=acme"}, "of prod: acme is not of the form"},
+		{[]string{"acme/env"}, []string{"prd=acme/env"}, "the name of a --cluster is expected"},
+		{[]string{"acme/env"}, []string{"acme/env"}, "the name of a --cluster is expected"},
+	} {
+		config := complete()
+		config.Clusters = map[string]string{"prod": "in-cluster"}
+		config.EnvRepos, config.ClusterRepos = c.repos, c.bound
+		err := config.Check()
+		if c.wrong == "" && err != nil || c.wrong != "" && (!fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.wrong)) {
+			t.Errorf("env repos %v, clusters %v: %v", c.repos, c.bound, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +83,8 @@ func OpenExplain(ctx context.Context, url string) (*Explainer, error) {
 func (e *Explainer) Close() { e.store.Close() }
 
 // Explain says what blocks an app in an environment, as it was looked at last: one
-// answer per env repo that has the two. repo is "owner/name", or "" for any.
+// answer per env repo that has the two. repo is "owner/name", as it is or was called, or
+// "" for any.
 func (e *Explainer) Explain(ctx context.Context, repo, app, env string) ([]Explanation, error) {
 	repos, err := e.store.Repos(ctx)
 	if err != nil {
@@ -91,7 +93,7 @@ func (e *Explainer) Explain(ctx context.Context, repo, app, env string) ([]Expla
 	answers := []Explanation{}
 	for _, r := range repos {
 		name := r.Owner + "/" + r.Name
-		if repo != "" && !strings.EqualFold(repo, name) {
+		if repo != "" && !strings.EqualFold(repo, name) && !slices.Contains(r.Names, strings.ToLower(repo)) {
 			continue
 		}
 		answer, known, err := e.one(ctx, r, app, env)

@@ -63,7 +63,7 @@ func TestEveryEventHasItsPermission(t *testing.T) {
 	needs := map[string]string{
 		"issue_comment": "issues", "pull_request": "pull_requests", "pull_request_review": "pull_requests",
 		"check_run": "checks", "check_suite": "checks", "status": "statuses", "push": "contents",
-		"merge_group": "merge_queues",
+		"merge_group": "merge_queues", "repository": "metadata",
 	}
 	m := appManifest(t)
 	for _, event := range m.Events {

@@ -41,9 +41,9 @@ func withBinary(m *testing.M) int {
 	return m.Run()
 }
 
-// newWorld is a world for one test. Every request that Tagboat makes of GitHub,
+// newWorld is a world for one test, with settings of Tagboat's beside the usual ones. Every request that Tagboat makes of GitHub,
 // and every answer that it gets, has to be as GitHub's OpenAPI description says.
-func newWorld(t *testing.T) *World {
+func newWorld(t *testing.T, settings ...string) *World {
 	t.Helper()
 	ctx := context.Background()
 	judge, err := openapi.Load(ctx, "")
@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *World {
 	}
 	log := &logBuffer{}
 	w, err := NewWorld(ctx, Options{
-		Tagboat: []string{tagboat}, Log: log, Progress: func(s string) { t.Log(s) },
+		Tagboat: []string{tagboat}, Env: settings, Log: log, Progress: func(s string) { t.Log(s) },
 		Wrap: func(next http.Handler) http.Handler {
 			return judge.Wrap(next, func(err error) { t.Errorf("against GitHub's description: %v", err) })
 		},

@@ -28,7 +28,7 @@ var permissions = map[string]string{
 	"deployments": "write", "members": "read", "metadata": "read", "merge_queues": "read",
 }
 
-var events = []string{"issue_comment", "pull_request", "pull_request_review", "check_run", "check_suite", "status", "merge_group", "push"}
+var events = []string{"issue_comment", "pull_request", "pull_request_review", "check_run", "check_suite", "status", "merge_group", "push", "repository"}
 
 // seed makes the organisation, its repositories and its first images.
 func (w *World) seed(ctx context.Context, tagboat string) error {

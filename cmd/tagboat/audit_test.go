@@ -77,7 +77,7 @@ func tell(t *testing.T, url string) {
 	digest := "sha256:" + strings.Repeat("a", 64)
 	alice, bob, carol := store.Actor{ID: 11, Login: "alice"}, store.Actor{ID: 12, Login: "bob"}, store.Actor{ID: 13, Login: "carol"}
 
-	repo, err := s.SeeRepo(ctx, "acme", "env", 1, "main")
+	repo, err := s.SeeRepo(ctx, store.SeenRepo{GitHubID: 7, Owner: "acme", Name: "env", Installation: 1, DefaultBranch: "main"}, nil)
 	must(err)
 	must(s.KeepTargets(ctx, repo.ID, "heads", []store.NewTarget{{App: "payments", Env: "prod", Cluster: "prod-eu", Branch: "main"}}, sync))
 	a, err := s.Ledger(ctx, store.Verified{Image: "registry.example.com/payments", Tag: "1.7.0", Digest: digest, MediaType: "index"})

@@ -59,7 +59,7 @@ func await(t *testing.T, url string) {
 	sync := func(id int64) river.JobArgs { return job.Sync{Target: id} }
 	digest := "sha256:" + strings.Repeat("a", 64)
 	head := strings.Repeat("1", 40)
-	repo, err := s.SeeRepo(ctx, "acme", "env", 1, "main")
+	repo, err := s.SeeRepo(ctx, store.SeenRepo{GitHubID: 7, Owner: "acme", Name: "env", Installation: 1, DefaultBranch: "main"}, nil)
 	must(err)
 	must(s.KeepTargets(ctx, repo.ID, "heads", []store.NewTarget{
 		{App: "payments", Env: "staging", Cluster: "staging", Branch: "main", Position: 1}, {App: "payments", Env: "prod", Cluster: "prod-eu", Branch: "main", Position: 2},

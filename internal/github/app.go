@@ -168,66 +168,6 @@ func (a *App) Login(ctx context.Context) (_ string, err error) {
 	return slug + "[bot]", nil
 }
 
-// Installation is the id of the App's installation that covers a repository.
-// NotFound: the App is not installed there.
-func (a *App) Installation(ctx context.Context, owner, name string) (_ int64, err error) {
-	defer a.fail(&err, "find the App's installation for %s/%s", owner, name)
-	found, _, err := a.client.Apps.FindRepositoryInstallation(ctx, owner, name)
-	return found.GetID(), err
-}
-
-// Repository is one that the App is installed on.
-type Repository struct {
-	Owner, Name    string
-	ID             int64
-	InstallationID int64
-	DefaultBranch  string
-}
-
-// Repositories lists every repository of every installation that is not
-// suspended.
-func (a *App) Repositories(ctx context.Context) (_ []Repository, err error) {
-	defer a.fail(&err, "list the App's repositories")
-	installations, err := pages(func(o gh.ListOptions) ([]*gh.Installation, *gh.Response, error) {
-		return a.client.Apps.ListInstallations(ctx, &o)
-	})
-	if err != nil {
-		return nil, err
-	}
-	var all []Repository
-	for _, in := range installations {
-		if in.SuspendedAt != nil {
-			continue
-		}
-		found, err := a.repositories(ctx, in.GetID())
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-	}
-	return all, nil
-}
-
-func (a *App) repositories(ctx context.Context, id int64) ([]Repository, error) {
-	c := a.installation(id).client
-	found, err := pages(func(o gh.ListOptions) ([]*gh.Repository, *gh.Response, error) {
-		page, resp, err := c.Apps.ListRepos(ctx, &o)
-		if err != nil {
-			return nil, nil, err
-		}
-		return page.Repositories, resp, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	all := make([]Repository, len(found))
-	for i, r := range found {
-		all[i] = Repository{Owner: r.GetOwner().GetLogin(), Name: r.GetName(), ID: r.GetID(),
-			InstallationID: id, DefaultBranch: r.GetDefaultBranch()}
-	}
-	return all, nil
-}
-
 // Delivery is one webhook delivery that GitHub recorded. A redelivery has the
 // same GUID and another ID.
 type Delivery struct {

@@ -83,6 +83,8 @@ type Pushed struct {
 	Before, After   string // forty zeros where it did not, or no longer does, exist
 	Forced, Deleted bool
 	Pusher          User
+	DefaultBranch   string
+	Files           []string // added or changed, as far as GitHub lists its commits
 }
 
 // GroupChanged: a merge queue wants a group tested, or is done with one.
@@ -104,6 +106,14 @@ type InstallationChanged struct {
 	Sender         User
 }
 
+// RepositoryChanged: a repository is called otherwise, belongs to somebody else, has
+// another default branch, or is archived, or is no more.
+type RepositoryChanged struct {
+	Repo   RepoRef
+	Action string // "renamed", "transferred", "edited", "archived", "unarchived", "deleted", ...
+	Sender User
+}
+
 func (CommentCreated) event()      {}
 func (ReviewSubmitted) event()     {}
 func (ReviewDismissed) event()     {}
@@ -113,3 +123,4 @@ func (CheckRerequested) event()    {}
 func (Pushed) event()              {}
 func (GroupChanged) event()        {}
 func (InstallationChanged) event() {}
+func (RepositoryChanged) event()   {}

@@ -70,6 +70,7 @@ type payload struct {
 	// push, and before of a synchronized pull request
 	Ref, Before, After string
 	Forced, Deleted    bool
+	Commits            []struct{ Added, Modified []string }
 
 	Repositories        []repository
 	RepositoriesAdded   []repository `json:"repositories_added"`
@@ -85,9 +86,10 @@ type account struct {
 func (a account) user() User { return User{ID: a.ID, Login: a.Login, Bot: a.Type == "Bot"} }
 
 type repository struct {
-	ID       int64
-	Name     string
-	FullName string `json:"full_name"`
+	ID            int64
+	Name          string
+	FullName      string `json:"full_name"`
+	DefaultBranch string `json:"default_branch"`
 }
 
 // ref splits full_name, the one name that every form of a repository has.

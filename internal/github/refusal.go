@@ -102,6 +102,9 @@ func refusal(req *http.Request, resp *http.Response, now time.Time) error {
 	if until, limited := limitedUntil(resp, e, now); limited {
 		return fault.Limited(until, e)
 	}
+	if err := absent(req, e); err != nil {
+		return err
+	}
 	switch {
 	case e.status == http.StatusUnauthorized:
 		return unauthorized(req, e)
@@ -184,9 +187,6 @@ func unauthorized(req *http.Request, e *apiError) error {
 // header, as alternatives joined by "; " of lists joined by ","
 // (docs.github.com, "Troubleshooting the REST API").
 func forbidden(resp *http.Response, e *apiError) error {
-	if e.says("suspended") {
-		return fault.E(fault.Denied, "The App's installation is suspended: an owner of the organisation can unsuspend it in its settings.", e)
-	}
 	needed := resp.Header.Get("X-Accepted-GitHub-Permissions")
 	if needed == "" {
 		return fault.E(fault.Denied, "GitHub does not allow it: "+e.message, e)

@@ -23,8 +23,12 @@ func TestAppKnowsItselfAndItsRepositories(t *testing.T) {
 	if login != "tagboat[bot]" || err != nil {
 		t.Errorf("Login = %q, %v", login, err)
 	}
-	all, err := w.app.Repositories(t.Context())
-	if err != nil || len(all) != 1 || all[0].Owner != "acme" || all[0].Name != "env" || all[0].DefaultBranch != "main" || all[0].ID == 0 {
+	installations, err := w.app.Installations(t.Context())
+	if err != nil || len(installations) != 1 || installations[0].Account.Login != "acme" || installations[0].Suspended {
+		t.Fatalf("Installations = %+v, %v", installations, err)
+	}
+	all, err := w.app.Repositories(t.Context(), installations[0].ID)
+	if err != nil || len(all) != 1 || all[0].Owner != "acme" || all[0].Name != "env" || all[0].DefaultBranch != "main" || all[0].ID == 0 || all[0].Archived || all[0].PushedAt.IsZero() {
 		t.Fatalf("Repositories = %+v, %v", all, err)
 	}
 	id, err := w.app.Installation(t.Context(), "acme", "env")
@@ -343,8 +347,14 @@ func TestUnwelcomeApp(t *testing.T) {
 	w.sim.Suspend(id, true)
 	_, err = w.app.Repo(id, "acme", "env").Branch(ctx, "main")
 	w.wantKind(err, fault.Denied)
-	if all, err := w.app.Repositories(ctx); len(all) != 0 || err != nil {
-		t.Errorf("Repositories with the only installation suspended: %+v, %v", all, err)
+	if !errors.Is(err, github.ErrAbsent) {
+		t.Errorf("suspended: %v", err)
+	}
+	if all, err := w.app.Installations(ctx); len(all) != 1 || all[0].ID != id || !all[0].Suspended || all[0].Account.Login != "acme" || err != nil {
+		t.Errorf("Installations with the only one suspended: %+v, %v", all, err)
+	}
+	if _, err := w.app.Repositories(ctx, id); !errors.Is(err, github.ErrAbsent) {
+		t.Errorf("Repositories of a suspended installation: %v", err)
 	}
 	w.sim.Suspend(id, false)
 	if _, err = w.app.Repo(id, "acme", "env").Branch(ctx, "main"); err != nil {

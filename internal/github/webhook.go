@@ -71,6 +71,7 @@ var decoders = map[string]func(*payload) (Event, error){
 	"merge_group":               decodeGroup,
 	"installation":              decodeInstallation,
 	"installation_repositories": decodeInstallation,
+	"repository":                decodeRepository,
 }
 
 func decodeComment(p *payload) (Event, error) {
@@ -162,8 +163,12 @@ func decodePush(p *payload) (Event, error) {
 	if err := p.needs(field{"ref", p.Ref != ""}, field{"after", p.After != ""}); err != nil {
 		return nil, err
 	}
-	return Pushed{Repo: p.repo(), Ref: p.Ref, Before: p.Before, After: p.After,
-		Forced: p.Forced, Deleted: p.Deleted, Pusher: p.Sender.user()}, nil
+	e := Pushed{Repo: p.repo(), Ref: p.Ref, Before: p.Before, After: p.After,
+		Forced: p.Forced, Deleted: p.Deleted, Pusher: p.Sender.user(), DefaultBranch: p.Repository.DefaultBranch}
+	for _, c := range p.Commits {
+		e.Files = append(append(e.Files, c.Added...), c.Modified...)
+	}
+	return e, nil
 }
 
 // groupRef is how GitHub calls the branch of a merge queue's group.
@@ -196,4 +201,11 @@ func decodeInstallation(p *payload) (Event, error) {
 		e.Removed = p.refs(p.Repositories)
 	}
 	return e, nil
+}
+
+func decodeRepository(p *payload) (Event, error) {
+	if err := p.needs(); err != nil {
+		return nil, err
+	}
+	return RepositoryChanged{Repo: p.repo(), Action: p.Action, Sender: p.Sender.user()}, nil
 }

@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 		Collaborators: map[string]string{"alice": "maintain", "bob": "triage"}}))
 	w.simApp, err = sim.AddApp(githubsim.AppSpec{Slug: "tagboat", Name: "Tagboat", Owner: "acme", Permissions: permissions,
 		WebhookURL: w.hooks.server.URL, WebhookSecret: secret,
-		Events: []string{"issue_comment", "pull_request", "pull_request_review", "check_run", "check_suite", "status", "push"}})
+		Events: []string{"issue_comment", "pull_request", "pull_request_review", "check_run", "check_suite", "status", "push", "repository"}})
 	w.must(err)
 	installation, err := sim.Install(w.simApp.ID, "acme", "env")
 	w.must(err)

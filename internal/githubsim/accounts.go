@@ -271,10 +271,14 @@ func (s *Server) emitInstallation(inst *installation, action string) {
 	})
 }
 
-func (s *Server) emitInstallationRepositories(inst *installation, added []*repo) {
+func (s *Server) emitInstallationRepositories(inst *installation, action string, repos []*repo) {
+	added, removed := repos, []*repo{}
+	if action == "removed" {
+		added, removed = removed, repos
+	}
 	s.emitTo(inst.app, inst.id, "installation_repositories", object{
-		"action": "added", "installation": s.installationObject(inst), "repository_selection": "selected",
-		"repositories_added": collect(added, shortRepository), "repositories_removed": []any{}, "requester": nil,
+		"action": action, "installation": s.installationObject(inst), "repository_selection": "selected",
+		"repositories_added": collect(added, shortRepository), "repositories_removed": collect(removed, shortRepository), "requester": nil,
 		"sender": s.user(inst.owner),
 	})
 }

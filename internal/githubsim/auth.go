@@ -159,10 +159,13 @@ func (s *Server) authorize(c *call) error {
 	if strings.HasPrefix(c.route.pattern, "/repos/") {
 		c.repo = s.repo(c.vars["owner"] + "/" + c.vars["repo"])
 		if c.repo == nil {
-			return errNotFound
+			return s.redirected(c)
 		}
 		if c.route.app != "jwt" && !s.maySee(c.actor, c.repo) {
 			return errNotFound
+		}
+		if c.repo.archived && c.r.Method != http.MethodGet {
+			return errArchived
 		}
 	}
 	switch {

@@ -62,6 +62,7 @@ type apiError struct {
 	message string
 	details []any
 	header  http.Header
+	at      string // where a redirect leads
 }
 
 func (e *apiError) Error() string { return fmt.Sprintf("%d %s", e.status, e.message) }
@@ -129,7 +130,10 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 // answer means: hang up.
 func (s *Server) do(r *http.Request) *answer {
 	began := time.Now()
-	rt, vars := s.router.find(r.Method, r.URL.EscapedPath())
+	s.mu.Lock()
+	path := s.byNumber(r.URL.EscapedPath())
+	s.mu.Unlock()
+	rt, vars := s.router.find(r.Method, path)
 	entry := Request{Method: r.Method, Path: strings.TrimPrefix(r.URL.Path, "/api/v3"), Query: r.URL.RawQuery, At: s.opt.Now()}
 	if rt != nil {
 		entry.Route = rt.name()
@@ -264,6 +268,9 @@ func failure(c *call, a *answer, err error) object {
 	body := object{
 		"message": ae.message, "status": strconv.Itoa(ae.status),
 		"documentation_url": "https://docs.github.com/rest",
+	}
+	if ae.at != "" {
+		body["url"] = ae.at
 	}
 	if len(ae.details) > 0 {
 		body["errors"] = ae.details

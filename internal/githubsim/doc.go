@@ -35,7 +35,8 @@
 // Inject makes requests fail, hang, lose their answer or half of it;
 // SetHookPolicy drops, doubles and holds webhooks; OnRequest runs between the
 // work and the answer; Requests and Deliveries are journals; Suspend,
-// SetPermissions and RevokeTokens take rights away; WaitDeliveries replaces
+// Uninstall, TakeFrom, SetPermissions and RevokeTokens take rights away; RenameRepo,
+// TransferRepo, ArchiveRepo and RenameDefaultBranch do what owners do; WaitDeliveries replaces
 // sleeping. Options.MergeableUnknown makes GitHub "compute" for a while.
 // Options.RateLimit and Options.SecondaryLimits limit; Trips tells who met the
 // second, and how each meeting is answered can be chosen.

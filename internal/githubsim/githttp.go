@@ -35,6 +35,13 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	push := service == "receive-pack"
 	s.mu.Lock()
 	repo := s.repo(m[1] + "/" + m[2])
+	if moved := s.moved[strings.ToLower(m[1]+"/"+m[2])]; repo == nil && moved != nil {
+		if who, err := s.identify(credential(r)); err == nil && s.maySee(who, moved) {
+			http.Redirect(w, r, s.url+"/"+moved.fullName()+".git/"+m[3]+query(r), http.StatusMovedPermanently)
+			s.mu.Unlock()
+			return
+		}
+	}
 	who, err := s.identify(credential(r))
 	status := s.gitAccess(who, err, repo, push)
 	admin := repo != nil && who.user != nil && s.role(who.user, repo) == "admin"
@@ -79,12 +86,21 @@ func (s *Server) gitAccess(who actor, err error, r *repo, push bool) int {
 		return 0
 	case who.account() == nil:
 		return http.StatusUnauthorized
+	case r.archived:
+		return http.StatusForbidden
 	case who.token != nil && (!who.token.covers(r) || !who.token.allows("contents=write")):
 		return http.StatusForbidden
 	case who.user != nil && roleRank[s.role(who.user, r)] < roleRank["write"]:
 		return http.StatusForbidden
 	}
 	return 0
+}
+
+func query(r *http.Request) string {
+	if r.URL.RawQuery == "" {
+		return ""
+	}
+	return "?" + r.URL.RawQuery
 }
 
 func (s *Server) runBackend(w http.ResponseWriter, r *http.Request, repo *repo, who actor, admin bool, tail string) {

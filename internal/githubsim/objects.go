@@ -153,7 +153,7 @@ func (s *Server) repository(r *repo) object {
 		"subscribers_count": 0, "network_count": 0, "default_branch": r.defaultBranch,
 		"open_issues_count": open, "open_issues": open, "has_issues": true, "has_projects": false,
 		"has_downloads": true, "has_wiki": false, "has_pages": false, "has_discussions": false, "is_template": false,
-		"archived": false, "disabled": false, "visibility": map[bool]string{true: "private", false: "public"}[r.private],
+		"archived": r.archived, "disabled": false, "visibility": map[bool]string{true: "private", false: "public"}[r.private],
 		"topics": []string{}, "allow_forking": true, "web_commit_signoff_required": false,
 		"pushed_at": stamp(r.pushed), "created_at": stamp(r.created), "updated_at": stamp(r.pushed),
 		"allow_squash_merge": true, "allow_merge_commit": true, "allow_rebase_merge": true,
@@ -220,7 +220,7 @@ func (s *Server) installationObject(i *installation) object {
 		"client_id": fmt.Sprintf("Iv23li%014d", i.app.ID),
 	}
 	if i.suspended {
-		o["suspended_by"], o["suspended_at"] = s.user(i.owner), stamp(s.now())
+		o["suspended_by"], o["suspended_at"] = s.user(i.owner), stamp(i.since)
 	}
 	return o
 }

@@ -186,7 +186,7 @@ func (s *Server) extendInstallation(inst *installation, chosen []*repo) {
 		return
 	}
 	inst.repos = append(inst.repos, added...)
-	s.emitInstallationRepositories(inst, added)
+	s.emitInstallationRepositories(inst, "added", added)
 }
 
 // Suspend stops (or resumes) an installation: its tokens are refused with 403.
@@ -196,7 +196,7 @@ func (s *Server) Suspend(installationID int64, suspended bool) {
 			if inst.id != installationID || inst.suspended == suspended {
 				continue
 			}
-			inst.suspended = suspended
+			inst.suspended, inst.since = suspended, s.now()
 			s.emitInstallation(inst, map[bool]string{true: "suspend", false: "unsuspend"}[suspended])
 		}
 		return nil
@@ -270,12 +270,19 @@ func (s *Server) AddRepo(spec RepoSpec) error {
 		if branch == "" {
 			branch = "main"
 		}
-		store, err := newGitstore(filepath.Join(s.opt.Dir, owner.login, spec.Name+".git"), branch)
+		id := s.nextID()
+		dir := filepath.Join(s.opt.Dir, owner.login, spec.Name+".git")
+		for _, other := range s.repos {
+			if other.git.dir == dir { // it was called so when it was made
+				dir = filepath.Join(s.opt.Dir, owner.login, fmt.Sprintf("%s-%d.git", spec.Name, id))
+			}
+		}
+		store, err := newGitstore(dir, branch)
 		if err != nil {
 			return err
 		}
 		r := &repo{
-			id: s.nextID(), owner: owner, name: spec.Name, private: spec.Private, defaultBranch: branch,
+			id: id, owner: owner, name: spec.Name, private: spec.Private, defaultBranch: branch,
 			collaborators: maps.Clone(spec.Collaborators), protections: map[string]Protection{}, queues: map[string][]*entry{}, git: store,
 			verified: map[string]bool{}, created: s.now(), pushed: s.now(),
 		}
@@ -294,6 +301,7 @@ func (s *Server) AddRepo(spec RepoSpec) error {
 			return err
 		}
 		s.repos[strings.ToLower(r.fullName())] = r
+		delete(s.moved, strings.ToLower(r.fullName())) // the name leads to whoever has it
 		return nil
 	})
 }

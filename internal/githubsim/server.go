@@ -53,6 +53,7 @@ type Server struct {
 	installations []*installation
 	tokens        map[string]*token
 	repos         map[string]*repo // by lower-case owner/name
+	moved         map[string]*repo // by the names that they had before, where nobody else has them
 	deliveries    []*delivery
 	used          map[string]*allowance // rate limit by caller
 	spent         map[string]*secondary // secondary rate limits by caller
@@ -101,7 +102,7 @@ func New(opt Options) (*Server, error) {
 	s := &Server{
 		opt: opt, log: opt.Logger, url: "http://127.0.0.1", lastID: 1000,
 		accounts: map[string]*account{}, apps: map[int64]*App{}, tokens: map[string]*token{},
-		repos: map[string]*repo{}, used: map[string]*allowance{}, spent: map[string]*secondary{}, flying: map[string]int{}, cache: map[string]any{},
+		repos: map[string]*repo{}, moved: map[string]*repo{}, used: map[string]*allowance{}, spent: map[string]*secondary{}, flying: map[string]int{}, cache: map[string]any{},
 	}
 	s.router = newRouter(s.routes())
 	s.ctx, s.stop = context.WithCancel(context.Background())

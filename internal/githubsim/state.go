@@ -62,6 +62,7 @@ type installation struct {
 	repos     []*repo
 	created   time.Time
 	suspended bool
+	since     time.Time // of the suspension
 }
 
 func (i *installation) covers(r *repo) bool { return slices.Contains(i.repos, r) }
@@ -99,6 +100,7 @@ type repo struct {
 	runs          []*checkRun
 	statuses      []*commitStatus
 	deployments   []*deployment
+	archived      bool
 	created       time.Time
 	pushed        time.Time
 }

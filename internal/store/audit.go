@@ -62,6 +62,8 @@ const (
 	ActionRetried     = "asked to look again"
 	ActionDryRun      = "cluster asked by dry run"
 	ActionSignature   = "signature looked for"
+	ActionRepo        = "env repo changed"
+	ActionConfigTold  = "broken configuration told"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

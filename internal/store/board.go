@@ -21,6 +21,7 @@ type Board struct {
 	Promotions []BoardPromotion
 	Evidence   []Evidence // the newest of each gate, for each promotion's digest and head
 	Refusals   []Refusal  // newest first
+	Stops      []Stop     // in force, of more than one app; the widest first
 }
 
 // Board reads where everything stands, with the newest refusals.
@@ -43,7 +44,11 @@ func (s *Store) Board(ctx context.Context, refusals int32) (b Board, err error) 
 		if b.Evidence, err = q.BoardEvidence(ctx, ids); err != nil {
 			return err
 		}
-		b.Refusals, err = q.RecentRefusals(ctx, refusals)
+		if b.Refusals, err = q.RecentRefusals(ctx, refusals); err != nil {
+			return err
+		}
+		now := s.now()
+		b.Stops, err = q.WideStops(ctx, &now)
 		return err
 	})
 	return b, err
@@ -113,30 +118,40 @@ func (h *History) readLog(ctx context.Context, q *query.Queries, most int32) (er
 
 // Counts are how many rows there are, for metrics.
 type Counts struct {
-	Promotions map[string]int64 // by state
-	Targets    map[string]int64 // by state
+	Repos      []Repo
+	Promotions map[RepoState]int64
+	Targets    map[RepoState]int64
 	Refusals   int64
 	Deliveries map[string]int64 // by source
+}
+
+// RepoState is a state of promotions or targets of one env repo.
+type RepoState struct {
+	Repo  int64
+	State string
 }
 
 // Counts counts. It reads whole tables: not for every request.
 func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
 	defer wrap(&err, "count rows")
-	c = Counts{Promotions: map[string]int64{}, Targets: map[string]int64{}, Deliveries: map[string]int64{}}
+	c = Counts{Promotions: map[RepoState]int64{}, Targets: map[RepoState]int64{}, Deliveries: map[string]int64{}}
 	err = s.snapshot(ctx, func(q *query.Queries) error {
+		if c.Repos, err = q.Repos(ctx); err != nil {
+			return err
+		}
 		promotions, err := q.CountPromotions(ctx)
 		if err != nil {
 			return err
 		}
 		for _, row := range promotions {
-			c.Promotions[row.State] = row.Count
+			c.Promotions[RepoState{row.RepoID, row.State}] = row.Count
 		}
 		targets, err := q.CountTargets(ctx)
 		if err != nil {
 			return err
 		}
 		for _, row := range targets {
-			c.Targets[row.State] = row.Count
+			c.Targets[RepoState{row.RepoID, row.State}] = row.Count
 		}
 		deliveries, err := q.CountDeliveries(ctx)
 		if err != nil {

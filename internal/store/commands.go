@@ -13,6 +13,7 @@ import (
 // NewCommand is a comment that holds at least one command.
 type NewCommand struct {
 	Owner, Repo  string
+	RepoID       int64 // GitHub's
 	Installation int64
 	Number       int
 	IsPull       bool
@@ -27,7 +28,7 @@ func (s *Store) RecordCommand(ctx context.Context, c NewCommand, job func(comman
 	defer wrap(&err, "record comment %d", c.Comment)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		id, err := q.InsertCommand(ctx, query.InsertCommandParams{
-			Owner: c.Owner, Repo: c.Repo, InstallationID: c.Installation, Number: int32(c.Number), IsPull: c.IsPull,
+			Owner: c.Owner, Repo: c.Repo, GithubRepoID: c.RepoID, InstallationID: c.Installation, Number: int32(c.Number), IsPull: c.IsPull,
 			CommentID: c.Comment, Body: c.Body, AuthorID: c.Author.ID, Author: c.Author.Login,
 			DeliveryID: reference(c.Delivery), ReceivedAt: s.now(),
 		})

@@ -226,8 +226,7 @@ func TestEnvReposAreFoundAsGitHubFindsThem(t *testing.T) {
 			t.Errorf("Acme/%s: %+v, %v", name, r, err)
 		}
 	}
-	moved, err := w.store.SeeRepo(w.ctx, "acme", "env", 78, "trunk")
-	w.must(err)
+	moved := w.seeRepo(store.SeenRepo{GitHubID: 501, Owner: "acme", Name: "env", Installation: 78, DefaultBranch: "trunk"})
 	w.must(w.store.SetConfigError(w.ctx, moved.ID, "tagboat.yaml:3: no environments"))
 	repos, err := w.store.Repos(w.ctx)
 	w.must(err)

@@ -77,7 +77,12 @@ func (w *world) must(err error) {
 
 func (w *world) envRepo(name string) store.Repo {
 	w.Helper()
-	r, err := w.store.SeeRepo(w.ctx, "acme", name, 77, "main")
+	return w.seeRepo(store.SeenRepo{GitHubID: map[string]int64{"env": 501, "other": 502}[name], Owner: "acme", Name: name, Installation: 77, DefaultBranch: "main"})
+}
+
+func (w *world) seeRepo(seen store.SeenRepo) store.Repo {
+	w.Helper()
+	r, err := w.store.SeeRepo(w.ctx, seen, reconcile)
 	w.must(err)
 	return r
 }

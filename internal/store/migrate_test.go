@@ -85,7 +85,7 @@ func TestReplicasOpenAnEmptyDatabaseAtOnce(t *testing.T) {
 		go func() {
 			s, err := store.Open(context.Background(), url, store.Options{})
 			if err == nil {
-				_, err = s.SeeRepo(context.Background(), "acme", "env", 1, "main")
+				_, err = s.SeeRepo(context.Background(), store.SeenRepo{GitHubID: 7, Owner: "acme", Name: "env", Installation: 1, DefaultBranch: "main"}, reconcile)
 				s.Close()
 			}
 			opened <- err

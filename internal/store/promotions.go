@@ -265,12 +265,27 @@ func (s *Store) Overtaken(ctx context.Context, p Promotion) (_ bool, err error) 
 // WakeRepo has every active promotion of an env repo looked at: its base moved.
 func (s *Store) WakeRepo(ctx context.Context, repo int64, job func(promotion int64) river.JobArgs) (err error) {
 	defer wrap(&err, "wake the promotions of env repo %d", repo)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error { return s.wakeRepo(ctx, tx, q, repo, job) })
+}
+
+func (s *Store) wakeRepo(ctx context.Context, tx pgx.Tx, q *query.Queries, repo int64, job func(promotion int64) river.JobArgs) error {
+	promotions, err := q.ActivePromotionsOfRepo(ctx, repo)
+	if err != nil {
+		return err
+	}
+	return s.wake(ctx, tx, q, promotions, job)
+}
+
+// MoveBase keeps that an environment lives on another branch than an app's promotion
+// there was made for, and has that looked at.
+func (s *Store) MoveBase(ctx context.Context, repo int64, app, env, branch string, job func(promotion int64) river.JobArgs) (err error) {
+	defer wrap(&err, "move the promotion of %s in %s to branch %s", app, env, branch)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		promotions, err := q.ActivePromotionsOfRepo(ctx, repo)
-		if err != nil {
+		moved, err := q.MoveBase(ctx, query.MoveBaseParams{Branch: branch, At: s.now(), RepoID: repo, App: app, Env: env})
+		if err != nil || moved == 0 {
 			return err
 		}
-		return s.wake(ctx, tx, q, promotions, job)
+		return s.wakeRepo(ctx, tx, q, repo, job)
 	})
 }
 

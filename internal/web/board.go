@@ -21,10 +21,16 @@ type Board struct {
 
 // Repo is one env repo.
 type Repo struct {
-	Name         string   `json:"name"`         // "owner/name"
-	ConfigError  string   `json:"configError"`  // why its tagboat.yaml cannot be used; "" when it can
-	Environments []string `json:"environments"` // in the order of tagboat.yaml
-	Apps         []App    `json:"apps"`         // by name
+	Name             string   `json:"name"`             // "owner/name"
+	Presence         string   `json:"presence"`         // installed, archived, suspended, removed
+	PresenceSince    Moment   `json:"presenceSince"`    // since when it is so
+	Away             string   `json:"away"`             // why nothing moves there, and who can change that; "" where it does
+	Note             string   `json:"note"`             // what else people should know; mostly ""
+	ConfigError      string   `json:"configError"`      // why its tagboat.yaml cannot be used; "" when it can
+	ConfigErrorSince *Moment  `json:"configErrorSince"` // null when it can
+	Stops            []Stop   `json:"stops"`            // what stops more than one app there, the widest first
+	Environments     []string `json:"environments"`     // in the order of tagboat.yaml
+	Apps             []App    `json:"apps"`             // by name
 }
 
 // App is one row of the board.
@@ -124,7 +130,9 @@ func newBoard(b store.Board, now time.Time) Board {
 		promotions[at] = newPromotion(p, gatesNow(evidence[p.ID], broken[p.RepoID] || len(targets[at]) == 0, now), now)
 	}
 	for _, r := range b.Repos {
-		out.Repos = append(out.Repos, newRepo(r, targets, promotions, now))
+		repo := newRepo(r, targets, promotions, now)
+		repo.Stops = stopsOf(r, b.Stops, now)
+		out.Repos = append(out.Repos, repo)
 	}
 	for _, r := range b.Refusals {
 		out.Refusals = append(out.Refusals, Refusal{Version{r.Image, r.Tag, r.Digest}, r.Reason, moment(r.RefusedAt, now)})
@@ -133,7 +141,14 @@ func newBoard(b store.Board, now time.Time) Board {
 }
 
 func newRepo(r store.Repo, targets map[pair][]store.Target, promotions map[pair]*Promotion, now time.Time) Repo {
-	out := Repo{Name: r.Owner + "/" + r.Name, ConfigError: r.ConfigError, Environments: environments(r.ID, targets, promotions), Apps: []App{}}
+	out := Repo{
+		Name: r.Owner + "/" + r.Name, Presence: r.Presence, PresenceSince: moment(r.PresenceSince, now), Away: away(r),
+		ConfigError: r.ConfigError, ConfigErrorSince: maybe(r.ConfigErrorSince, now),
+		Environments: environments(r.ID, targets, promotions), Apps: []App{},
+	}
+	if out.Away == "" {
+		out.Note = r.PresenceNote
+	}
 	apps := map[string]bool{}
 	for at := range targets {
 		apps[at.app] = apps[at.app] || at.repo == r.ID

@@ -156,8 +156,9 @@ func TestMetricsCountWhatTheDatabaseHolds(t *testing.T) {
 			}
 		}
 	}
-	has(`tagboat_database_up 1`, `tagboat_promotions{state="open"} 1`, `tagboat_promotions{state="deployed"} 0`,
-		`tagboat_targets{state="healthy"} 2`, `tagboat_targets{state="failed"} 1`, `tagboat_targets{state="unknown"} 1`,
+	has(`tagboat_database_up 1`, `tagboat_promotions{repo="acme/env",state="open"} 1`, `tagboat_promotions{repo="acme/env",state="deployed"} 0`,
+		`tagboat_targets{repo="acme/env",state="healthy"} 2`, `tagboat_targets{repo="acme/env",state="failed"} 1`, `tagboat_targets{repo="acme/env",state="unknown"} 1`,
+		`tagboat_env_repos{presence="installed"} 1`, `tagboat_env_repos{presence="suspended"} 0`, `tagboat_env_repo_broken{repo="acme/env"} 0`,
 		`tagboat_refusals_total 1`, `tagboat_deliveries_total{source="ci"} 0`)
 
 	fresh, err := w.store.Accept(w.ctx, store.Arrival{Source: store.SourceCI, DeliveryID: "one", Event: "built", Body: []byte("{}")}, wake)

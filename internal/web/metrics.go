@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ const (
 	// countsKeep is how long counts are shown again: counting reads whole tables,
 	// and several Prometheus servers may ask.
 	countsKeep   = 10 * time.Second
+	mostRepos    = 200 // that are shown one by one: each has a dozen series
 	countsWithin = 5 * time.Second
 )
 
@@ -26,7 +28,7 @@ type counters struct {
 	now   func() time.Time
 	log   *slog.Logger
 
-	up, promotions, targets, refusals, deliveries *prometheus.Desc
+	up, repos, broken, promotions, targets, refusals, deliveries *prometheus.Desc
 
 	mu   sync.Mutex // held while counting, so that scrapes at once count once
 	last store.Counts
@@ -41,8 +43,10 @@ func newCounters(s Store, now func() time.Time, log *slog.Logger) *counters {
 	return &counters{
 		store: s, now: now, log: log,
 		up:         desc("database_up", "Whether the database answered the last count (1) or not (0)."),
-		promotions: desc("promotions", "Promotions in the database, by state; the same on every replica.", "state"),
-		targets:    desc("targets", "Clusters of (app, environment) pairs, by state; the same on every replica.", "state"),
+		repos:      desc("env_repos", "Env repos, by what the App may do there; the same on every replica.", "presence"),
+		broken:     desc("env_repo_broken", "Whether an env repo's tagboat.yaml cannot be used (1) or can (0); the same on every replica.", "repo"),
+		promotions: desc("promotions", "Promotions in the database, by env repo and state; the same on every replica.", "repo", "state"),
+		targets:    desc("targets", "Clusters of (app, environment) pairs, by env repo and state; the same on every replica.", "repo", "state"),
 		refusals:   desc("refusals_total", "Pushed images that were refused; the same on every replica."),
 		deliveries: desc("deliveries_total", "Events that were accepted from outside, by source; the same on every replica.", "source"),
 	}
@@ -50,7 +54,7 @@ func newCounters(s Store, now func() time.Time, log *slog.Logger) *counters {
 
 // Describe implements prometheus.Collector.
 func (c *counters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.promotions, c.targets, c.refusals, c.deliveries} {
+	for _, d := range []*prometheus.Desc{c.up, c.repos, c.broken, c.promotions, c.targets, c.refusals, c.deliveries} {
 		ch <- d
 	}
 }
@@ -63,6 +67,7 @@ var (
 	targetStates = []string{
 		store.TargetUnknown, store.TargetApplying, store.TargetWaiting, store.TargetHealthy, store.TargetFailed, store.TargetUnreachable,
 	}
+	presences       = []string{store.PresenceInstalled, store.PresenceArchived, store.PresenceSuspended, store.PresenceRemoved}
 	deliverySources = []string{store.SourceGitHub, store.SourceDistribution, store.SourceCI}
 )
 
@@ -78,16 +83,36 @@ func (c *counters) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	show(c.up, prometheus.GaugeValue, 1)
-	for _, state := range promotionStates {
-		show(c.promotions, prometheus.GaugeValue, counts.Promotions[string(state)], string(state))
+	present := map[string]int64{}
+	for i, r := range counts.Repos {
+		present[r.Presence]++
+		if i >= mostRepos {
+			continue
+		}
+		name := repoLabel(r)
+		show(c.broken, prometheus.GaugeValue, int64(min(len(r.ConfigError), 1)), name)
+		for _, state := range promotionStates {
+			show(c.promotions, prometheus.GaugeValue, counts.Promotions[store.RepoState{Repo: r.ID, State: string(state)}], name, string(state))
+		}
+		for _, state := range targetStates {
+			show(c.targets, prometheus.GaugeValue, counts.Targets[store.RepoState{Repo: r.ID, State: state}], name, state)
+		}
 	}
-	for _, state := range targetStates {
-		show(c.targets, prometheus.GaugeValue, counts.Targets[state], state)
+	for _, presence := range presences {
+		show(c.repos, prometheus.GaugeValue, present[presence], presence)
 	}
 	show(c.refusals, prometheus.CounterValue, counts.Refusals)
 	for _, source := range deliverySources {
 		show(c.deliveries, prometheus.CounterValue, counts.Deliveries[source], source)
 	}
+}
+
+// repoLabel names an env repo. One that is gone may share its name with another.
+func repoLabel(r store.Repo) string {
+	if r.Presence == store.PresenceRemoved {
+		return fmt.Sprintf("%s/%s (removed, %d)", r.Owner, r.Name, r.ID)
+	}
+	return r.Owner + "/" + r.Name
 }
 
 func (c *counters) counts() (store.Counts, error) {

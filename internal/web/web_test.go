@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -108,7 +109,9 @@ func sha(c string) string            { return strings.Repeat(c, 40) }
 func (w *world) repo(s string) int64 { return w.seen(s).ID }
 func (w *world) seen(s string) store.Repo {
 	w.t.Helper()
-	r, err := w.store.SeeRepo(w.ctx, "acme", s, 1, "main")
+	number := fnv.New32a()
+	number.Write([]byte(s))
+	r, err := w.store.SeeRepo(w.ctx, store.SeenRepo{GitHubID: int64(number.Sum32()), Owner: "acme", Name: s, Installation: 1, DefaultBranch: "main"}, wake)
 	w.must(err)
 	return r
 }

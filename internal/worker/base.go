@@ -51,7 +51,7 @@ const recentEnough = 5 * time.Second
 type bases struct {
 	w          *Worker
 	mu         sync.Mutex
-	mirrors    map[int64]*gitmirror.Mirror
+	mirrors    map[mirrorKey]*gitmirror.Mirror
 	discovered map[int64]*envrepo.Memory
 	heads      map[branchKey]head
 	commits    map[commitKey]*base
@@ -60,6 +60,13 @@ type bases struct {
 type branchKey struct {
 	repo   int64
 	branch string
+}
+
+// mirrorKey is a repository as it is reached now. Under another name, or by another
+// installation, it is reached otherwise.
+type mirrorKey struct {
+	repo, installation int64
+	owner, name        string
 }
 
 type commitKey struct {
@@ -73,7 +80,7 @@ type head struct {
 }
 
 func newBases(w *Worker) *bases {
-	return &bases{w: w, mirrors: map[int64]*gitmirror.Mirror{}, discovered: map[int64]*envrepo.Memory{}, heads: map[branchKey]head{}, commits: map[commitKey]*base{}}
+	return &bases{w: w, mirrors: map[mirrorKey]*gitmirror.Mirror{}, discovered: map[int64]*envrepo.Memory{}, heads: map[branchKey]head{}, commits: map[commitKey]*base{}}
 }
 
 // fresh reads a branch of an env repo as it is now; branch "" is the default.
@@ -209,6 +216,11 @@ func (b *bases) head(ctx context.Context, repo store.Repo, branch string, age ti
 	if err != nil {
 		return "", err
 	}
+	if !ok || commit != known.commit {
+		if err := b.w.isStill(ctx, repo); err != nil {
+			return "", err
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.heads[key] = head{commit: commit, at: now}
@@ -218,16 +230,18 @@ func (b *bases) head(ctx context.Context, repo store.Repo, branch string, age ti
 func (b *bases) mirror(repo store.Repo) (*gitmirror.Mirror, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if m := b.mirrors[repo.ID]; m != nil {
+	key := mirrorKey{repo: repo.ID, installation: repo.InstallationID, owner: repo.Owner, name: repo.Name}
+	if m := b.mirrors[key]; m != nil {
 		return m, nil
 	}
 	door := b.w.repo(repo)
-	m, err := gitmirror.Open(filepath.Join(b.w.Mirrors, fmt.Sprintf("%s-%s.git", repo.Owner, repo.Name)), gitmirror.Remote{
+	// Two repositories never share a copy, however they are called.
+	m, err := gitmirror.Open(filepath.Join(b.w.Mirrors, fmt.Sprintf("%d-%s-%s.git", repo.ID, repo.Owner, repo.Name)), gitmirror.Remote{
 		URL: door.CloneURL(), Token: door.Token,
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.mirrors[repo.ID] = m
+	b.mirrors[key] = m
 	return m, nil
 }

@@ -70,6 +70,11 @@ func (l *look) lying(ctx context.Context, old image.Ref) lying {
 	if !sameName(was.repo, is.repo) {
 		return unknown(time.Time{}, "the image that is pinned now was built from %s, this one from %s.", was.repo, is.repo)
 	}
+	// Whoever pushes an image says what it was built from. The App sees repositories of
+	// other owners, too, whose commits are not for everybody's eyes.
+	if owner, _, _ := strings.Cut(is.repo, "/"); !sameName(owner, l.repo.Owner) {
+		return unknown(time.Time{}, "%s belongs to another owner than %s/%s: only commits of the same owner's repositories are shown.", is.repo, l.repo.Owner, l.repo.Name)
+	}
 	key := strings.ToLower(is.repo) + " " + was.commit + " " + is.commit
 	if known, ok := l.w.lying.Get(key); ok && known.holds(l.w.Now()) {
 		return known

@@ -124,6 +124,7 @@ func (c *comparison) configuration() (f findings, err error) {
 		return f, before
 	case before == nil || explain(before) != explain(after):
 		f.unread = append(f.unread, checklist.Escape(explain(after)))
+		f.remarks = located(after)
 	}
 	return f, nil
 }

@@ -116,6 +116,8 @@ func (w *Worker) github(ctx context.Context, d store.Delivery) (string, error) {
 		return w.groupChanged(ctx, e)
 	case github.InstallationChanged:
 		return "installation changed", w.Store.Enqueue(ctx, job.Learn{})
+	case github.RepositoryChanged:
+		return "repository " + e.Action, w.Store.Enqueue(ctx, job.Learn{})
 	}
 	return "of no use to Tagboat", nil
 }
@@ -127,7 +129,7 @@ func (w *Worker) commented(ctx context.Context, d store.Delivery, e github.Comme
 		return "no command", nil
 	}
 	return "command", w.Store.RecordCommand(ctx, store.NewCommand{
-		Owner: e.Repo.Owner, Repo: e.Repo.Name, Installation: e.Repo.InstallationID, Number: e.Number, IsPull: e.IsPull,
+		Owner: e.Repo.Owner, Repo: e.Repo.Name, RepoID: e.Repo.ID, Installation: e.Repo.InstallationID, Number: e.Number, IsPull: e.IsPull,
 		// PostgreSQL takes no NUL, and Markdown reads it so, too.
 		Comment: e.CommentID, Body: strings.ReplaceAll(e.Body, "\x00", "\ufffd"), Author: store.Actor{ID: e.Author.ID, Login: e.Author.Login}, Delivery: d.ID,
 	}, func(id int64) river.JobArgs { return job.Answer{Command: id} })
@@ -162,14 +164,6 @@ func (w *Worker) tooEarly(ctx context.Context, d store.Delivery, head string) er
 		return fault.E(fault.Transient, "", errors.New("about a pull request that is not written down yet"))
 	}
 	return errNotOurs
-}
-
-func (w *Worker) envRepo(ctx context.Context, repo github.RepoRef) (store.Repo, error) {
-	r, err := w.Store.RepoByName(ctx, repo.Owner, repo.Name)
-	if fault.Is(err, fault.NotFound) || err == nil && !w.looksAfter(r.Owner, r.Name) {
-		return r, errNotOurs
-	}
-	return r, err
 }
 
 func (w *Worker) reviewed(ctx context.Context, d store.Delivery, e github.Reviewed, state string) (string, error) {
@@ -345,6 +339,9 @@ func (w *Worker) rerequested(ctx context.Context, e github.CheckRerequested) (st
 
 func (w *Worker) pushed(ctx context.Context, e github.Pushed) (string, error) {
 	repo, err := w.envRepo(ctx, e.Repo)
+	if errors.Is(err, errNotOurs) && w.mayBeNew(e) {
+		return "perhaps a new env repo", w.Store.Enqueue(ctx, job.Learn{})
+	}
 	if err != nil {
 		return "", err
 	}

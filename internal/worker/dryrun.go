@@ -140,6 +140,9 @@ func (w *Worker) dryRun(ctx context.Context, l *look, name string, manifests []b
 	if !ok {
 		return cluster.Trial{}, unknownCluster(name)
 	}
+	if err := w.takesFrom(name, l.repo); err != nil {
+		return cluster.Trial{}, err
+	}
 	objects, err := cluster.Decode(manifests)
 	if err != nil {
 		// A sync would stop here, too: nothing of the overlay would be applied.

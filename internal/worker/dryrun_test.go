@@ -18,7 +18,7 @@ import (
 // Who reaches none of an environment's clusters cannot ask them; who reaches one of
 // them waits for the others, too.
 func TestWhichEnvironmentsAreTried(t *testing.T) {
-	w := &Worker{Config: Config{Clusters: map[string]*cluster.Cluster{"eu": {}}}}
+	w := &Worker{Config: Config{EnvRepos: Selection{{Owner: "acme", Name: "env"}}, Clusters: map[string]*cluster.Cluster{"eu": {}}}}
 	for _, c := range []struct {
 		mode     string
 		clusters []string
@@ -39,7 +39,7 @@ func TestWhichEnvironmentsAreTried(t *testing.T) {
 	if _, err := w.dryRun(t.Context(), &look{}, "moon", nil, nil); err == nil || !strings.Contains(err.Error(), "was not told how to reach") {
 		t.Errorf("a cluster that nobody knows: %v", err)
 	}
-	overlay, err := w.dryRun(t.Context(), &look{}, "eu", []byte("kind: Nothing\n"), nil)
+	overlay, err := w.dryRun(t.Context(), &look{repo: store.Repo{Names: []string{"acme/env"}}}, "eu", []byte("kind: Nothing\n"), nil)
 	if err != nil || overlay.Count(cluster.Refused) != 1 {
 		t.Errorf("objects that cannot be read: %+v, %v", overlay, err)
 	}

@@ -21,7 +21,7 @@ import (
 // override carries out /override <gate> <reason>: it writes down that a person wants
 // it. What the words of several people come to is decided at every look.
 func (w *Worker) override(ctx context.Context, c store.Command, cmd command.Override) (string, error) {
-	p, err := w.promotionOf(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo}, int(c.Number))
+	p, err := w.promotionOf(ctx, placeOf(c), int(c.Number))
 	if errors.Is(err, errNotOurs) {
 		return "", fault.Errorf(fault.Invalid, "A gate is overridden on the pull request that it blocks, and this is none of Tagboat's. Comment there.")
 	}

@@ -67,7 +67,7 @@ func (w *Worker) promote(ctx context.Context, r request, cmd command.Promote) (s
 // repository, the artifact that was built from the merge commit.
 func (w *Worker) place(ctx context.Context, r *request, door *github.Repo) error {
 	c := r.command
-	repo, err := w.envRepo(ctx, github.RepoRef{Owner: c.Owner, Name: c.Repo})
+	repo, err := w.envRepo(ctx, placeOf(c))
 	if errors.Is(err, errNotOurs) {
 		return w.placeInSource(ctx, r, door)
 	}
@@ -108,19 +108,13 @@ func (w *Worker) placeInSource(ctx context.Context, r *request, door *github.Rep
 	}
 	r.meant = &a
 	uses, err := w.uses(ctx, a.Image)
-	if err != nil {
+	if err != nil && len(uses) == 0 {
 		return err
 	}
 	if len(uses) == 0 {
 		return fault.Errorf(fault.NotFound, "No env repo uses %s.", a.Image)
 	}
-	r.repo = uses[0].repo
-	for _, u := range uses {
-		if u.env.Name == r.env {
-			r.repo, r.app = u.repo, u.pair.App
-		}
-	}
-	return nil
+	return w.placeIn(ctx, r, uses)
 }
 
 func (w *Worker) knownEnvironment(ctx context.Context, r request, uses []use) error {

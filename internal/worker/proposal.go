@@ -17,15 +17,24 @@ type use struct {
 	env  envrepo.Environment
 }
 
-// uses finds who runs an image, or is rendered from a chart. It is Invalid when nobody is found, but not
-// everything could be read.
+// branch is where the environment lives.
+func (u use) branch() string {
+	if u.env.Branch != "" {
+		return u.env.Branch
+	}
+	return u.repo.DefaultBranch
+}
+
+// uses finds who runs an image, or is rendered from a chart. An env repo that cannot be
+// read keeps nothing from the others: its error comes beside what was found in them.
+// One overlay that cannot be read counts where nobody is found.
 func (w *Worker) uses(ctx context.Context, name string) ([]use, error) {
 	repos, err := w.repos(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var uses []use
-	var unread error
+	var unread, broken error
 	for _, repo := range repos {
 		found, err := w.usesIn(ctx, repo, func(p envrepo.Pair) bool {
 			if p.Err != nil && len(p.Moves()) == 0 {
@@ -34,14 +43,22 @@ func (w *Worker) uses(ctx context.Context, name string) ([]use, error) {
 			return slices.Contains(p.Moves(), name)
 		})
 		if err != nil {
-			return nil, err
+			broken = passing(broken, err)
 		}
 		uses = append(uses, found...)
 	}
-	if len(uses) == 0 && unread != nil {
-		return nil, fault.E(fault.Invalid, explain(unread), unread)
+	if broken == nil && len(uses) == 0 && unread != nil {
+		broken = fault.E(fault.Invalid, explain(unread), unread)
 	}
-	return uses, nil
+	return uses, broken
+}
+
+// passing is the one of two errors that may pass: something may be found then.
+func passing(a, b error) error {
+	if a == nil || !fault.KindOf(a).Retryable() && fault.KindOf(b).Retryable() {
+		return b
+	}
+	return a
 }
 
 // usesIn lists the pairs of an env repo that match, each with the branch that
@@ -80,14 +97,10 @@ type proposal struct {
 const branchPrefix = "tagboat/"
 
 func (w *Worker) propose(ctx context.Context, u use, a store.Artifact, p proposal) (store.Proposed, error) {
-	baseBranch := u.env.Branch
-	if baseBranch == "" {
-		baseBranch = u.repo.DefaultBranch
-	}
 	return w.Store.Propose(ctx, store.Proposal{
 		Repo: u.repo.ID, App: u.pair.App, Env: u.env.Name, Artifact: a.ID,
 		Requester: p.requester, Reason: p.reason, Delivery: p.delivery, Once: p.once,
-		Branch: branchPrefix + u.env.Name + "/" + u.pair.App, BaseBranch: baseBranch,
+		Branch: branchPrefix + u.env.Name + "/" + u.pair.App, BaseBranch: u.branch(),
 		Replaced: replacedJob,
 	}, reconcileJob)
 }

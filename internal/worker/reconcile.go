@@ -27,6 +27,9 @@ const standstill = 10 * time.Minute
 // perform at most one effect, and look again.
 func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) error {
 	id := j.Args.Promotion
+	if asleep, err := w.asleep(ctx, j); asleep || err != nil {
+		return err
+	}
 	for range maxSteps {
 		l, err := w.look(ctx, id, false)
 		if err != nil {

@@ -94,6 +94,9 @@ func (w *Worker) frozenBy(ctx context.Context, r request, s *speaker, env string
 		scope.Env = ""
 	case command.Organisation:
 		scope.Repo, scope.Env = 0, ""
+		if !w.named(repo) {
+			return scope, fault.Errorf(fault.Denied, "All env repos of %s are stopped, and let go again, in one that whoever runs Tagboat has named, for itself or for a cluster; %s/%s was only found by its tagboat.yaml.", repo.Owner, repo.Owner, repo.Name)
+		}
 		role, err := s.roleOn(ctx, repo)
 		if err == nil && role < command.Admin {
 			err = fault.Errorf(fault.Denied, "Only administrators of %s/%s can stop all env repos of %s; %s has “%s”. Ask one of them.", repo.Owner, repo.Name, repo.Owner, r.command.Author, role)
@@ -140,17 +143,9 @@ func (l *look) stops(ctx context.Context) error {
 // stopFacts says a stop in words.
 func stopFacts(s store.Stop) promotion.Stop {
 	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
-	switch {
-	case s.ClosedPull > 0:
-		facts.What, facts.Lift = s.App+" in "+s.Env, fmt.Sprintf("/promote %s %s, or /unhold on #%d", s.Env, s.App, s.ClosedPull)
-	case s.App != "":
-		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold "+s.Env+" "+s.App
-	case s.Env != "":
-		facts.What, facts.Lift = "all of "+s.Env, "/thaw "+s.Env
-	case s.RepoID != nil:
-		facts.What, facts.Lift = "every environment", "/thaw "+command.All
-	default:
-		facts.What, facts.Lift = "every env repo of "+s.Owner, "/thaw "+command.Organisation
+	facts.What, facts.Lift = command.Stopped(s.Owner, s.Env, s.App, s.RepoID == nil)
+	if s.ClosedPull > 0 {
+		facts.Lift = fmt.Sprintf("/promote %s %s, or /unhold on #%d", s.Env, s.App, s.ClosedPull)
 	}
 	return facts
 }

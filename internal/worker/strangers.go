@@ -12,6 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/store"
 )
 
 // strangers has a pull request of the env repo looked at that is not ours: the
@@ -45,7 +46,7 @@ func (w *Worker) strangers(ctx context.Context, e github.PullChanged) (string, e
 // about a branch on which nothing moves.
 func (w *Worker) stranger(ctx context.Context, j *river.Job[job.Stranger]) error {
 	repo, err := w.Store.Repo(ctx, j.Args.Repo)
-	if err != nil {
+	if err != nil || !store.Readable(repo) {
 		return err
 	}
 	door := w.repo(repo)

@@ -8,7 +8,6 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/envrepo"
-	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
@@ -21,6 +20,9 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 	repo, err := w.Store.Repo(ctx, j.Args.Repo)
 	if err != nil {
 		return err
+	}
+	if !store.Readable(repo) {
+		return nil // it is surveyed when it is back
 	}
 	root, err := w.bases.fresh(ctx, repo, "")
 	if err != nil {
@@ -39,7 +41,10 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 			return err
 		}
 	}
-	targets := targetsOf(repo, uses)
+	if err := w.moveBases(ctx, repo, uses); err != nil {
+		return err
+	}
+	targets := targetsOf(uses)
 	w.spare(ctx, repo, uses, targets)
 	// Last, because it writes down that these heads were surveyed.
 	return w.Store.KeepTargets(ctx, repo.ID, heads, targets, syncJob)
@@ -95,30 +100,24 @@ func surveyed(root *base, uses []use) string {
 	return strings.Join(heads, " ")
 }
 
-func targetsOf(repo store.Repo, uses []use) []store.NewTarget {
+func targetsOf(uses []use) []store.NewTarget {
 	var targets []store.NewTarget
 	for _, u := range uses {
-		branch := u.env.Branch
-		if branch == "" {
-			branch = repo.DefaultBranch
-		}
 		position := slices.IndexFunc(u.base.config.Environments, func(e envrepo.Environment) bool { return e.Name == u.env.Name })
 		for _, cluster := range u.env.Clusters {
-			targets = append(targets, store.NewTarget{App: u.pair.App, Env: u.env.Name, Cluster: cluster, Branch: branch, Position: position, Wave: u.env.Wave(cluster)})
+			targets = append(targets, store.NewTarget{App: u.pair.App, Env: u.env.Name, Cluster: cluster, Branch: u.branch(), Position: position, Wave: u.env.Wave(cluster)})
 		}
 	}
 	return targets
 }
 
-// unusable writes down why a configuration cannot be used, for the board, and
-// has the open pull requests say so. Targets stay as they are: what cannot be
-// read is not gone (I6).
-func (w *Worker) unusable(ctx context.Context, repo store.Repo, err error) error {
-	if !fault.Is(err, fault.Invalid) {
-		return err
+// moveBases points promotions to the branches that their environments live on now:
+// tagboat.yaml names another one, or the default branch is called otherwise.
+func (w *Worker) moveBases(ctx context.Context, repo store.Repo, uses []use) error {
+	for _, u := range uses {
+		if err := w.Store.MoveBase(ctx, repo.ID, u.pair.App, u.env.Name, u.branch(), reconcileJob); err != nil {
+			return err
+		}
 	}
-	if err := w.Store.SetConfigError(ctx, repo.ID, explain(err)); err != nil {
-		return err
-	}
-	return w.Store.WakeRepo(ctx, repo.ID, reconcileJob)
+	return nil
 }

@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
 
-	"github.com/tagboat/tagboat/internal/fault"
-	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/job"
-	"github.com/tagboat/tagboat/internal/store"
 )
 
 const (
@@ -22,8 +18,6 @@ const (
 	keptFor = 3 * 24 * time.Hour
 	// lookBack is how far every later sweep looks back: a few sweeps.
 	lookBack = 10 * time.Minute
-	// learnEvery is how often the installations are listed without being told.
-	learnEvery = time.Hour
 	// lookAgain is how old the last look at a healthy target may be: what was healthy
 	// may not be any more, and the next environment waits for it to stay so.
 	lookAgain = time.Minute
@@ -34,6 +28,8 @@ const (
 type swept struct {
 	deliveries time.Time // when failed deliveries were last looked for
 	learnt     time.Time
+	// without are repositories that had no tagboat.yaml when they had been pushed to last.
+	without map[int64]time.Time
 }
 
 // sweep re-derives what a lost event would have told. Its parts do not depend on
@@ -45,49 +41,6 @@ func (w *Worker) sweep(ctx context.Context, _ *river.Job[job.Sweep]) error {
 		w.redeliver(ctx),
 		w.wakeDue(ctx),
 	)
-}
-
-func (w *Worker) learnSometimes(ctx context.Context) error {
-	if w.Now().Sub(w.swept.learnt) < learnEvery {
-		return nil
-	}
-	return w.seeRepos(ctx)
-}
-
-// learn is the sweep's first part alone, when GitHub says that it has changed.
-func (w *Worker) learn(ctx context.Context, _ *river.Job[job.Learn]) error { return w.seeRepos(ctx) }
-
-// seeRepos learns where the env repos' installations and default branches are.
-func (w *Worker) seeRepos(ctx context.Context) error {
-	repos, err := w.GitHub.Repositories(ctx)
-	if err != nil {
-		return fmt.Errorf("list what the App is installed on: %w", err)
-	}
-	var missing []string
-	for _, full := range w.EnvRepos {
-		repo, ok := installed(repos, full)
-		if !ok {
-			missing = append(missing, full)
-			continue
-		}
-		if _, err := w.Store.SeeRepo(ctx, repo.Owner, repo.Name, repo.InstallationID, repo.DefaultBranch); err != nil {
-			return err
-		}
-	}
-	if len(missing) > 0 {
-		return fault.Errorf(fault.NotFound, "The GitHub App is not installed on %s: install it there, with the permissions of deploy/github-app.yaml.", strings.Join(missing, ", "))
-	}
-	w.swept.learnt = w.Now()
-	return nil
-}
-
-func installed(repos []github.Repository, full string) (github.Repository, bool) {
-	for _, r := range repos {
-		if sameName(r.Owner+"/"+r.Name, full) {
-			return r, true
-		}
-	}
-	return github.Repository{}, false
 }
 
 // surveyAll looks at every base branch: a push whose webhook was lost shows.
@@ -102,17 +55,6 @@ func (w *Worker) surveyAll(ctx context.Context) error {
 		}
 	}
 	return w.Store.WantStale(ctx, w.Now().Add(-lookAgain), syncJob)
-}
-
-// repos are the env repos that are looked after now. One that was taken out of the
-// configuration is remembered, and left alone.
-func (w *Worker) repos(ctx context.Context) ([]store.Repo, error) {
-	known, err := w.Store.Repos(ctx)
-	return slices.DeleteFunc(known, func(r store.Repo) bool { return !w.looksAfter(r.Owner, r.Name) }), err
-}
-
-func (w *Worker) looksAfter(owner, name string) bool {
-	return slices.ContainsFunc(w.EnvRepos, func(full string) bool { return sameName(full, owner+"/"+name) })
 }
 
 // redeliver asks GitHub to send again what never reached us: it does not do so

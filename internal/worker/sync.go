@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,12 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 		if err != nil {
 			return err
 		}
-		if !t.Gone {
+		repo, err := w.Store.Repo(ctx, t.RepoID)
+		if err != nil {
+			return err
+		}
+		// What runs there stays as it is while nobody can read what should.
+		if !t.Gone && store.Readable(repo) {
 			if err := w.bring(ctx, t); err != nil {
 				return err
 			}
@@ -52,6 +58,9 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 // written down too, and retried.
 func (w *Worker) bring(ctx context.Context, t store.Target) error {
 	s, err := w.rendered(ctx, t)
+	if errors.Is(err, errUnread) {
+		return err // the target stays as it is
+	}
 	var turn promotion.Turn
 	if err == nil {
 		turn, err = w.turn(ctx, t, s)
@@ -111,8 +120,12 @@ type syncing struct {
 // targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask
 // as exactly the same.
 func targetOf(repo store.Repo, app, env, name string) cluster.Target {
-	return cluster.Target{Key: fmt.Sprintf("%s/%s %s %s %s", repo.Owner, repo.Name, app, env, name)}
+	return cluster.Target{Key: fmt.Sprintf("%s %s %s %s", repo.Mark, app, env, name)}
 }
+
+// errUnread: GitHub does not let the env repo be read. That says nothing about what
+// should run, and the next round of learning tells what is the matter.
+var errUnread = errors.New("the env repo cannot be read now")
 
 func unknownCluster(name string) error {
 	return fault.Errorf(fault.Invalid, "Tagboat was not told how to reach cluster %q: add --cluster %s=<kubeconfig> where it runs, or take the cluster out of tagboat.yaml.", name, name)
@@ -128,8 +141,15 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	if !ok {
 		return s, unknownCluster(t.Cluster)
 	}
+	if err := w.takesFrom(t.Cluster, s.repo); err != nil {
+		return s, err
+	}
 	s.door = door
-	if s.base, err = w.bases.fresh(ctx, s.repo, t.Branch); err != nil {
+	s.base, err = w.bases.fresh(ctx, s.repo, t.Branch)
+	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
+		return s, fault.E(fault.Transient, "", fmt.Errorf("%w: %w", errUnread, w.outOfReach(ctx, err)))
+	}
+	if err != nil {
 		return s, err
 	}
 	s.reached.Commit = s.base.commit

@@ -25,15 +25,26 @@ const believeRegistry = 7
 // the tag ledger, and proposes it to the environments that take new versions by
 // themselves. Whatever is wrong with it is written down as a refusal.
 func (w *Worker) verify(ctx context.Context, j *river.Job[job.Verify]) error {
-	uses, err := w.uses(ctx, j.Args.Image)
-	if err != nil && !fault.KindOf(err).Retryable() {
+	uses, unread := w.uses(ctx, j.Args.Image)
+	if len(uses) == 0 && unread != nil && !fault.KindOf(unread).Retryable() {
 		// The env repo cannot be read, and the image may be meant for it: wait until
 		// that is mended.
-		return fault.E(fault.Transient, explain(err), err)
+		return fault.E(fault.Transient, explain(unread), unread)
 	}
-	if err != nil || len(uses) == 0 {
+	if len(uses) == 0 {
+		return unread
+	}
+	if err := w.verifyFor(ctx, j, uses); err != nil {
 		return err
 	}
+	if fault.KindOf(unread).Retryable() {
+		return unread
+	}
+	return nil // an env repo that is mended catches up by itself
+}
+
+// verifyFor verifies an image for those who use it.
+func (w *Worker) verifyFor(ctx context.Context, j *river.Job[job.Verify], uses []use) error {
 	v := store.Verified{
 		Image: j.Args.Image, Tag: j.Args.Tag, Digest: j.Args.Digest, Delivery: j.Args.Delivery,
 		SourceRepo: j.Args.SourceRepo, SourceCommit: j.Args.SourceCommit, RunURL: j.Args.RunURL,

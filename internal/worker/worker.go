@@ -31,12 +31,14 @@ type Config struct {
 	Registry *registry.Client
 	Render   *render.Cache
 	Clusters map[string]*cluster.Cluster // by the names that tagboat.yaml uses
-	EnvRepos []string                    // "owner/name"
-	Hosts    func(string) string         // a registry's host as its notifications tell it -> as image names write it
-	Mirrors  string                      // directory for copies of env repos; a cache
-	BoardURL string                      // where people find the board; "" when nowhere
-	Policies *policy.Source              // the organisation's; nil where it has none
-	Sigstore *signature.Roots            // of the instance that certifies identities; nil: none is trusted
+	EnvRepos Selection                   // which repositories are env repos
+	// ClusterRepos are, of clusters that take from some env repos only, those.
+	ClusterRepos map[string]Selection
+	Hosts        func(string) string // a registry's host as its notifications tell it -> as image names write it
+	Mirrors      string              // directory for copies of env repos; a cache
+	BoardURL     string              // where people find the board; "" when nowhere
+	Policies     *policy.Source      // the organisation's; nil where it has none
+	Sigstore     *signature.Roots    // of the instance that certifies identities; nil: none is trusted
 	// HealthTimeout is how long a rollout may take before it counts as failed.
 	HealthTimeout time.Duration
 	Now           func() time.Time
@@ -71,6 +73,7 @@ func New(c Config) *Worker {
 	w.renderings, _ = lru.New[string, rendering](renderingsKept) // fails for a size below one only
 	w.origins, _ = lru.New[string, origin](betweenKept)
 	w.lying, _ = lru.New[string, lying](betweenKept)
+	w.swept.without = map[int64]time.Time{}
 	return w
 }
 
@@ -124,6 +127,10 @@ func (k *kind[T]) Work(ctx context.Context, j *river.Job[T]) error {
 	snooze := new(river.JobSnoozeError)
 	if errors.As(err, &snooze) {
 		return err
+	}
+	if errors.Is(err, github.ErrAbsent) {
+		// Whatever the job was about is looked at when the App is back.
+		err = errors.Join(err, k.worker.Store.Enqueue(ctx, job.Learn{}))
 	}
 	log := k.worker.Log.With("job", j.Kind, "id", j.ID, "attempt", j.Attempt, "fault", fault.KindOf(err).String(), "error", err)
 	switch kind := fault.KindOf(err); {

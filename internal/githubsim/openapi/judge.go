@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ import (
 // generic are the statuses that GitHub may answer anywhere, described or not.
 // For instance it does not describe 404 for deployments and statuses.
 var generic = []int{
+	http.StatusMovedPermanently, http.StatusTemporaryRedirect,
 	http.StatusNotModified, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone,
 	http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
 }
@@ -66,11 +68,16 @@ func (v *Validator) Wrap(next http.Handler, report func(error)) http.Handler {
 	})
 }
 
+// numbered is where redirects from a repository's old name lead. The description
+// does not have it; it is the same operation as under the name.
+var numbered = regexp.MustCompile(`^/repositories/[0-9]+`)
+
 // apiURL is u below the API's root, if it is there.
 func (v *Validator) apiURL(u *url.URL) (*url.URL, bool) {
 	out := *u
 	if rest, ok := strings.CutPrefix(u.Path, enterprise); ok && strings.HasPrefix(rest, "/") {
 		out.Path, out.RawPath = rest, strings.TrimPrefix(u.RawPath, enterprise)
+		out.Path, out.RawPath = numbered.ReplaceAllString(out.Path, "/repos/by/number"), numbered.ReplaceAllString(out.RawPath, "/repos/by/number")
 		return &out, true
 	}
 	return &out, v.roots[root(u.Path)]

@@ -111,7 +111,7 @@ func TestSimulatorAnswersAsDescribed(t *testing.T) {
 	app, err := sim.AddApp(githubsim.AppSpec{Slug: "tagboat", Name: "Tagboat", Owner: "acme", WebhookURL: hooks.URL, WebhookSecret: "s",
 		Permissions: map[string]string{"contents": "write", "pull_requests": "write", "issues": "write", "checks": "write", "statuses": "write", "deployments": "write", "members": "read"},
 		Events: []string{"issue_comment", "pull_request", "pull_request_review", "check_run", "check_suite", "status", "push", "create", "delete",
-			"deployment", "deployment_status", "branch_protection_rule", "repository_ruleset"}})
+			"deployment", "deployment_status", "branch_protection_rule", "repository_ruleset", "repository"}})
 	must(err)
 	installation, err := sim.Install(app.ID, "acme", "env")
 	must(err)
@@ -194,7 +194,27 @@ func TestSimulatorAnswersAsDescribed(t *testing.T) {
 	alice.do("PATCH", repo+"/pulls/1", map[string]any{"title": "t2"})
 	alice.do("PUT", repo+"/pulls/1/merge", map[string]any{"merge_method": "squash"})
 	bot.do("DELETE", repo+"/git/refs/heads/b/1", nil)
+
+	// A repository that has moved is found under its old name, for reads and for writes.
+	must(sim.RenameRepo("acme/env", "gitops"))
+	alice.do("GET", repo, nil)
+	alice.do("GET", repo+"/contents/a/b.yaml?ref=main", nil)
+	bot.do("POST", repo+"/issues/1/comments", map[string]any{"body": "hello there"})
+	asApp.do("GET", "/repos/acme/env/installation", nil)
+	must(sim.RenameDefaultBranch("acme/gitops", "trunk"))
+	must(sim.ArchiveRepo("acme/gitops", true))
+	must(sim.ArchiveRepo("acme/gitops", false))
+	sim.AddOrg("globex")
+	must(sim.TransferRepo("acme/gitops", "globex"))
+	alice.do("GET", repo, nil)
+	second, err := sim.Install(app.ID, "globex", "gitops")
+	must(err)
+	asApp.do("GET", "/app/installations", nil)
+
 	bot.do("DELETE", "/installation/token", nil)
 	sim.Suspend(installation, true)
+	asApp.do("GET", fmt.Sprintf("/app/installations/%d", installation), nil)
+	must(sim.TakeFrom(second, "gitops"))
+	must(sim.Uninstall(second))
 	must(sim.WaitDeliveries(t.Context()))
 }

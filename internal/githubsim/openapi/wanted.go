@@ -109,7 +109,7 @@ var wantedWebhooks = []string{
 	"ping", "installation", "installation_repositories", "push", "create", "delete", "pull_request",
 	"pull_request_review", "issue_comment", "check_run", "check_suite", "status", "merge_group",
 	"deployment", "deployment_status", "registry_package", "repository_ruleset", "branch_protection_rule",
-	"team", "membership", "member", "organization",
+	"team", "membership", "member", "organization", "repository",
 }
 
 // slashed are the path parameters whose values may contain slashes.

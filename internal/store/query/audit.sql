@@ -29,7 +29,7 @@ SELECT a.* FROM audit a LEFT JOIN promotion p ON p.id = a.promotion_id LEFT JOIN
 WHERE a.id > @after
   AND (@promotion::bigint = 0 OR a.promotion_id = @promotion::bigint)
   AND (@app::text = '' OR p.app = @app::text) AND (@env::text = '' OR p.env = @env::text)
-  AND (@repo::text = '' OR lower(r.owner || '/' || r.name) = lower(@repo::text))
+  AND (@repo::text = '' OR lower(r.owner || '/' || r.name) = lower(@repo::text) OR lower(@repo::text) = ANY (r.names))
   AND (@action::text = '' OR a.action = @action::text) AND (@actor::text = '' OR lower(a.actor) = lower(@actor::text))
   AND (sqlc.narg('since')::timestamptz IS NULL OR a.at >= sqlc.narg('since')::timestamptz)
   AND (sqlc.narg('until')::timestamptz IS NULL OR a.at < sqlc.narg('until')::timestamptz)
@@ -41,7 +41,7 @@ SELECT coalesce(min(id), 0)::bigint FROM (
     SELECT a.id FROM audit a LEFT JOIN promotion p ON p.id = a.promotion_id LEFT JOIN env_repo r ON r.id = p.repo_id
     WHERE (@promotion::bigint = 0 OR a.promotion_id = @promotion::bigint)
       AND (@app::text = '' OR p.app = @app::text) AND (@env::text = '' OR p.env = @env::text)
-      AND (@repo::text = '' OR lower(r.owner || '/' || r.name) = lower(@repo::text))
+      AND (@repo::text = '' OR lower(r.owner || '/' || r.name) = lower(@repo::text) OR lower(@repo::text) = ANY (r.names))
       AND (@action::text = '' OR a.action = @action::text) AND (@actor::text = '' OR lower(a.actor) = lower(@actor::text))
       AND (sqlc.narg('since')::timestamptz IS NULL OR a.at >= sqlc.narg('since')::timestamptz)
       AND (sqlc.narg('until')::timestamptz IS NULL OR a.at < sqlc.narg('until')::timestamptz)
@@ -55,7 +55,7 @@ FROM audit a JOIN promotion p ON p.id = a.promotion_id JOIN artifact f ON f.id =
 WHERE a.action = 'merged'
   AND (@promotion::bigint = 0 OR a.promotion_id = @promotion::bigint)
   AND (@app::text = '' OR p.app = @app::text) AND (@env::text = '' OR p.env = @env::text)
-  AND (@repo::text = '' OR lower(r.owner || '/' || r.name) = lower(@repo::text))
+  AND (@repo::text = '' OR lower(r.owner || '/' || r.name) = lower(@repo::text) OR lower(@repo::text) = ANY (r.names))
   AND (sqlc.narg('since')::timestamptz IS NULL OR a.at >= sqlc.narg('since')::timestamptz)
   AND (sqlc.narg('until')::timestamptz IS NULL OR a.at < sqlc.narg('until')::timestamptz)
 ORDER BY a.id DESC LIMIT @most;

@@ -117,12 +117,12 @@ func (q *Queries) AuditRows(ctx context.Context, arg AuditRowsParams) ([]Audit, 
 }
 
 const auditedMerges = `-- name: AuditedMerges :many
-SELECT a.id, a.at, a.actor_id, a.actor, a.action, a.promotion_id, a.delivery_id, a.sha, a.inputs, a.prev_hash, a.hash, p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by, f.id, f.image, f.tag, f.digest, f.media_type, f.platforms, f.source_repo, f.source_commit, f.run_url, f.verified_at, r.id, r.owner, r.name, r.installation_id, r.default_branch, r.config_error, r.seen_at, r.surveyed
+SELECT a.id, a.at, a.actor_id, a.actor, a.action, a.promotion_id, a.delivery_id, a.sha, a.inputs, a.prev_hash, a.hash, p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by, f.id, f.image, f.tag, f.digest, f.media_type, f.platforms, f.source_repo, f.source_commit, f.run_url, f.verified_at, r.id, r.owner, r.name, r.installation_id, r.default_branch, r.config_error, r.seen_at, r.surveyed, r.github_id, r.names, r.mark, r.presence, r.presence_since, r.presence_note, r.config_error_since, r.config_told
 FROM audit a JOIN promotion p ON p.id = a.promotion_id JOIN artifact f ON f.id = p.artifact_id JOIN env_repo r ON r.id = p.repo_id
 WHERE a.action = 'merged'
   AND ($1::bigint = 0 OR a.promotion_id = $1::bigint)
   AND ($2::text = '' OR p.app = $2::text) AND ($3::text = '' OR p.env = $3::text)
-  AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text))
+  AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text) OR lower($4::text) = ANY (r.names))
   AND ($5::timestamptz IS NULL OR a.at >= $5::timestamptz)
   AND ($6::timestamptz IS NULL OR a.at < $6::timestamptz)
 ORDER BY a.id DESC LIMIT $7
@@ -242,6 +242,14 @@ func (q *Queries) AuditedMerges(ctx context.Context, arg AuditedMergesParams) ([
 			&i.EnvRepo.ConfigError,
 			&i.EnvRepo.SeenAt,
 			&i.EnvRepo.Surveyed,
+			&i.EnvRepo.GithubID,
+			&i.EnvRepo.Names,
+			&i.EnvRepo.Mark,
+			&i.EnvRepo.Presence,
+			&i.EnvRepo.PresenceSince,
+			&i.EnvRepo.PresenceNote,
+			&i.EnvRepo.ConfigErrorSince,
+			&i.EnvRepo.ConfigTold,
 		); err != nil {
 			return nil, err
 		}
@@ -319,7 +327,7 @@ SELECT coalesce(min(id), 0)::bigint FROM (
     SELECT a.id FROM audit a LEFT JOIN promotion p ON p.id = a.promotion_id LEFT JOIN env_repo r ON r.id = p.repo_id
     WHERE ($1::bigint = 0 OR a.promotion_id = $1::bigint)
       AND ($2::text = '' OR p.app = $2::text) AND ($3::text = '' OR p.env = $3::text)
-      AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text))
+      AND ($4::text = '' OR lower(r.owner || '/' || r.name) = lower($4::text) OR lower($4::text) = ANY (r.names))
       AND ($5::text = '' OR a.action = $5::text) AND ($6::text = '' OR lower(a.actor) = lower($6::text))
       AND ($7::timestamptz IS NULL OR a.at >= $7::timestamptz)
       AND ($8::timestamptz IS NULL OR a.at < $8::timestamptz)
@@ -362,7 +370,7 @@ SELECT a.id, a.at, a.actor_id, a.actor, a.action, a.promotion_id, a.delivery_id,
 WHERE a.id > $1
   AND ($2::bigint = 0 OR a.promotion_id = $2::bigint)
   AND ($3::text = '' OR p.app = $3::text) AND ($4::text = '' OR p.env = $4::text)
-  AND ($5::text = '' OR lower(r.owner || '/' || r.name) = lower($5::text))
+  AND ($5::text = '' OR lower(r.owner || '/' || r.name) = lower($5::text) OR lower($5::text) = ANY (r.names))
   AND ($6::text = '' OR a.action = $6::text) AND ($7::text = '' OR lower(a.actor) = lower($7::text))
   AND ($8::timestamptz IS NULL OR a.at >= $8::timestamptz)
   AND ($9::timestamptz IS NULL OR a.at < $9::timestamptz)

@@ -37,10 +37,10 @@ WHERE t.repo_id = @repo_id AND t.app = @app AND t.env = @env AND s.digest = @dig
 ORDER BY s.id DESC LIMIT @most;
 
 -- name: CountPromotions :many
-SELECT state, count(*) AS count FROM promotion GROUP BY state;
+SELECT repo_id, state, count(*) AS count FROM promotion GROUP BY repo_id, state;
 
 -- name: CountTargets :many
-SELECT state, count(*) AS count FROM target WHERE NOT gone GROUP BY state;
+SELECT repo_id, state, count(*) AS count FROM target WHERE NOT gone GROUP BY repo_id, state;
 
 -- name: CountRefusals :one
 SELECT count(*) FROM refusal;

@@ -166,12 +166,13 @@ func (q *Queries) CountDeliveries(ctx context.Context) ([]CountDeliveriesRow, er
 }
 
 const countPromotions = `-- name: CountPromotions :many
-SELECT state, count(*) AS count FROM promotion GROUP BY state
+SELECT repo_id, state, count(*) AS count FROM promotion GROUP BY repo_id, state
 `
 
 type CountPromotionsRow struct {
-	State string
-	Count int64
+	RepoID int64
+	State  string
+	Count  int64
 }
 
 func (q *Queries) CountPromotions(ctx context.Context) ([]CountPromotionsRow, error) {
@@ -183,7 +184,7 @@ func (q *Queries) CountPromotions(ctx context.Context) ([]CountPromotionsRow, er
 	var items []CountPromotionsRow
 	for rows.Next() {
 		var i CountPromotionsRow
-		if err := rows.Scan(&i.State, &i.Count); err != nil {
+		if err := rows.Scan(&i.RepoID, &i.State, &i.Count); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -206,12 +207,13 @@ func (q *Queries) CountRefusals(ctx context.Context) (int64, error) {
 }
 
 const countTargets = `-- name: CountTargets :many
-SELECT state, count(*) AS count FROM target WHERE NOT gone GROUP BY state
+SELECT repo_id, state, count(*) AS count FROM target WHERE NOT gone GROUP BY repo_id, state
 `
 
 type CountTargetsRow struct {
-	State string
-	Count int64
+	RepoID int64
+	State  string
+	Count  int64
 }
 
 func (q *Queries) CountTargets(ctx context.Context) ([]CountTargetsRow, error) {
@@ -223,7 +225,7 @@ func (q *Queries) CountTargets(ctx context.Context) ([]CountTargetsRow, error) {
 	var items []CountTargetsRow
 	for rows.Next() {
 		var i CountTargetsRow
-		if err := rows.Scan(&i.State, &i.Count); err != nil {
+		if err := rows.Scan(&i.RepoID, &i.State, &i.Count); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

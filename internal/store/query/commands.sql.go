@@ -41,7 +41,7 @@ func (q *Queries) AnswerCommand(ctx context.Context, arg AnswerCommandParams) er
 }
 
 const command = `-- name: Command :one
-SELECT id, owner, repo, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at, outcome, reply, reply_id, replying, slips FROM command WHERE id = $1
+SELECT id, owner, repo, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at, outcome, reply, reply_id, replying, github_repo_id, slips FROM command WHERE id = $1
 `
 
 func (q *Queries) Command(ctx context.Context, id int64) (Command, error) {
@@ -64,14 +64,15 @@ func (q *Queries) Command(ctx context.Context, id int64) (Command, error) {
 		&i.Reply,
 		&i.ReplyID,
 		&i.Replying,
+		&i.GithubRepoID,
 		&i.Slips,
 	)
 	return i, err
 }
 
 const insertCommand = `-- name: InsertCommand :one
-INSERT INTO command (owner, repo, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+INSERT INTO command (owner, repo, github_repo_id, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (owner, repo, comment_id) DO NOTHING
 RETURNING id
 `
@@ -79,6 +80,7 @@ RETURNING id
 type InsertCommandParams struct {
 	Owner          string
 	Repo           string
+	GithubRepoID   int64
 	Number         int32
 	IsPull         bool
 	CommentID      int64
@@ -94,6 +96,7 @@ func (q *Queries) InsertCommand(ctx context.Context, arg InsertCommandParams) (i
 	row := q.db.QueryRow(ctx, insertCommand,
 		arg.Owner,
 		arg.Repo,
+		arg.GithubRepoID,
 		arg.Number,
 		arg.IsPull,
 		arg.CommentID,

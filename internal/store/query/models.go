@@ -79,6 +79,7 @@ type Command struct {
 	Reply          string
 	ReplyID        int64
 	Replying       bool
+	GithubRepoID   int64
 	Slips          []string
 }
 
@@ -113,14 +114,22 @@ type DryRun struct {
 }
 
 type EnvRepo struct {
-	ID             int64
-	Owner          string
-	Name           string
-	InstallationID int64
-	DefaultBranch  string
-	ConfigError    string
-	SeenAt         time.Time
-	Surveyed       string
+	ID               int64
+	Owner            string
+	Name             string
+	InstallationID   int64
+	DefaultBranch    string
+	ConfigError      string
+	SeenAt           time.Time
+	Surveyed         string
+	GithubID         *int64
+	Names            []string
+	Mark             string
+	Presence         string
+	PresenceSince    time.Time
+	PresenceNote     string
+	ConfigErrorSince *time.Time
+	ConfigTold       string
 }
 
 type Evidence struct {

@@ -30,7 +30,7 @@ SELECT * FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id;
 
 -- name: UnreportedPromotions :many
 -- Merged, but the clusters' state has not been reported to the end.
-SELECT * FROM promotion WHERE state = 'merged' ORDER BY id;
+SELECT p.* FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE p.state = 'merged' AND r.presence = 'installed' ORDER BY p.id;
 
 -- name: PromotionByPull :one
 SELECT * FROM promotion WHERE repo_id = @repo_id AND pull_number = @pull_number ORDER BY id DESC LIMIT 1;
@@ -56,6 +56,11 @@ UPDATE promotion SET
     seen_head_sha = @head_sha, head_sha = @head_sha, base_sha = @base_sha, edit_hash = @edit_hash, body_hash = @body_hash,
     old_tag = @old_tag, old_digest = @old_digest, diff = @diff, behind = false, updated_at = @at
 WHERE id = @id AND state IN ('proposed', 'open');
+
+-- name: MoveBase :execrows
+-- The environment has moved to another branch.
+UPDATE promotion SET base_branch = @branch, updated_at = @at
+WHERE repo_id = @repo_id AND app = @app AND env = @env AND state IN ('proposed', 'open') AND base_branch <> @branch;
 
 -- name: SetLabelled :exec
 UPDATE promotion SET labelled = true WHERE id = @id;
@@ -162,7 +167,8 @@ WHERE id = @id AND state IN ('proposed', 'open');
 
 -- name: Leftovers :many
 -- Closed, and something is left to be done: see the index promotion_leftover.
-SELECT * FROM promotion WHERE state = 'closed' AND (NOT branch_deleted OR closed_by <> '' AND comment_id = 0) ORDER BY id;
+SELECT p.* FROM promotion p JOIN env_repo r ON r.id = p.repo_id
+WHERE p.state = 'closed' AND (NOT p.branch_deleted OR p.closed_by <> '' AND p.comment_id = 0) AND r.presence = 'installed' ORDER BY p.id;
 
 -- name: SetDeployed :execrows
 UPDATE promotion SET state = 'deployed', message = '', deployed_at = @at, updated_at = @at WHERE id = @id AND state = 'merged';

@@ -872,7 +872,8 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const leftovers = `-- name: Leftovers :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE state = 'closed' AND (NOT branch_deleted OR closed_by <> '' AND comment_id = 0) ORDER BY id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id
+WHERE p.state = 'closed' AND (NOT p.branch_deleted OR p.closed_by <> '' AND p.comment_id = 0) AND r.presence = 'installed' ORDER BY p.id
 `
 
 // Closed, and something is left to be done: see the index promotion_leftover.
@@ -1085,6 +1086,34 @@ func (q *Queries) MergedPromotionsOfApp(ctx context.Context, arg MergedPromotion
 		return nil, err
 	}
 	return items, nil
+}
+
+const moveBase = `-- name: MoveBase :execrows
+UPDATE promotion SET base_branch = $1, updated_at = $2
+WHERE repo_id = $3 AND app = $4 AND env = $5 AND state IN ('proposed', 'open') AND base_branch <> $1
+`
+
+type MoveBaseParams struct {
+	Branch string
+	At     time.Time
+	RepoID int64
+	App    string
+	Env    string
+}
+
+// The environment has moved to another branch.
+func (q *Queries) MoveBase(ctx context.Context, arg MoveBaseParams) (int64, error) {
+	result, err := q.db.Exec(ctx, moveBase,
+		arg.Branch,
+		arg.At,
+		arg.RepoID,
+		arg.App,
+		arg.Env,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const overtaken = `-- name: Overtaken :one
@@ -1869,7 +1898,7 @@ func (q *Queries) SettlePromotion(ctx context.Context, arg SettlePromotionParams
 }
 
 const unreportedPromotions = `-- name: UnreportedPromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE state = 'merged' ORDER BY id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE p.state = 'merged' AND r.presence = 'installed' ORDER BY p.id
 `
 
 // Merged, but the clusters' state has not been reported to the end.

@@ -10,8 +10,133 @@ import (
 	"time"
 )
 
+const insertRepo = `-- name: InsertRepo :one
+INSERT INTO env_repo (github_id, owner, name, names, mark, installation_id, default_branch, presence, presence_since, presence_note, seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9)
+RETURNING id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed, github_id, names, mark, presence, presence_since, presence_note, config_error_since, config_told
+`
+
+type InsertRepoParams struct {
+	GithubID       *int64
+	Owner          string
+	Name           string
+	Names          []string
+	Mark           string
+	InstallationID int64
+	DefaultBranch  string
+	Presence       string
+	At             time.Time
+	Note           string
+}
+
+func (q *Queries) InsertRepo(ctx context.Context, arg InsertRepoParams) (EnvRepo, error) {
+	row := q.db.QueryRow(ctx, insertRepo,
+		arg.GithubID,
+		arg.Owner,
+		arg.Name,
+		arg.Names,
+		arg.Mark,
+		arg.InstallationID,
+		arg.DefaultBranch,
+		arg.Presence,
+		arg.At,
+		arg.Note,
+	)
+	var i EnvRepo
+	err := row.Scan(
+		&i.ID,
+		&i.Owner,
+		&i.Name,
+		&i.InstallationID,
+		&i.DefaultBranch,
+		&i.ConfigError,
+		&i.SeenAt,
+		&i.Surveyed,
+		&i.GithubID,
+		&i.Names,
+		&i.Mark,
+		&i.Presence,
+		&i.PresenceSince,
+		&i.PresenceNote,
+		&i.ConfigErrorSince,
+		&i.ConfigTold,
+	)
+	return i, err
+}
+
+const lockRepos = `-- name: LockRepos :exec
+SELECT pg_advisory_xact_lock(hashtextextended('tagboat env repos', 0))
+`
+
+// One at a time says what env repos there are and how they are called.
+func (q *Queries) LockRepos(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockRepos)
+	return err
+}
+
+const nameTaken = `-- name: NameTaken :one
+SELECT EXISTS (SELECT FROM env_repo WHERE $1::text = ANY (names) OR lower(mark) = $1::text)::boolean
+`
+
+// Whether some env repo had a name before, or marks its objects with it.
+func (q *Queries) NameTaken(ctx context.Context, name string) (bool, error) {
+	row := q.db.QueryRow(ctx, nameTaken, name)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const othersCalled = `-- name: OthersCalled :many
+SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed, github_id, names, mark, presence, presence_since, presence_note, config_error_since, config_told FROM env_repo
+WHERE github_id IS DISTINCT FROM $1 AND lower(owner) = lower($2) AND lower(name) = lower($3) AND presence <> 'removed'
+`
+
+type OthersCalledParams struct {
+	GithubID *int64
+	Owner    string
+	Name     string
+}
+
+// Env repos that are still written down under a name that another has now.
+func (q *Queries) OthersCalled(ctx context.Context, arg OthersCalledParams) ([]EnvRepo, error) {
+	rows, err := q.db.Query(ctx, othersCalled, arg.GithubID, arg.Owner, arg.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EnvRepo
+	for rows.Next() {
+		var i EnvRepo
+		if err := rows.Scan(
+			&i.ID,
+			&i.Owner,
+			&i.Name,
+			&i.InstallationID,
+			&i.DefaultBranch,
+			&i.ConfigError,
+			&i.SeenAt,
+			&i.Surveyed,
+			&i.GithubID,
+			&i.Names,
+			&i.Mark,
+			&i.Presence,
+			&i.PresenceSince,
+			&i.PresenceNote,
+			&i.ConfigErrorSince,
+			&i.ConfigTold,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const repo = `-- name: Repo :one
-SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed FROM env_repo WHERE id = $1
+SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed, github_id, names, mark, presence, presence_since, presence_note, config_error_since, config_told FROM env_repo WHERE id = $1
 `
 
 func (q *Queries) Repo(ctx context.Context, id int64) (EnvRepo, error) {
@@ -26,12 +151,48 @@ func (q *Queries) Repo(ctx context.Context, id int64) (EnvRepo, error) {
 		&i.ConfigError,
 		&i.SeenAt,
 		&i.Surveyed,
+		&i.GithubID,
+		&i.Names,
+		&i.Mark,
+		&i.Presence,
+		&i.PresenceSince,
+		&i.PresenceNote,
+		&i.ConfigErrorSince,
+		&i.ConfigTold,
+	)
+	return i, err
+}
+
+const repoByGitHubID = `-- name: RepoByGitHubID :one
+SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed, github_id, names, mark, presence, presence_since, presence_note, config_error_since, config_told FROM env_repo WHERE github_id = $1
+`
+
+func (q *Queries) RepoByGitHubID(ctx context.Context, githubID *int64) (EnvRepo, error) {
+	row := q.db.QueryRow(ctx, repoByGitHubID, githubID)
+	var i EnvRepo
+	err := row.Scan(
+		&i.ID,
+		&i.Owner,
+		&i.Name,
+		&i.InstallationID,
+		&i.DefaultBranch,
+		&i.ConfigError,
+		&i.SeenAt,
+		&i.Surveyed,
+		&i.GithubID,
+		&i.Names,
+		&i.Mark,
+		&i.Presence,
+		&i.PresenceSince,
+		&i.PresenceNote,
+		&i.ConfigErrorSince,
+		&i.ConfigTold,
 	)
 	return i, err
 }
 
 const repoByName = `-- name: RepoByName :one
-SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed FROM env_repo WHERE lower(owner) = lower($1) AND lower(name) = lower($2)
+SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed, github_id, names, mark, presence, presence_since, presence_note, config_error_since, config_told FROM env_repo WHERE lower(owner) = lower($1) AND lower(name) = lower($2) ORDER BY (presence = 'removed'), id DESC LIMIT 1
 `
 
 type RepoByNameParams struct {
@@ -39,6 +200,7 @@ type RepoByNameParams struct {
 	Name  string
 }
 
+// One that is gone may have left its name to another.
 func (q *Queries) RepoByName(ctx context.Context, arg RepoByNameParams) (EnvRepo, error) {
 	row := q.db.QueryRow(ctx, repoByName, arg.Owner, arg.Name)
 	var i EnvRepo
@@ -51,12 +213,57 @@ func (q *Queries) RepoByName(ctx context.Context, arg RepoByNameParams) (EnvRepo
 		&i.ConfigError,
 		&i.SeenAt,
 		&i.Surveyed,
+		&i.GithubID,
+		&i.Names,
+		&i.Mark,
+		&i.Presence,
+		&i.PresenceSince,
+		&i.PresenceNote,
+		&i.ConfigErrorSince,
+		&i.ConfigTold,
+	)
+	return i, err
+}
+
+const repoToSee = `-- name: RepoToSee :one
+SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed, github_id, names, mark, presence, presence_since, presence_note, config_error_since, config_told FROM env_repo
+WHERE github_id = $1 OR github_id IS NULL AND lower(owner) = lower($2) AND lower(name) = lower($3)
+ORDER BY github_id NULLS LAST LIMIT 1
+`
+
+type RepoToSeeParams struct {
+	GithubID *int64
+	Owner    string
+	Name     string
+}
+
+// The env repo that has a number, or that was named before GitHub was asked.
+func (q *Queries) RepoToSee(ctx context.Context, arg RepoToSeeParams) (EnvRepo, error) {
+	row := q.db.QueryRow(ctx, repoToSee, arg.GithubID, arg.Owner, arg.Name)
+	var i EnvRepo
+	err := row.Scan(
+		&i.ID,
+		&i.Owner,
+		&i.Name,
+		&i.InstallationID,
+		&i.DefaultBranch,
+		&i.ConfigError,
+		&i.SeenAt,
+		&i.Surveyed,
+		&i.GithubID,
+		&i.Names,
+		&i.Mark,
+		&i.Presence,
+		&i.PresenceSince,
+		&i.PresenceNote,
+		&i.ConfigErrorSince,
+		&i.ConfigTold,
 	)
 	return i, err
 }
 
 const repos = `-- name: Repos :many
-SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed FROM env_repo ORDER BY owner, name
+SELECT id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed, github_id, names, mark, presence, presence_since, presence_note, config_error_since, config_told FROM env_repo ORDER BY owner, name, id
 `
 
 func (q *Queries) Repos(ctx context.Context) ([]EnvRepo, error) {
@@ -77,6 +284,14 @@ func (q *Queries) Repos(ctx context.Context) ([]EnvRepo, error) {
 			&i.ConfigError,
 			&i.SeenAt,
 			&i.Surveyed,
+			&i.GithubID,
+			&i.Names,
+			&i.Mark,
+			&i.Presence,
+			&i.PresenceSince,
+			&i.PresenceNote,
+			&i.ConfigErrorSince,
+			&i.ConfigTold,
 		); err != nil {
 			return nil, err
 		}
@@ -88,8 +303,51 @@ func (q *Queries) Repos(ctx context.Context) ([]EnvRepo, error) {
 	return items, nil
 }
 
+const setAway = `-- name: SetAway :one
+UPDATE env_repo SET presence = $1, presence_since = $2, presence_note = $3 WHERE id = $4 RETURNING id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed, github_id, names, mark, presence, presence_since, presence_note, config_error_since, config_told
+`
+
+type SetAwayParams struct {
+	Presence string
+	At       time.Time
+	Note     string
+	ID       int64
+}
+
+func (q *Queries) SetAway(ctx context.Context, arg SetAwayParams) (EnvRepo, error) {
+	row := q.db.QueryRow(ctx, setAway,
+		arg.Presence,
+		arg.At,
+		arg.Note,
+		arg.ID,
+	)
+	var i EnvRepo
+	err := row.Scan(
+		&i.ID,
+		&i.Owner,
+		&i.Name,
+		&i.InstallationID,
+		&i.DefaultBranch,
+		&i.ConfigError,
+		&i.SeenAt,
+		&i.Surveyed,
+		&i.GithubID,
+		&i.Names,
+		&i.Mark,
+		&i.Presence,
+		&i.PresenceSince,
+		&i.PresenceNote,
+		&i.ConfigErrorSince,
+		&i.ConfigTold,
+	)
+	return i, err
+}
+
 const setConfigError = `-- name: SetConfigError :exec
-UPDATE env_repo SET config_error = $1, seen_at = $2 WHERE id = $3
+UPDATE env_repo SET
+    config_error_since = CASE WHEN $1 = '' THEN NULL ELSE coalesce(config_error_since, $2) END,
+    config_error = $1, seen_at = $2
+WHERE id = $3
 `
 
 type SetConfigErrorParams struct {
@@ -103,44 +361,55 @@ func (q *Queries) SetConfigError(ctx context.Context, arg SetConfigErrorParams) 
 	return err
 }
 
-const setSurveyed = `-- name: SetSurveyed :exec
-UPDATE env_repo SET surveyed = $1, config_error = '', seen_at = $2 WHERE id = $3
+const setConfigTold = `-- name: SetConfigTold :exec
+UPDATE env_repo SET config_told = $1 WHERE id = $2
 `
 
-type SetSurveyedParams struct {
-	Surveyed string
-	SeenAt   time.Time
-	ID       int64
+type SetConfigToldParams struct {
+	Commit string
+	ID     int64
 }
 
-func (q *Queries) SetSurveyed(ctx context.Context, arg SetSurveyedParams) error {
-	_, err := q.db.Exec(ctx, setSurveyed, arg.Surveyed, arg.SeenAt, arg.ID)
+func (q *Queries) SetConfigTold(ctx context.Context, arg SetConfigToldParams) error {
+	_, err := q.db.Exec(ctx, setConfigTold, arg.Commit, arg.ID)
 	return err
 }
 
-const upsertRepo = `-- name: UpsertRepo :one
-INSERT INTO env_repo (owner, name, installation_id, default_branch, seen_at)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (owner, name) DO UPDATE
-SET installation_id = excluded.installation_id, default_branch = excluded.default_branch, seen_at = excluded.seen_at
-RETURNING id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed
+const setSeen = `-- name: SetSeen :one
+UPDATE env_repo SET
+    github_id = $1, owner = $2, name = $3, names = $4, installation_id = $5, default_branch = $6,
+    surveyed = CASE WHEN presence IN ('suspended', 'removed') THEN '' ELSE surveyed END,
+    presence_since = CASE WHEN presence = $7 THEN presence_since ELSE $8 END,
+    presence_note = CASE WHEN presence = $7 THEN presence_note ELSE '' END,
+    presence = $7, seen_at = $8
+WHERE id = $9
+RETURNING id, owner, name, installation_id, default_branch, config_error, seen_at, surveyed, github_id, names, mark, presence, presence_since, presence_note, config_error_since, config_told
 `
 
-type UpsertRepoParams struct {
+type SetSeenParams struct {
+	GithubID       *int64
 	Owner          string
 	Name           string
+	Names          []string
 	InstallationID int64
 	DefaultBranch  string
-	SeenAt         time.Time
+	Presence       string
+	At             time.Time
+	ID             int64
 }
 
-func (q *Queries) UpsertRepo(ctx context.Context, arg UpsertRepoParams) (EnvRepo, error) {
-	row := q.db.QueryRow(ctx, upsertRepo,
+// What was away is surveyed anew: nobody knows what has happened meanwhile.
+func (q *Queries) SetSeen(ctx context.Context, arg SetSeenParams) (EnvRepo, error) {
+	row := q.db.QueryRow(ctx, setSeen,
+		arg.GithubID,
 		arg.Owner,
 		arg.Name,
+		arg.Names,
 		arg.InstallationID,
 		arg.DefaultBranch,
-		arg.SeenAt,
+		arg.Presence,
+		arg.At,
+		arg.ID,
 	)
 	var i EnvRepo
 	err := row.Scan(
@@ -152,6 +421,29 @@ func (q *Queries) UpsertRepo(ctx context.Context, arg UpsertRepoParams) (EnvRepo
 		&i.ConfigError,
 		&i.SeenAt,
 		&i.Surveyed,
+		&i.GithubID,
+		&i.Names,
+		&i.Mark,
+		&i.Presence,
+		&i.PresenceSince,
+		&i.PresenceNote,
+		&i.ConfigErrorSince,
+		&i.ConfigTold,
 	)
 	return i, err
+}
+
+const setSurveyed = `-- name: SetSurveyed :exec
+UPDATE env_repo SET surveyed = $1, config_error = '', config_error_since = NULL, config_told = '', seen_at = $2 WHERE id = $3
+`
+
+type SetSurveyedParams struct {
+	Surveyed string
+	SeenAt   time.Time
+	ID       int64
+}
+
+func (q *Queries) SetSurveyed(ctx context.Context, arg SetSurveyedParams) error {
+	_, err := q.db.Exec(ctx, setSurveyed, arg.Surveyed, arg.SeenAt, arg.ID)
+	return err
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotionsOfOwner = `-- name: ActivePromotionsOfOwner :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE r.owner = $1 AND p.state IN ('proposed', 'open') ORDER BY p.id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE lower(r.owner) = lower($1) AND p.state IN ('proposed', 'open') ORDER BY p.id
 `
 
 func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]Promotion, error) {
@@ -201,9 +201,31 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 	return i, err
 }
 
+const keepOwnersStop = `-- name: KeepOwnersStop :exec
+INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until)
+SELECT s.owner, $1, '', '', s.reason, s.actor_id, s.actor, s.url, s.since, s.until FROM stop s
+WHERE lower(s.owner) = lower($2) AND s.repo_id IS NULL AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $3)
+  AND NOT EXISTS (SELECT FROM stop n WHERE n.repo_id = $1 AND n.env = '' AND n.app = '' AND n.lifted_at IS NULL)
+LIMIT 1
+`
+
+type KeepOwnersStopParams struct {
+	RepoID *int64
+	Owner  string
+	Now    *time.Time
+}
+
+// An env repo that goes to another owner, or whose owner is called otherwise now,
+// stays stopped if everything of its owner was.
+func (q *Queries) KeepOwnersStop(ctx context.Context, arg KeepOwnersStopParams) error {
+	_, err := q.db.Exec(ctx, keepOwnersStop, arg.RepoID, arg.Owner, arg.Now)
+	return err
+}
+
 const liftStop = `-- name: LiftStop :many
 UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_delivery_id = $3
-WHERE owner = $4 AND repo_id IS NOT DISTINCT FROM $5 AND env = $6 AND app = $7 AND lifted_at IS NULL
+WHERE (repo_id = $4 OR repo_id IS NULL AND $4::bigint IS NULL AND lower(owner) = lower($5))
+  AND env = $6 AND app = $7 AND lifted_at IS NULL
 RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id
 `
 
@@ -211,8 +233,8 @@ type LiftStopParams struct {
 	At         *time.Time
 	By         string
 	DeliveryID *int64
-	Owner      string
 	RepoID     *int64
+	Owner      string
 	Env        string
 	App        string
 }
@@ -222,8 +244,8 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 		arg.At,
 		arg.By,
 		arg.DeliveryID,
-		arg.Owner,
 		arg.RepoID,
+		arg.Owner,
 		arg.Env,
 		arg.App,
 	)
@@ -265,13 +287,13 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 
 const liftedBy = `-- name: LiftedBy :many
 SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop
-WHERE owner = $1 AND repo_id IS NOT DISTINCT FROM $2 AND env = $3 AND app = $4 AND lifted_delivery_id = $5
+WHERE (repo_id = $1 OR repo_id IS NULL AND $1::bigint IS NULL AND lower(owner) = lower($2)) AND env = $3 AND app = $4 AND lifted_delivery_id = $5
 ORDER BY id DESC LIMIT 1
 `
 
 type LiftedByParams struct {
-	Owner      string
 	RepoID     *int64
+	Owner      string
 	Env        string
 	App        string
 	DeliveryID *int64
@@ -280,8 +302,8 @@ type LiftedByParams struct {
 // What a delivery lifted already.
 func (q *Queries) LiftedBy(ctx context.Context, arg LiftedByParams) ([]Stop, error) {
 	rows, err := q.db.Query(ctx, liftedBy,
-		arg.Owner,
 		arg.RepoID,
+		arg.Owner,
 		arg.Env,
 		arg.App,
 		arg.DeliveryID,
@@ -324,15 +346,15 @@ func (q *Queries) LiftedBy(ctx context.Context, arg LiftedByParams) ([]Stop, err
 
 const replaceStop = `-- name: ReplaceStop :exec
 UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_delivery_id = $3
-WHERE owner = $4 AND repo_id IS NOT DISTINCT FROM $5 AND env = $6 AND app = $7 AND lifted_at IS NULL AND closed_pull = 0
+WHERE (repo_id = $4 OR repo_id IS NULL AND $4::bigint IS NULL AND lower(owner) = lower($5)) AND env = $6 AND app = $7 AND lifted_at IS NULL AND closed_pull = 0
 `
 
 type ReplaceStopParams struct {
 	At         *time.Time
 	By         string
 	DeliveryID *int64
-	Owner      string
 	RepoID     *int64
+	Owner      string
 	Env        string
 	App        string
 }
@@ -344,8 +366,8 @@ func (q *Queries) ReplaceStop(ctx context.Context, arg ReplaceStopParams) error 
 		arg.At,
 		arg.By,
 		arg.DeliveryID,
-		arg.Owner,
 		arg.RepoID,
+		arg.Owner,
 		arg.Env,
 		arg.App,
 	)
@@ -355,14 +377,14 @@ func (q *Queries) ReplaceStop(ctx context.Context, arg ReplaceStopParams) error 
 const stoppedBy = `-- name: StoppedBy :one
 SELECT EXISTS (
     SELECT FROM stop
-    WHERE owner = $1 AND repo_id IS NOT DISTINCT FROM $2 AND env = $3 AND app = $4
+    WHERE (repo_id = $1 OR repo_id IS NULL AND $1::bigint IS NULL AND lower(owner) = lower($2)) AND env = $3 AND app = $4
       AND reason = $5 AND delivery_id = $6
 )
 `
 
 type StoppedByParams struct {
-	Owner      string
 	RepoID     *int64
+	Owner      string
 	Env        string
 	App        string
 	Reason     string
@@ -372,8 +394,8 @@ type StoppedByParams struct {
 // Whether a delivery made a stop already, whatever became of it since.
 func (q *Queries) StoppedBy(ctx context.Context, arg StoppedByParams) (bool, error) {
 	row := q.db.QueryRow(ctx, stoppedBy,
-		arg.Owner,
 		arg.RepoID,
+		arg.Owner,
 		arg.Env,
 		arg.App,
 		arg.Reason,
@@ -386,28 +408,74 @@ func (q *Queries) StoppedBy(ctx context.Context, arg StoppedByParams) (bool, err
 
 const stopsOf = `-- name: StopsOf :many
 SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop
-WHERE owner = $1 AND (repo_id IS NULL OR repo_id = $2) AND (env = '' OR env = $3) AND (app = '' OR app = $4)
+WHERE (repo_id = $1 OR repo_id IS NULL AND lower(owner) = lower($2)) AND (env = '' OR env = $3) AND (app = '' OR app = $4)
   AND lifted_at IS NULL AND (until IS NULL OR until > $5)
 ORDER BY repo_id NULLS FIRST, env, app, closed_pull
 `
 
 type StopsOfParams struct {
-	Owner  string
 	RepoID *int64
+	Owner  string
 	Env    string
 	App    string
 	Now    *time.Time
 }
 
-// Everything that stops one app in one environment, the widest first.
+// Everything that stops one app in one environment, the widest first. What was
+// stopped in an env repo stays so when that goes to another owner.
 func (q *Queries) StopsOf(ctx context.Context, arg StopsOfParams) ([]Stop, error) {
 	rows, err := q.db.Query(ctx, stopsOf,
-		arg.Owner,
 		arg.RepoID,
+		arg.Owner,
 		arg.Env,
 		arg.App,
 		arg.Now,
 	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Stop
+	for rows.Next() {
+		var i Stop
+		if err := rows.Scan(
+			&i.ID,
+			&i.Owner,
+			&i.RepoID,
+			&i.Env,
+			&i.App,
+			&i.Reason,
+			&i.ActorID,
+			&i.Actor,
+			&i.URL,
+			&i.Since,
+			&i.Until,
+			&i.LiftedAt,
+			&i.LiftedBy,
+			&i.ClosedPull,
+			&i.LiftedFor,
+			&i.DeliveryID,
+			&i.LiftedDeliveryID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const wideStops = `-- name: WideStops :many
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop
+WHERE app = '' AND lifted_at IS NULL AND (until IS NULL OR until > $1)
+ORDER BY repo_id NULLS FIRST, env, id
+`
+
+// What stops more than one app, now.
+func (q *Queries) WideStops(ctx context.Context, now *time.Time) ([]Stop, error) {
+	rows, err := q.db.Query(ctx, wideStops, now)
 	if err != nil {
 		return nil, err
 	}

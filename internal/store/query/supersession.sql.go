@@ -11,7 +11,7 @@ import (
 )
 
 const asked = `-- name: Asked :many
-SELECT r.actor_id, r.actor, r.at, command.id, command.owner, command.repo, command.number, command.is_pull, command.comment_id, command.installation_id, command.body, command.author_id, command.author, command.delivery_id, command.received_at, command.outcome, command.reply, command.reply_id, command.replying, command.slips
+SELECT r.actor_id, r.actor, r.at, command.id, command.owner, command.repo, command.number, command.is_pull, command.comment_id, command.installation_id, command.body, command.author_id, command.author, command.delivery_id, command.received_at, command.outcome, command.reply, command.reply_id, command.replying, command.github_repo_id, command.slips
 FROM request r JOIN command ON command.delivery_id = r.delivery_id
 WHERE r.promotion_id = $1 ORDER BY r.id
 `
@@ -53,6 +53,7 @@ func (q *Queries) Asked(ctx context.Context, promotionID int64) ([]AskedRow, err
 			&i.Command.Reply,
 			&i.Command.ReplyID,
 			&i.Command.Replying,
+			&i.Command.GithubRepoID,
 			&i.Command.Slips,
 		); err != nil {
 			return nil, err

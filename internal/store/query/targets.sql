@@ -71,9 +71,11 @@ WHERE target_id = @target_id AND state = 'running';
 SELECT * FROM sync WHERE target_id = @target_id ORDER BY id DESC LIMIT @most;
 
 -- name: StaleTargets :many
--- Nobody has looked at them since, or it is time for what they wait for.
-SELECT * FROM target WHERE NOT gone AND (updated_at < @since OR held_until <= @at::timestamptz)
-    ORDER BY repo_id, app COLLATE "C", env COLLATE "C", cluster COLLATE "C";
+-- Nobody has looked at them since, or it is time for what they wait for; and their env
+-- repo can be read.
+SELECT t.* FROM target t JOIN env_repo r ON r.id = t.repo_id
+WHERE NOT t.gone AND (t.updated_at < @since OR t.held_until <= @at::timestamptz) AND r.presence IN ('installed', 'archived')
+ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C";
 
 -- name: MergedWithDigest :one
 -- The promotion that brought a digest to an (app, environment).

@@ -282,8 +282,9 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 }
 
 const staleTargets = `-- name: StaleTargets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE NOT gone AND (updated_at < $1 OR held_until <= $2::timestamptz)
-    ORDER BY repo_id, app COLLATE "C", env COLLATE "C", cluster COLLATE "C"
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.wave, t.held, t.held_until, t.steady_since FROM target t JOIN env_repo r ON r.id = t.repo_id
+WHERE NOT t.gone AND (t.updated_at < $1 OR t.held_until <= $2::timestamptz) AND r.presence IN ('installed', 'archived')
+ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
 
 type StaleTargetsParams struct {
@@ -291,7 +292,8 @@ type StaleTargetsParams struct {
 	At    time.Time
 }
 
-// Nobody has looked at them since, or it is time for what they wait for.
+// Nobody has looked at them since, or it is time for what they wait for; and their env
+// repo can be read.
 func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]Target, error) {
 	rows, err := q.db.Query(ctx, staleTargets, arg.Since, arg.At)
 	if err != nil {
