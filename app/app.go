@@ -96,7 +96,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	roots, err := sigstore(c.SigstoreRoot)
+	roots, err := c.sigstore()
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ type Config struct {
 
 	Policies string `env:"TAGBOAT_POLICIES" help:"The organisation's policies: a file whose rules hold in every env repo, and that no env repo can loosen." placeholder:"FILE" type:"path"`
 
-	SigstoreRoot string `name:"sigstore-trusted-root" env:"TAGBOAT_SIGSTORE_TRUSTED_ROOT" help:"The Sigstore instance whose certificates are trusted, for signatures without a key: its trusted_root.json. None by default." placeholder:"FILE" type:"path"`
+	SigstoreRoot string `name:"sigstore-trusted-root" env:"TAGBOAT_SIGSTORE_TRUSTED_ROOT" help:"The Sigstore instance whose certificates are trusted, for signatures without a key: its trusted_root.json, or public-good for the one that everybody may use. None by default." placeholder:"FILE"`
 
 	HealthTimeout time.Duration `default:"10m" env:"TAGBOAT_HEALTH_TIMEOUT" help:"How long a rollout may take before it counts as failed."`
 	LogLevel      Level         `default:"info" env:"TAGBOAT_LOG_LEVEL" help:"debug, info, warn or error."`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -143,8 +144,8 @@ func (q *question) layer(ctx context.Context, l v1.Descriptor, f *signature.Foun
 // bundles are the Sigstore bundles among the referrers of a digest.
 func (q *question) bundles(ctx context.Context, digest string) (all signature.Attached, err error) {
 	index, err := remote.Referrers(q.repo.Digest(digest), append(q.options, remote.WithContext(ctx))...)
-	if missing(err) {
-		return all, nil
+	if answered(err, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented) {
+		return all, nil // a registry that has never heard of referrers
 	}
 	if err != nil {
 		return all, err
@@ -262,7 +263,9 @@ func (q *question) content(ctx context.Context, d v1.Descriptor, most int64) (da
 }
 
 // missing reports whether a registry has answered that something is not there.
-func missing(err error) bool {
+func missing(err error) bool { return answered(err, http.StatusNotFound) }
+
+func answered(err error, statuses ...int) bool {
 	answer, ok := errors.AsType[*transport.Error](err)
-	return ok && answer.StatusCode == http.StatusNotFound
+	return ok && slices.Contains(statuses, answer.StatusCode)
 }

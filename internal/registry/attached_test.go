@@ -6,6 +6,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -228,6 +230,25 @@ func TestARegistryThatKnowsReferrers(t *testing.T) {
 	if asked == 0 {
 		t.Error("the registry was not asked for referrers")
 	}
+}
+
+// One that has never heard of them, and says so oddly, may hold the older form.
+func TestARegistryWithoutReferrers(t *testing.T) {
+	s := newSigned(t)
+	s.must(s.reg.Sign(t.Context(), "acme/payments", s.digest, s.key))
+	behind := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: s.reg.Host()})
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/referrers/") {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	s.client = client(strings.TrimPrefix(server.URL, "http://"))
+	s.comesTo(s.digest, signature.Signed, "")
 }
 
 // That a registry is away says nothing about what is signed.

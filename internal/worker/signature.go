@@ -82,8 +82,8 @@ func PublicKey(tree fs.FS, file string) (*signature.Key, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault.Errorf(fault.NotFound, "tagboat.yaml asks for a signature by %s, and there is no such file on its branch. Add the public key, or name another file.", file)
-	case err != nil:
-		return nil, err
+	case err != nil: // a link that leads out of the repository, or in a circle
+		return nil, fault.Errorf(fault.Invalid, "tagboat.yaml asks for a signature by %s, which cannot be read (%v). Name a file of the repository.", file, err)
 	case !info.Mode().IsRegular() || info.Size() > signature.MaxKey:
 		return nil, fault.Errorf(fault.Invalid, "tagboat.yaml asks for a signature by %s, which is no file that could hold a public key. Name what cosign generate-key-pair writes to cosign.pub.", file)
 	}
