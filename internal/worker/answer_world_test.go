@@ -26,6 +26,7 @@ type talk struct {
 	*testing.T
 	sim    *githubsim.Server
 	worker *Worker
+	repo   string // of the issue or pull request that is talked on
 	issue  int
 	said   chan github.CommentCreated // as the webhooks tell it
 }
@@ -77,7 +78,7 @@ func newTalk(t *testing.T, private bool) *talk {
 	w := New(Config{Store: db, GitHub: hub, EnvRepos: []string{"acme/env"}, Mirrors: t.TempDir(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	issue, err := sim.As("alice").OpenIssue("acme/env", "Talk", "")
 	must(t, err)
-	k := &talk{T: t, sim: sim, worker: w, issue: issue, said: make(chan github.CommentCreated, 100)}
+	k := &talk{T: t, sim: sim, worker: w, repo: "acme/env", issue: issue, said: make(chan github.CommentCreated, 100)}
 	sim.OnEvent(func(e githubsim.Event) {
 		event, err := github.Decode(e.Name, e.Payload)
 		if said, ok := event.(github.CommentCreated); ok && err == nil {
@@ -98,20 +99,18 @@ func must(t *testing.T, err error) {
 // contain all parts; without parts there must be none.
 func (k *talk) says(login, body, reaction string, parts ...string) {
 	k.Helper()
-	id, err := k.sim.As(login).Comment("acme/env", k.issue, body)
+	id, err := k.sim.As(login).Comment(k.repo, k.issue, body)
 	must(k.T, err)
 	k.answer(id)
 	var reactions, answers []string
-	for _, i := range k.sim.Issues("acme/env") {
-		for _, c := range i.Comments {
-			if c.ID == id {
-				for _, r := range c.Reactions {
-					reactions = append(reactions, r.Content)
-				}
+	for _, c := range k.comments() {
+		if c.ID == id {
+			for _, r := range c.Reactions {
+				reactions = append(reactions, r.Content)
 			}
-			if strings.Contains(c.Body, fmt.Sprintf("<!-- tagboat:reply %d -->", id)) {
-				answers = append(answers, c.Body)
-			}
+		}
+		if strings.Contains(c.Body, fmt.Sprintf("<!-- tagboat:reply %d -->", id)) {
+			answers = append(answers, c.Body)
 		}
 	}
 	if !slices.Equal(reactions, []string{"eyes", reaction}) || len(answers) != min(1, len(parts)) {
@@ -123,6 +122,16 @@ func (k *talk) says(login, body, reaction string, parts ...string) {
 			k.Errorf("%s says %q: the answer does not say “%s”: %s", login, body, part, answers[0])
 		}
 	}
+}
+
+func (k *talk) comments() (all []githubsim.CommentView) {
+	for _, i := range k.sim.Issues(k.repo) {
+		all = append(all, i.Comments...)
+	}
+	for _, p := range k.sim.Pulls(k.repo) {
+		all = append(all, p.Comments...)
+	}
+	return all
 }
 
 // answer has the worker work on a comment, twice: the queue may give it the job again.
@@ -137,7 +146,7 @@ func (k *talk) answer(comment int64) {
 	repo, err := k.worker.Store.RepoByName(ctx, "acme", "env")
 	must(k.T, err)
 	must(k.T, k.worker.Store.RecordCommand(ctx, store.NewCommand{
-		Owner: "acme", Repo: "env", Installation: repo.InstallationID, Number: k.issue, Comment: said.CommentID, Body: said.Body,
+		Owner: said.Repo.Owner, Repo: said.Repo.Name, Installation: repo.InstallationID, Number: said.Number, IsPull: said.IsPull, Comment: said.CommentID, Body: said.Body,
 		Author: store.Actor{ID: said.Author.ID, Login: said.Author.Login},
 	}, func(command int64) river.JobArgs { id = command; return job.Answer{Command: command} }))
 	for range 2 {
@@ -209,4 +218,40 @@ func TestWhatIsAskedOnceIsAnsweredOnce(t *testing.T) {
 	if err != nil || len(stops) > 0 {
 		t.Errorf("what was deleted was obeyed: %+v, %v", stops, err)
 	}
+}
+
+// Whoever merged a change to an application commands from there, as what they are on the
+// env repo; and a public repository hears nothing of a private one.
+func TestCommandsOnTheSource(t *testing.T) {
+	k := newTalk(t, true)
+	ctx := t.Context()
+	must(t, k.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "payments", Private: true, Collaborators: map[string]string{"alice": "write", "oscar": "admin"}}))
+	must(t, k.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "open", Collaborators: map[string]string{"alice": "write"}}))
+	_, err := k.sim.Install(k.worker.GitHub.ID(), "acme", "env", "payments", "open")
+	must(t, err)
+	merge := func(repo string) (number int, sha string) {
+		_, err := k.sim.As("alice").Push(repo, "faster", "Be faster", map[string]string{"fast": "yes\n"})
+		must(t, err)
+		number, err = k.sim.As("alice").OpenPull(repo, "faster", "main", "Be faster", "")
+		must(t, err)
+		k.repo, k.issue = repo, number
+		k.says("alice", "/promote dev", "confused", "This pull request is not merged, so nothing was built from it")
+		sha, err = k.sim.As("alice").MergePull(repo, number, "squash")
+		must(t, err)
+		k.says("alice", "/status", "confused", "No verified image is known to be built from "+sha[:12])
+		_, err = k.worker.Store.Ledger(ctx, store.Verified{
+			Image: "registry.example.com/payments", Tag: sha[:7], Digest: "sha256:" + strings.Repeat(sha[:1], 64), SourceRepo: repo, SourceCommit: sha,
+		})
+		must(t, err)
+		return number, sha
+	}
+	merge("acme/payments")
+	k.says("alice", "/promote dev", "rocket")
+	k.says("alice", "/hold prod not before noon", "rocket", "payments in prod is on hold (“not before noon”).")
+	k.says("alice", "/promote prod", "confused", "In prod only people with maintain permission can use /promote")
+	k.says("oscar", "/promote dev", "confused", "Only people with write permission on acme/env can use /promote; oscar has “none”.")
+	k.says("oscar", "/status", "confused", "Only people with read permission on acme/env can use /status")
+	merge("acme/open")
+	k.says("alice", "/hold dev", "confused", "Everybody can read this, and not everybody can read the env repo. Comment there.")
+	k.says("oscar", "/promote dev", "confused")
 }
