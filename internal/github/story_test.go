@@ -237,6 +237,27 @@ func TestPeople(t *testing.T) {
 	}
 }
 
+func TestWhoCanSeeARepository(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "open"}))
+	installation, err := w.sim.Install(w.simApp.ID, "acme", "env", "open")
+	w.must(err)
+	for name, want := range map[string]bool{"env": false, "open": true} {
+		if got, err := w.app.Repo(installation, "acme", name).Public(t.Context()); got != want || err != nil {
+			t.Errorf("everybody can see %s: %v, %v", name, got, err)
+		}
+	}
+}
+
+func TestACommentThatIsGoneTakesNoReaction(t *testing.T) {
+	w := newWorld(t)
+	number := w.pull("tagboat/prod/payments", "1.7.0").Number
+	id, err := w.sim.As("alice").Comment("acme/env", number, "/freeze prod")
+	w.must(err)
+	w.must(w.sim.As("alice").DeleteComment("acme/env", id))
+	w.wantKind(w.repo.React(t.Context(), id, "eyes"), fault.NotFound)
+}
+
 func TestMovingOurBranch(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()

@@ -215,10 +215,10 @@ func (s *speaker) allowed(ctx context.Context, repo *store.Repo, config *envrepo
 	for _, e := range config.Environments {
 		rules := rulesOf(config, v, e.Name)
 		p, err := s.person(ctx, *repo, rules)
-		if err != nil {
+		if err != nil && fault.KindOf(err).Retryable() {
 			return a, false, err
 		}
-		if v.Refuse(p, nameOf(*repo), rules...) == "" {
+		if err == nil && v.Refuse(p, nameOf(*repo), rules...) == "" {
 			a.Envs = append(a.Envs, e.Name)
 		}
 	}
