@@ -142,7 +142,7 @@ func stopFacts(s store.Stop) promotion.Stop {
 	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
 	switch {
 	case s.ClosedPull > 0:
-		facts.What, facts.Lift = s.App+" in "+s.Env, fmt.Sprintf("/promote %s %s, or /unhold on #%d", s.Env, s.App, s.ClosedPull)
+		facts.What, facts.Lift = s.App+" in "+s.Env, fmt.Sprintf("/promote %s %s, or /unhold %s %s", s.Env, s.App, s.Env, s.App)
 	case s.App != "":
 		facts.What, facts.Lift = s.App+" in "+s.Env, "/unhold "+s.Env+" "+s.App
 	case s.Env != "":
