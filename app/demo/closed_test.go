@@ -50,7 +50,7 @@ func closedUntilAsked(s *scene) {
 	s.until("the branch is gone, and bob reads what that means", func() error {
 		return errors.Join(s.w.branchIs(prodShop, ""), s.w.said(p.Number, "bob closed this pull request, so `3.1.0` of **shop** does not go to **prod**", "`/promote prod shop`", "Its branch is deleted"), s.held(p.Number, "bob"))
 	})
-	s.says("alice", p.Number, "/explain", "rocket", "This promotion is closed.", "bob stopped shop in prod", "/promote prod shop, or /unhold on")
+	s.says("alice", p.Number, "/explain", "rocket", "This promotion is closed.", "bob stopped shop in prod", "/promote prod shop, or /unhold prod shop")
 	s.says("carol", s.issue(), "/promote prod shop 3.1.0", "rocket", fmt.Sprintf("bob had closed #%d for shop in prod.", p.Number))
 	if again := s.opened("prod", "shop", "3.1.0"); again.Number == p.Number {
 		s.Errorf("#%d is open again", p.Number)

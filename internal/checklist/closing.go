@@ -22,10 +22,10 @@ type Closing struct {
 func RenderClosing(c Closing) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s closed this pull request, so %s of **%s** does not go to **%s**.", ClosingMarker, Escape(c.By), Code(c.Tag), Escape(c.App), Escape(c.Env))
-	fmt.Fprintf(&b, " Tagboat opens no other one for it, newer versions included, until somebody asks again:\n\n")
-	fmt.Fprintf(&b, "- %s, here or on any issue of this repository, asks for a version.\n", Code("/promote "+c.Env+" "+c.App))
+	b.WriteString(" Tagboat opens no other one for it, newer versions included, until somebody asks again, here or on any issue of this repository:\n\n")
+	fmt.Fprintf(&b, "- %s asks for a version.\n", Code("/promote "+c.Env+" "+c.App))
 	if c.Follows {
-		fmt.Fprintf(&b, "- %s, here, lets Tagboat propose by itself again what %s follows.\n", Code("/unhold"), Escape(c.Env))
+		fmt.Fprintf(&b, "- %s lets Tagboat propose by itself again what %s follows.\n", Code("/unhold "+c.Env+" "+c.App), Escape(c.Env))
 	}
 	switch {
 	case c.Foreign != "":

@@ -14,8 +14,8 @@ func TestWhoClosedReadsWhatThatMeans(t *testing.T) {
 		says, never []string
 	}{
 		"an environment for which people ask": {func(c *checklist.Closing) { c.BranchGone = true },
-			[]string{"alice closed this pull request, so `1.7.0` of **payments** does not go to **dev**.", "- `/promote dev payments`, here or", "Its branch is deleted"}, []string{"/unhold", "stays"}},
-		"one that follows": {func(c *checklist.Closing) { c.Follows = true }, []string{"- `/unhold`, here, lets Tagboat propose by itself again what dev follows."}, []string{"branch is deleted", "stays"}},
+			[]string{"alice closed this pull request, so `1.7.0` of **payments** does not go to **dev**.", "- `/promote dev payments` asks for a version.", "Its branch is deleted"}, []string{"/unhold", "stays"}},
+		"one that follows": {func(c *checklist.Closing) { c.Follows = true }, []string{"- `/unhold dev payments` lets Tagboat propose by itself again what dev follows."}, []string{"branch is deleted", "stays"}},
 		"somebody else's commit on the branch": {func(c *checklist.Closing) { c.Branch, c.Foreign = "tagboat/dev/payments", strings.Repeat("f", 40) },
 			[]string{"`tagboat/dev/payments` stays, because commit `" + strings.Repeat("f", 7)}, []string{"Its branch is deleted"}},
 	} {

@@ -15,6 +15,7 @@ import (
 // mishaps are what may be different from a promotion that is ready.
 var mishaps = map[string]func(f *Facts){
 	"no longer open":            func(f *Facts) { f.State = Closed },
+	"replaced by a newer one":   func(f *Facts) { f.State = Superseded },
 	"only proposed":             func(f *Facts) { f.State, f.Pull = Proposed, nil },
 	"already merged":            func(f *Facts) { f.State = Merged },
 	"broken configuration":      func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no" },
@@ -720,7 +721,7 @@ func TestAPromotionComesToAnEnd(t *testing.T) {
 			f.Pull.HeadSHA = f.Pull.OurHeadSHA // taken off the branch
 		}
 		settle(t, &f)
-		if f.State == Closed {
+		if f.State == Closed || f.State == Superseded {
 			return
 		}
 		if f.State != Merged {

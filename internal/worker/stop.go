@@ -145,7 +145,7 @@ func stopFacts(s store.Stop) promotion.Stop {
 	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
 	facts.What, facts.Lift = command.Stopped(s.Owner, s.Env, s.App, s.RepoID == nil)
 	if s.ClosedPull > 0 {
-		facts.Lift = fmt.Sprintf("/promote %s %s, or /unhold on #%d", s.Env, s.App, s.ClosedPull)
+		facts.Lift = fmt.Sprintf("/promote %s %s, or %s", s.Env, s.App, facts.Lift)
 	}
 	return facts
 }
