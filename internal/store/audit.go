@@ -62,6 +62,10 @@ const (
 	ActionRetried     = "asked to look again"
 	ActionDryRun      = "cluster asked by dry run"
 	ActionSignature   = "signature looked for"
+	ActionDenied      = "digest denied"
+	ActionAllowed     = "digest allowed"
+	ActionReverted    = "revert recognised"
+	ActionStays       = "not taken back by itself"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

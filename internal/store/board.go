@@ -21,6 +21,7 @@ type Board struct {
 	Promotions []BoardPromotion
 	Evidence   []Evidence // the newest of each gate, for each promotion's digest and head
 	Refusals   []Refusal  // newest first
+	Denials    []Denial   // in force, newest first
 }
 
 // Board reads where everything stands, with the newest refusals.
@@ -41,6 +42,9 @@ func (s *Store) Board(ctx context.Context, refusals int32) (b Board, err error) 
 			ids = append(ids, p.ID)
 		}
 		if b.Evidence, err = q.BoardEvidence(ctx, ids); err != nil {
+			return err
+		}
+		if b.Denials, err = q.DenialsInForce(ctx); err != nil {
 			return err
 		}
 		b.Refusals, err = q.RecentRefusals(ctx, refusals)
