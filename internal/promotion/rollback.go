@@ -80,7 +80,7 @@ func stopping(f Facts) []Stop {
 // tells nothing about the version, and a rollback is never rolled back.
 func takesBack(f Facts, o Outcome) bool {
 	return o == Failure && f.Rule.TakesBack && f.Back == nil && !f.Reported.TakenBack &&
-		slices.ContainsFunc(f.Targets, func(t Target) bool { return !t.Healthy && !t.Away })
+		slices.ContainsFunc(f.Targets, func(t Target) bool { return !t.Healthy && !t.Away && !t.Held })
 }
 
 // Change is a merged change of an (app, environment).

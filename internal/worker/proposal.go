@@ -74,6 +74,7 @@ type proposal struct {
 	reason    string
 	delivery  int64
 	once      bool
+	back      *store.NewRollback // nil: it leads forward
 }
 
 // branchPrefix marks the branches that are ours.
@@ -86,7 +87,7 @@ func (w *Worker) propose(ctx context.Context, u use, a store.Artifact, p proposa
 	}
 	return w.Store.Propose(ctx, store.Proposal{
 		Repo: u.repo.ID, App: u.pair.App, Env: u.env.Name, Artifact: a.ID,
-		Requester: p.requester, Reason: p.reason, Delivery: p.delivery, Once: p.once,
+		Requester: p.requester, Reason: p.reason, Delivery: p.delivery, Once: p.once, Back: p.back,
 		Branch: branchPrefix + u.env.Name + "/" + u.pair.App, BaseBranch: baseBranch,
 		Replaced: replacedJob,
 	}, reconcileJob)

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,7 +140,7 @@ func (l *look) stops(ctx context.Context) error {
 
 // stopFacts says a stop in words.
 func stopFacts(s store.Stop) promotion.Stop {
-	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
+	facts := promotion.Stop{By: cmp.Or(s.Actor, "Tagboat"), Pair: s.App != "", Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
 	switch {
 	case s.ClosedPull > 0:
 		facts.What, facts.Lift = s.App+" in "+s.Env, fmt.Sprintf("/promote %s %s, or /unhold on #%d", s.Env, s.App, s.ClosedPull)
