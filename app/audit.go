@@ -49,7 +49,9 @@ type AuditChange struct {
 	Pull      int32  `json:"pull"`
 	PullURL   string `json:"pullUrl"`
 
+	Kind       string           `json:"kind"`                 // forward or rollback
 	Reason     string           `json:"reason"`               // why it was proposed
+	Back       *store.Back      `json:"back,omitempty"`       // what a rollback took back
 	Asked      []AuditAsked     `json:"asked"`                // empty: Tagboat by itself
 	Saw        AuditSaw         `json:"saw"`                  // what was before those who decided
 	Approvals  []AuditApproval  `json:"approvals"`            // every review that decided something

@@ -67,6 +67,7 @@ func (p *page) change(c AuditChange) {
 	p.line("%s", printable(fmt.Sprintf("%s #%d, promotion %d  %s", c.Repo, c.Pull, c.Promotion, c.PullURL)))
 	p.line("")
 	p.entry("Merged", c.Merged.lines()...)
+	p.entry("Rolled back", c.back()...)
 	p.entry("Asked for", c.asked()...)
 	p.entry("Approvals", c.approvals()...)
 	p.entry("They saw", c.Saw.lines()...)
@@ -103,6 +104,18 @@ func (c AuditChange) asked() (lines []string) {
 		lines = []string{"by nobody: Tagboat proposed it"}
 	}
 	return append(lines, c.Reason)
+}
+
+// back says what a rollback took back.
+func (c AuditChange) back() (lines []string) {
+	if c.Back == nil {
+		return nil
+	}
+	lines = []string{strings.TrimSpace(c.Back.Tag+" "+c.Back.Digest) + " was taken back: " + c.Back.Reason}
+	for _, sha := range c.Back.Reverts {
+		lines = append(lines, "reverts commit "+sha)
+	}
+	return lines
 }
 
 func (c AuditChange) approvals() (lines []string) {

@@ -44,12 +44,12 @@ func commitsBetween(s *scene) {
 	prod := s.asked("prod", "payments", "1.7.0")
 	s.until("the description has everything", func() error {
 		return s.bodyHas(prod.Number, "3 commits of `acme/payments` since `1.6.0`", "- **staging** runs `1.7.0@"+digest[:19]+"`, healthy since 20",
-			"### Going back", "Before this there is `1.6.0@sha256:", "press **Revert**")
+			"### Going back", "Before this there is `1.6.0@sha256:", "comment `/rollback ")
 	})
 	s.checkSays(prod.Number, "Waiting for")
 	s.until("the check has it, too", func() error {
 		text := checkOf(s, prod.Number, "tagboat", "tagboat").Text
-		if !strings.Contains(text, "3 commits of `acme/payments`") || !strings.Contains(text, "press **Revert**") {
+		if !strings.Contains(text, "3 commits of `acme/payments`") || !strings.Contains(text, "comment `/rollback ") {
 			return fmt.Errorf("it says:\n%s", text)
 		}
 		return nil

@@ -88,6 +88,53 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	})
 }
 
+// TestKilledWhileGoingBack kills Tagboat once after each kind of request that a rollback
+// makes. It happens once, and so do the hold and the denial that come with it.
+func TestKilledWhileGoingBack(t *testing.T) {
+	deadly := map[string]bool{
+		"POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions": true,
+		"POST /repos/{owner}/{repo}/git/commits":                            true,
+		"POST /repos/{owner}/{repo}/git/refs":                               true,
+		"POST /repos/{owner}/{repo}/pulls":                                  true,
+		"POST /repos/{owner}/{repo}/check-runs":                             true,
+		"PUT /repos/{owner}/{repo}/pulls/{number}/merge":                    true,
+		"DELETE /repos/{owner}/{repo}/git/refs/{ref}":                       true,
+		"POST /repos/{owner}/{repo}/deployments":                            true,
+		"POST /repos/{owner}/{repo}/issues/{number}/comments":               true,
+	}
+	ctx := context.Background()
+	w := newWorld(t)
+	s := &story{teller: &teller{say: func(s string) { t.Log(s) }}, w: w, digests: map[string]string{}}
+	s.chapter(ctx, "start", s.start)
+	s.chapter(ctx, "push", s.push)
+	s.chapter(ctx, "promote", s.promote)
+	k := &killer{t: t, w: w, pick: func(r githubsim.Request) bool {
+		now := deadly[r.Route]
+		delete(deadly, r.Route)
+		return now
+	}}
+	w.GitHub.OnRequest(k.see)
+	s.chapter(ctx, "rollback", s.rollback)
+	w.GitHub.OnRequest(nil)
+	k.busy.Wait()
+	if failed := s.report.Failed(); failed != "" {
+		t.Fatal(failed)
+	}
+	if len(deadly) > 0 {
+		t.Errorf("the rollback never came to %v", deadly)
+	}
+	p, err := w.isRolledBack("prod", "payments", "1.6.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	once(t, w, p.Number)
+	for _, table := range []string{"rollback", "denial", "stop"} {
+		if n, err := w.count(ctx, "SELECT count(*) FROM "+table); err != nil || n != 1 {
+			t.Errorf("table %s has %d rows, want 1; %v", table, n, err)
+		}
+	}
+}
+
 func playKilled(t *testing.T, pick func(githubsim.Request) bool, enough func(kills []string) error) {
 	w := newWorld(t)
 	k := &killer{t: t, w: w, pick: pick}
@@ -106,6 +153,7 @@ func playKilled(t *testing.T, pick func(githubsim.Request) bool, enough func(kil
 		"dev: payments 1.6.0 → 1.7.0", "staging: payments 1.6.0 → 1.7.0", "prod: payments 1.6.0 → 1.7.0",
 		"dev: catalog 2.3.0 → 2.3.1", "staging: catalog 2.3.0 → 2.3.1", "Three shops in prod",
 		"dev: shop 3.0.0 → 3.1.0", "staging: shop 3.0.0 → 3.1.0", "prod: shop 3.0.0 → 3.1.1", "dev: shop 3.1.0 → 3.1.1", "staging: shop 3.1.0 → 3.1.1",
+		"Roll payments in prod back to 1.6.0",
 	}
 	if len(report.Pulls) != len(want) {
 		t.Errorf("there are %d pull requests, want %d: %v", len(report.Pulls), len(want), report.Pulls)

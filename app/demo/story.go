@@ -25,6 +25,7 @@ func Play(ctx context.Context, w *World, say func(string)) Report {
 	s.chapter(ctx, "policy", s.policy)
 	s.chapter(ctx, "supersede", s.supersede)
 	s.chapter(ctx, "audit", s.audit)
+	s.chapter(ctx, "rollback", s.rollback)
 	return s.finish(ctx)
 }
 

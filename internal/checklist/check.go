@@ -58,7 +58,7 @@ func RenderCheck(p Pull, state State) Check {
 func surroundings(p Pull) string {
 	text := ""
 	for _, part := range []struct{ title, text string }{
-		{"", carries(p)}, {"", facts(p)}, {"Commits", between(p)}, {"Upstream", upstream(p)}, {"Dry run", dryRuns(p.DryRuns)}, {"Going back", goingBack(p)},
+		{"", carries(p)}, {"", facts(p)}, {"Commits", between(p)}, {"Upstream", upstream(p)}, {"Dry run", dryRuns(p.DryRuns)}, {returning(p), goingBack(p)},
 	} {
 		if part.text != "" && part.title != "" {
 			text += "### " + part.title + "\n\n"

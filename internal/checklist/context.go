@@ -59,12 +59,16 @@ func span(d time.Duration) string {
 
 // goingBack is how to return to what was there before.
 func goingBack(p Pull) string {
-	if p.Old.Tag == "" && p.Old.Digest == "" {
+	switch {
+	case p.Undone.Back():
+		return afterwards(p)
+	case p.Old.Tag == "" && p.Old.Digest == "":
 		return "There is no earlier version here to go back to."
 	}
 	before := Code(strings.TrimLeft(image.Ref{Tag: p.Old.Tag, Digest: p.Old.Digest}.String(), ":@"))
-	return "Before this there is " + before + ". After the merge, press **Revert** on this pull request and merge the one that GitHub makes of it" +
-		" (or `git revert` the merge commit, which the comment about the clusters names): that is one commit, the check `tagboat` lets it pass" +
+	return "Before this there is " + before + ". After the merge, comment " + Code("/rollback "+name(p.Env)+" "+name(p.App)+" <reason>") +
+		": Tagboat reverts the merge commit on the fast lane, denies this version here and puts the app on hold." +
+		" Pressing **Revert** on this pull request, or `git revert`, is taken for the same: the check `tagboat` lets it pass" +
 		" because the version was here before, and the clusters follow."
 }
 

@@ -70,7 +70,7 @@ func TestWhatRunsUpstream(t *testing.T) {
 func TestTheWayBack(t *testing.T) {
 	p := payments()
 	body, err := checklist.RenderBody("{{.Gates}}\n\n{{.Rollback}}\n", p)
-	if want := fmt.Sprintf("Before this there is `1.6.0@%s`. After the merge, press **Revert**", p.Old.Digest); err != nil || !strings.Contains(body, want) {
+	if want := fmt.Sprintf("Before this there is `1.6.0@%s`. After the merge, comment `/rollback prod payments <reason>`", p.Old.Digest); err != nil || !strings.Contains(body, want) {
 		t.Errorf("%v, want %q in\n%s", err, want, body)
 	}
 	p.Old.Tag, p.Old.Digest = "", ""

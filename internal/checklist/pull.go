@@ -62,6 +62,7 @@ type Pull struct {
 	RequestedBy  string // login; "" is automatic
 	RequestURL   string // where they asked
 	Reason       string // why this pull request exists, plain text
+	Undone       Undone // what it takes back
 	Gates        []Gate
 	Ticks        map[string]Tick // by id of the human item
 	Supersedes   []Superseded
@@ -80,8 +81,12 @@ type Pull struct {
 // maxTitle is GitHub's limit for titles of pull requests and check runs.
 const maxTitle = 255
 
-// Title is the pull request's: "prod: payments 1.6.0 → 1.7.0".
+// Title is the pull request's: "prod: payments 1.6.0 → 1.7.0", or "Roll payments in
+// prod back to 1.6.0".
 func Title(p Pull) string {
+	if p.Undone.Back() {
+		return rollbackTitle(p)
+	}
 	from, to := version(p.Old), version(p.New)
 	t := name(p.Env) + ": " + name(p.App) + " " + to
 	if from != "" && from != to {

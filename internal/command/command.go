@@ -16,8 +16,8 @@ const MaxPerComment = 5
 // maxBody is GitHub's limit for a comment, in characters; nothing longer comes.
 const maxBody = 65536
 
-// Command is one of Promote, Hold, Unhold, Freeze, Thaw, Retry, Override, Explain, Status,
-// Diff, Help, Unknown and Malformed.
+// Command is one of Promote, Rollback, Allow, Hold, Unhold, Freeze, Thaw, Retry, Override,
+// Explain, Status, Diff, Help, Unknown and Malformed.
 type Command interface {
 	// Source is the line that the person wrote, trimmed.
 	Source() string
@@ -193,6 +193,8 @@ func (v Verb) wrong(args []string) string {
 		return v.wrongWords(args)
 	}
 	switch {
+	case len(args) == 1 && v.min == 2:
+		return "the tag is missing"
 	case len(args) < v.min:
 		return "the environment is missing"
 	case len(args) > v.max && v.max == 0:

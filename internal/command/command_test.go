@@ -54,7 +54,12 @@ func TestACommandIsALineOfPlainText(t *testing.T) {
 		{"escaped", `\/promote prod`, nil},
 		{"entity", "&#47;promote prod", nil},
 		{"a path", "/etc/passwd", nil},
-		{"another bot's", "/approve\n/lgtm\n/rollback prod", nil},
+		{"another bot's", "/approve\n/lgtm\n/deploy prod", nil},
+		{"rollback", "/rollback prod", []command.Command{command.Rollback{Line: "/rollback prod", Env: "prod", Words: []string{}}}},
+		{"rollback with a reason", "/rollback prod payments 1.7.0 returns errors", []command.Command{command.Rollback{
+			Line: "/rollback prod payments 1.7.0 returns errors", Env: "prod", Words: []string{"payments", "1.7.0", "returns", "errors"}}}},
+		{"allow", "/allow prod 1.7.0", []command.Command{command.Allow{Line: "/allow prod 1.7.0", Env: "prod", First: "1.7.0"}}},
+		{"allow of an app", "/allow prod payments 1.7.0", []command.Command{command.Allow{Line: "/allow prod payments 1.7.0", Env: "prod", First: "payments", Second: "1.7.0"}}},
 		{"hold with a reason", "/hold the *migration* is `not` done", nil},
 		{"hold", "/hold the migration is not done", []command.Command{command.Hold{Line: "/hold the migration is not done", Words: []string{"the", "migration", "is", "not", "done"}}}},
 		{"hold without a reason", "/hold", []command.Command{command.Hold{Line: "/hold", Words: []string{}}}},
@@ -100,6 +105,10 @@ func TestMistakesAreAnswered(t *testing.T) {
 		{"/promote prod Payments 1.7.0", command.Malformed{Usage: usage, Reason: `the second argument is not the name of an app; names are lower case: "payments"`}},
 		{"/promote prod Payments! 1.7.0", command.Malformed{Usage: usage, Reason: "the second argument is not the name of an app"}},
 		{"/promote prod a b c", command.Malformed{Usage: usage, Reason: "there are 4 arguments, at most 3 are understood"}},
+		{"/rollback", command.Malformed{Usage: "/rollback <env> [app] [reason]", Reason: "the environment is missing"}},
+		{"/rollback Prod", command.Malformed{Usage: "/rollback <env> [app] [reason]", Reason: `the first argument is not the name of an environment; names are lower case: "prod"`}},
+		{"/allow prod", command.Malformed{Usage: "/allow <env> [app] <tag>", Reason: "the tag is missing"}},
+		{"/allow prod a b c", command.Malformed{Usage: "/allow <env> [app] <tag>", Reason: "there are 4 arguments, at most 3 are understood"}},
 		{"/freeze", command.Malformed{Usage: "/freeze <env> [until] [reason]", Reason: "the environment is missing"}},
 		{"/freeze @carol", command.Malformed{Usage: "/freeze <env> [until] [reason]", Reason: "the first argument is not the name of an environment"}},
 		{"/hold " + strings.Repeat("x", 501), command.Malformed{Usage: "/hold [env] [app] [reason]", Reason: "the reason is longer than 500 characters"}},
@@ -167,6 +176,21 @@ func TestASingleArgumentIsAnAppOrATag(t *testing.T) {
 		app, tag := command.Parse(tt.line)[0].(command.Promote).Resolve(apps)
 		if app != tt.app || tag != tt.tag {
 			t.Errorf("%s: app %q, tag %q", tt.line, app, tag)
+		}
+	}
+}
+
+func TestTheFirstWordOfARollbackMayBeAnApp(t *testing.T) {
+	for line, want := range map[string][2]string{
+		"/rollback prod":                       {"", ""},
+		"/rollback prod payments":              {"payments", ""},
+		"/rollback prod payments it is broken": {"payments", "it is broken"},
+		"/rollback prod it is broken":          {"", "it is broken"},
+		"/rollback prod nobody knows payments": {"", "nobody knows payments"},
+	} {
+		app, reason := command.Parse(line)[0].(command.Rollback).Resolve([]string{"payments", "shop"})
+		if got := [2]string{app, reason}; got != want {
+			t.Errorf("%s: app %q for the reason %q", line, app, reason)
 		}
 	}
 }

@@ -81,6 +81,21 @@ var Verbs = []Verb{
 		},
 	},
 	{
+		Verb: "rollback", Args: "<env> [app] [reason]", min: 1, max: anyWords,
+		Description: "Bring an app back to what its environment had before: one commit that reverts the last change, on the fast lane (no soak, no windows). What is taken back is denied there, and the app is on hold, until people say otherwise.",
+		Example:     "/rollback prod payments 1.7.0 returns errors", Kind: Moves, Least: Write,
+		build: func(line string, args []string) Command { return Rollback{Line: line, Env: args[0], Words: args[1:]} },
+	},
+	{
+		Verb: "allow", Args: "<env> [app] <tag>", min: 2, max: 3,
+		Description: "Take a version off the denylist of an environment, where it was taken back; /unhold lifts the hold.",
+		Example:     "/allow prod payments 1.7.0", Kind: Moves, Least: Write,
+		build: func(line string, args []string) Command {
+			args = append(args, "")
+			return Allow{Line: line, Env: args[0], First: args[1], Second: args[2]}
+		},
+	},
+	{
 		Verb: "hold", Args: "[env] [app] [reason]", max: anyWords,
 		Description: "Keep an app from changing in an environment, whatever its gates say, until somebody says /unhold. On a pull request of Tagboat's its app is meant.",
 		Example:     "/hold prod payments the migration is not done", Kind: Stops, Least: Write,

@@ -70,6 +70,7 @@ type Environment struct {
 	DryRun     string      `yaml:"dryRun"`     // enforce, warn or off; "" is enforce where Tagboat reaches a cluster of it
 	Windows    []Window    `yaml:"windows"`    // when it may change; none is at any time
 	Override   *Override   `yaml:"override"`   // who may override gates; nil: nobody
+	Rollback   *Rollback   `yaml:"rollback"`   // its fast lane back; nil: as it is by default
 	Signatures []Signature `yaml:"signatures"` // that an image must carry, all of them
 	Commands   Commands    `yaml:"commands"`   // who may use which comment command; the others are not narrowed
 	Waves      []Wave      `yaml:"waves"`      // in which its clusters change one after the other; none: all at once

@@ -44,6 +44,7 @@ environments:
     checks: [lint, security-scan]
     windows: [{allow: "Mon-Thu 09:00-16:00", timezone: Europe/Berlin, except: [2026-12-24..2027-01-02]}, {deny: "Thu 15:00-24:00"}]
     override: {teams: [sre], users: [erin], gates: [checks, window], expires: 30m}
+    rollback: {approvals: {count: 1, teams: [sre]}, checks: skip, merge: auto, automatic: propose}
     signatures: [{cosign: {key: keys/release.pub}}, {cosign: {identityRegexp: "https://github.com/acme/.*", issuer: "https://token.actions.githubusercontent.com"}}]
     commands: {promote: {role: maintain}, freeze: {teams: [sre], users: [alice]}}
     refs: true
@@ -113,6 +114,8 @@ func TestTheSchemaAcceptsTheExampleAndRefusesMistakes(t *testing.T) {
 		strings.Replace(example, "{promote: {role", "{override: {role", 1),
 		strings.Replace(example, "role: maintain", "role: read", 1),
 		strings.Replace(example, "role: maintain", "", 1),
+		strings.Replace(example, "checks: skip", "checks: [lint]", 1),
+		strings.Replace(example, "automatic: propose", "automatic: always", 1),
 		strings.Replace(example, "refs: true", "refs: 'true'", 1),
 		strings.Replace(example, "chart: ", "charts: ", 1),
 		strings.Replace(example, "resource-limits: enforce", "resource-limits: maybe", 1),

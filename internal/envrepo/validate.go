@@ -77,6 +77,7 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	r.windows(e, at)
 	r.override(e, at)
 	r.commands(e, at)
+	r.rollback(e, at)
 	if e.Policies != nil {
 		r.builtin(at+".policies.builtin", e.Policies.Builtin)
 	}

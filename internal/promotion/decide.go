@@ -143,8 +143,10 @@ func beforePull(f Facts) (Effect, string) {
 	// this looked at again.
 	case f.RuleErr != "":
 		return Rest, f.RuleErr
-	case f.Plan.Err != "":
-		return Rest, f.Plan.Err
+	case f.Denial != nil:
+		return RecordClosed, f.Denial.Words()
+	case planErr(f) != "":
+		return Rest, planErr(f)
 	case f.Plan.Nothing:
 		return RecordClosed, nothingToChange(f)
 	case f.Digest.Now != "" && f.Digest.Now != f.Artifact.Digest:
@@ -157,9 +159,9 @@ func beforePull(f Facts) (Effect, string) {
 // that somebody else moved is never overwritten: that is for people to sort out.
 func needsRegenerate(f Facts) bool {
 	if f.Pull.HeadSHA != f.Pull.OurHeadSHA {
-		return f.Pull.HeadOurs && f.RuleErr == "" && f.Plan.Err == ""
+		return f.Pull.HeadOurs && f.RuleErr == "" && planErr(f) == ""
 	}
-	if f.RuleErr != "" || f.Plan.Err != "" {
+	if f.RuleErr != "" || planErr(f) != "" {
 		return false
 	}
 	return f.Pull.Behind || f.Plan.Hash != "" && f.Plan.Hash != f.Pull.EditHash
@@ -198,6 +200,8 @@ func afterMerge(f Facts, render func([]Gate) Shown) Decision {
 		d.Effect = UpdateDeployment
 	case f.Reported.CommentHash != render(nil).CommentHash:
 		d.Effect = PublishComment
+	case takesBack(f, d.Outcome):
+		d.Effect = TakeBack
 	case d.Outcome == Success:
 		d.Effect = RecordDeployed
 	}

@@ -83,7 +83,7 @@ func (t Trial) Stale(now time.Time) bool {
 
 // tries reports whether there is anything to ask the clusters about.
 func tries(f Facts) bool {
-	return f.Rule.Trying != TryNothing && f.RuleErr == "" && f.Plan.Err == "" && f.Rendered.Known && f.Rendered.Err == ""
+	return f.Rule.Trying != TryNothing && f.RuleErr == "" && planErr(f) == "" && f.Rendered.Known && f.Rendered.Err == ""
 }
 
 // triesAt is when the first of the clusters has to be asked, where one has to be.

@@ -80,6 +80,11 @@ func clone(f Facts) Facts {
 	f.Rule.Needs, f.Rule.Clusters, f.Trials = slices.Clone(f.Rule.Needs), slices.Clone(f.Rule.Clusters), slices.Clone(f.Trials)
 	f.Rule.Signatures, f.Signatures = slices.Clone(f.Rule.Signatures), slices.Clone(f.Signatures)
 	f.Required, f.Checks = slices.Clone(f.Required), slices.Clone(f.Checks)
+	if f.Back != nil {
+		back := *f.Back
+		f.Back = &back
+	}
+	f.Stops = slices.Clone(f.Stops)
 	f.Voices, f.FollowUps = slices.Clone(f.Voices), slices.Clone(f.FollowUps)
 	f.Checklist, f.Upstream, f.Targets = slices.Clone(f.Checklist), slices.Clone(f.Upstream), slices.Clone(f.Targets)
 	return f

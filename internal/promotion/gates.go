@@ -55,6 +55,7 @@ const (
 	GateChecklist = "checklist"
 	GateApprovals = "approvals"
 	GateUpstream  = "upstream"
+	GateDenial    = "denial"
 	GateStop      = "stop"
 	GateWindow    = "window"
 	GateQueue     = "queue"
@@ -73,6 +74,7 @@ var order = []struct{ name, title string }{
 	{GateChecklist, "Checklist"},
 	{GateApprovals, "Approvals"},
 	{GateUpstream, "Upstream"},
+	{GateDenial, "Denylist"},
 	{GateStop, "Stopped"},
 	{GateWindow, "Window"},
 	{GateQueue, "Merge queue"},
@@ -120,7 +122,7 @@ func Evaluate(f Facts, now time.Time) []Gate {
 		gates = append(gates, signatureGate(f))
 	}
 	gates = append(gates, headGate(f))
-	if f.Plan.Err == "" { // else there is no edit that could be rendered
+	if planErr(f) == "" { // else there is no edit that could be rendered
 		gates = append(gates, renderedGate(f))
 	}
 	if f.Policy.Blocking+f.Policy.Warnings > 0 {
@@ -136,13 +138,16 @@ func Evaluate(f Facts, now time.Time) []Gate {
 	if f.Rule.Approvals {
 		gates = append(gates, approvalsGate(f))
 	}
-	if len(f.Rule.Needs) > 0 {
+	if len(f.Rule.Needs) > 0 && f.Back == nil {
 		gates = append(gates, upstreamGate(f, now))
 	}
-	if len(f.Stops) > 0 {
+	if f.Denial != nil {
+		gates = append(gates, denialGate(f))
+	}
+	if len(stopping(f)) > 0 {
 		gates = append(gates, stopGate(f))
 	}
-	if f.Rule.Schedule.Asked() {
+	if f.Rule.Schedule.Asked() && f.Back == nil {
 		gates = append(gates, windowGate(f, now))
 	}
 	if f.Queue.Used {
@@ -169,6 +174,9 @@ func digestGate(f Facts) Gate {
 		g.Verdict, g.Owner = Fail, "whoever pushed the tag again"
 		g.Reason = fmt.Sprintf("Tag %s now points to %s, but this promotion was verified as %s. Push the new content under a new tag.",
 			f.Artifact.Tag, image.ShortDigest(f.Digest.Now), short)
+	case f.Back != nil:
+		g.Verdict = Pass
+		g.Reason = fmt.Sprintf("The registry still has %s, which was %s.", short, f.Artifact.Tag)
 	default:
 		g.Verdict = Pass
 		g.Reason = fmt.Sprintf("Tag %s is %s in the registry.", f.Artifact.Tag, short)
@@ -189,9 +197,9 @@ func headGate(f Facts) Gate {
 		g.Verdict, g.Owner = Fail, "whoever pushed it"
 		g.Reason = fmt.Sprintf("The head commit %s is not Tagboat's (which is %s). Remove it from the branch, or close this pull request and ask for the promotion again.",
 			shortSHA(f.Pull.HeadSHA), shortSHA(f.Pull.OurHeadSHA))
-	case f.Plan.Err != "":
+	case planErr(f) != "":
 		g.Verdict, g.Owner = Fail, "whoever maintains the overlay"
-		g.Reason = f.Plan.Err
+		g.Reason = planErr(f)
 	case f.Plan.Hash == "":
 		g.Verdict, g.Owner, g.Reason = Wait, "Tagboat", "What the base branch needs is not known yet."
 	case f.Plan.Hash != f.Pull.EditHash:
@@ -375,7 +383,7 @@ func needVerdict(f Facts, need Need, now time.Time) (Verdict, string, time.Time)
 func stopGate(f Facts) Gate {
 	g := Gate{Name: GateStop, Title: "Stopped", Verdict: Wait}
 	var reasons, owners []string
-	for _, s := range f.Stops {
+	for _, s := range stopping(f) {
 		if !s.Until.IsZero() && (g.NextCheck.IsZero() || s.Until.Before(g.NextCheck)) {
 			g.NextCheck = s.Until
 		}

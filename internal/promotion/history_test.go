@@ -186,7 +186,7 @@ func (h *history) mend() {
 	if f.Pull != nil {
 		f.State, f.Pull.Closed, f.Pull.Merged = Open, false, false
 	}
-	f.RuleErr, f.Rule = "", goal.Rule
+	f.RuleErr, f.Rule, f.Denial = "", goal.Rule, nil
 	f.Digest = Digest{Now: f.Artifact.Digest, ObservedAt: h.now}
 	f.Required, f.Checks, f.ChecksKnown, f.Checklist = goal.Required, goal.Checks, true, goal.Checklist
 	f.Upstream, f.Rendered, f.Policy, f.Stops = goal.Upstream, goal.Rendered, goal.Policy, nil
@@ -201,6 +201,9 @@ func (h *history) mend() {
 	}
 	if f.Plan.Err != "" || f.Plan.Hash == "" || f.Plan.Nothing {
 		f.Plan = Plan{Hash: "edit"}
+	}
+	if f.Plan.Back = false; f.Back != nil {
+		f.Plan.Current = f.Back.Bad
 	}
 }
 

@@ -29,8 +29,8 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(decide, "the commit is what the newest base needs", "if needsRegenerate(f) {", "if false {")
 	in(decide, "the head contains the newest base", "return f.Pull.Behind || ", "return ")
 	in(decide, "a head of somebody else's is never overwritten", "return f.Pull.HeadOurs && ", "return ")
-	in(decide, "a commit that was lost is made anew from what can be read", `return f.Pull.HeadOurs && f.RuleErr == "" && f.Plan.Err == ""`, "return f.Pull.HeadOurs")
-	in(decide, "a commit is made anew from what can be read", "\tif f.RuleErr != \"\" || f.Plan.Err != \"\" {\n\t\treturn false\n\t}\n", "")
+	in(decide, "a commit that was lost is made anew from what can be read", `return f.Pull.HeadOurs && f.RuleErr == "" && planErr(f) == ""`, "return f.Pull.HeadOurs")
+	in(decide, "a commit is made anew from what can be read", "\tif f.RuleErr != \"\" || planErr(f) != \"\" {\n\t\treturn false\n\t}\n", "")
 	in(decide, "the verdict is on this head", "f.Published.CheckSHA != f.Pull.HeadSHA || ", "")
 	in(decide, "the verdict is the one that people see", " || f.Published.CheckHash != shown.CheckHash", "")
 	in(decide, "the body is the one that people see", "if f.Published.BodyHash != shown.BodyHash {", "if false {")
@@ -55,6 +55,7 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(gates, "gate checklist", "gates = append(gates, checklistGate(f))", "")
 	in(gates, "gate approvals", "gates = append(gates, approvalsGate(f))", "")
 	in(gates, "gate upstream", "gates = append(gates, upstreamGate(f, now))", "")
+	in(gates, "gate denial", "gates = append(gates, denialGate(f))", "")
 	in(gates, "gate stop", "gates = append(gates, stopGate(f))", "")
 	in(gates, "gate window", "gates = append(gates, windowGate(f, now))", "")
 
@@ -75,7 +76,7 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(gates, "head: it is not known", `case f.Pull.HeadSHA == "":`, "case false:")
 	in(gates, "head: somebody else's commit", "case f.Pull.HeadSHA != f.Pull.OurHeadSHA:", "case false:")
 	in(gates, "head: our commit whose answer was lost", "g.Verdict, g.Owner, g.Reason = Wait, \"Tagboat\", \"The commit is being made anew.\"", "g.Verdict, g.Reason = Pass, \"Fine.\"")
-	in(gates, "head: the overlay cannot be edited, or would go back", `case f.Plan.Err != "":`, "case false:")
+	in(gates, "head: the overlay cannot be edited, or would go back", `case planErr(f) != "":`, "case false:")
 	in(gates, "head: what the base needs is not known", `case f.Plan.Hash == "":`, "case false:")
 	in(gates, "head: another edit than the base needs", "case f.Plan.Hash != f.Pull.EditHash:", "case false:")
 	in(gates, "rendered: it cannot be", `case f.Rendered.Err != "":`, "case false:")
@@ -110,6 +111,18 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(decide, "the clusters were asked lately about a group", "case allPass(gates) && triesStale(f, now):", "case false:")
 	in(decide, "the signatures of a group were looked for lately", "case allPass(gates) && signaturesStale(f, now):", "case false:")
 	in(gates, "stop: somebody stopped it", `Title: "Stopped", Verdict: Wait`, `Title: "Stopped", Verdict: Pass`)
+
+	// I5: forward is forward, and back only by an explicit rollback.
+	const back = "rollback.go"
+	in(back, "forward: never to something older", "case f.Back == nil && f.Plan.Back:", "case false:")
+	in(back, "forward: an older one is no error of a rollback only", "case f.Back == nil && f.Plan.Back:", "case f.Back != nil && f.Plan.Back:")
+	in(back, "back: only from what is taken back", "case f.Back != nil && !f.Plan.Nothing && !sameVersion(now, f.Back.Bad):", "case false:")
+	in(back, "denial: it was taken back", `Title: "Denylist", Verdict: Fail`, `Title: "Denylist", Verdict: Pass`)
+	in(back, "stop: a freeze stops what goes back, too", "return s.Pair", "return true")
+	in(back, "stop: a hold stops what goes forward", "if f.Back == nil || f.Back.Automatic {", "if f.Back != nil && f.Back.Automatic {")
+	in(back, "stop: a hold stops what goes back by itself", "if f.Back == nil || f.Back.Automatic {", "if f.Back == nil {")
+	in(gates, "upstream: only what goes back need not soak", "len(f.Rule.Needs) > 0 && f.Back == nil {", "len(f.Rule.Needs) > 0 && f.Back != nil {")
+	in(gates, "window: only what goes back need not wait for it", "f.Rule.Schedule.Asked() && f.Back == nil {", "f.Rule.Schedule.Asked() && f.Back != nil {")
 	in(gates, "window: it is not open", "if s.Open(now) {", "if true {")
 
 	const calendar = "../window/schedule.go"

@@ -39,6 +39,8 @@ type Facts struct {
 	State     State
 	Artifact  image.Ref // what is promoted: name, tag and digest
 	Requester Person    // who asked; nobody when Tagboat proposed it by itself
+	Back      *Rollback // what it takes back; nil: it leads forward
+	Denial    *Denial   // keeps the artifact out; nil where nothing does
 
 	Rule       Rule
 	RuleErr    string      // why tagboat.yaml of the base branch cannot be used; "" when it can
@@ -77,6 +79,7 @@ type Target struct {
 	Digest  string // what runs there
 	Settled bool   // its last sync came to an end
 	Healthy bool
+	Away    bool      // it could not be reached
 	Held    bool      // it waits for an earlier wave
 	Until   time.Time // when its turn comes if nothing happens; zero: something has to
 }
@@ -88,6 +91,7 @@ type Reported struct {
 	DeploymentState string // its last status
 	CommentHash     string // of the status comment
 	Closing         bool   // a comment says what the closing means
+	TakenBack       bool   // a rollback of it was proposed, or cannot be
 }
 
 // Rule is what tagboat.yaml says about this environment.
@@ -101,6 +105,7 @@ type Rule struct {
 	Trying     Trying          // whether the clusters are asked first
 	Clusters   []string        // which they are
 	Tickers    string          // who may tick the checklist, for people
+	TakesBack  bool            // what ends unhealthy is rolled back without being asked for
 }
 
 // Need is one upstream environment that must run the same digest.
@@ -114,6 +119,7 @@ type Plan struct {
 	Err     string // why the overlay cannot be edited, for a person; "" when it can
 	Nothing bool   // the base already pins this artifact
 	Current image.Ref
+	Back    bool   // the artifact is older than Current
 	Hash    string // hash of the managed edit; equal edits on different bases have equal hashes
 }
 
@@ -208,6 +214,7 @@ type Stop struct {
 	Since  time.Time
 	Until  time.Time // zero: until it is lifted
 	Lift   string    // the command that lifts it
+	Pair   bool      // of this app in this environment alone
 }
 
 // Published remembers what was shown to people, so that nothing is written to
@@ -248,6 +255,7 @@ const (
 	PublishComment   Effect = "publish comment"   // what became of it in the clusters
 	RecordDeployed   Effect = "record deployed"   // and propose it to the environments that follow
 	RecordOvertaken  Effect = "record overtaken"  // a newer one was merged before it ran everywhere
+	TakeBack         Effect = "take back"         // propose a rollback of what ended unhealthy
 )
 
 // Decision is Decide's answer.

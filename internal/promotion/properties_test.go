@@ -9,22 +9,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/window"
 )
 
 // mishaps are what may be different from a promotion that is ready.
 var mishaps = map[string]func(f *Facts){
-	"no longer open":            func(f *Facts) { f.State = Closed },
-	"replaced by a newer one":   func(f *Facts) { f.State = Superseded },
-	"only proposed":             func(f *Facts) { f.State, f.Pull = Proposed, nil },
-	"already merged":            func(f *Facts) { f.State = Merged },
-	"broken configuration":      func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no" },
-	"people merge":              func(f *Facts) { f.Rule.Auto = false },
-	"another upstream":          func(f *Facts) { f.Rule.Needs = append(f.Rule.Needs, Need{Env: "load"}) },
-	"nothing to change":         func(f *Facts) { f.Plan.Nothing = true },
-	"overlay broken":            func(f *Facts) { f.Plan = Plan{Err: "not YAML"} },
-	"overlay changed":           func(f *Facts) { f.Plan.Hash = "another edit" },
-	"it would go back":          func(f *Facts) { f.Plan.Err = "the base has 1.8.0" },
+	"no longer open":               func(f *Facts) { f.State = Closed },
+	"replaced by a newer one":      func(f *Facts) { f.State = Superseded },
+	"only proposed":                func(f *Facts) { f.State, f.Pull = Proposed, nil },
+	"already merged":               func(f *Facts) { f.State = Merged },
+	"broken configuration":         func(f *Facts) { f.RuleErr = "tagboat.yaml:3: no" },
+	"people merge":                 func(f *Facts) { f.Rule.Auto = false },
+	"another upstream":             func(f *Facts) { f.Rule.Needs = append(f.Rule.Needs, Need{Env: "load"}) },
+	"nothing to change":            func(f *Facts) { f.Plan.Nothing = true },
+	"overlay broken":               func(f *Facts) { f.Plan = Plan{Err: "not YAML"} },
+	"overlay changed":              func(f *Facts) { f.Plan.Hash = "another edit" },
+	"it would go back":             func(f *Facts) { f.Plan.Back = true },
+	"it takes back what is there":  func(f *Facts) { f.Back = &Rollback{Bad: image.Ref{Tag: "1.6.0"}} },
+	"it does so by itself":         func(f *Facts) { f.Back = &Rollback{Bad: image.Ref{Tag: "1.6.0"}, Automatic: true} },
+	"it takes back something else": func(f *Facts) { f.Back = &Rollback{Bad: image.Ref{Tag: "1.5.0"}} },
+	"it was taken back":            func(f *Facts) { f.Denial = &Denial{Tag: "1.7.0", By: "carol", Lift: "/allow prod payments 1.7.0"} },
+	"on hold": func(f *Facts) {
+		f.Stops = append(f.Stops, Stop{What: "payments in prod", By: "carol", Lift: "/unhold", Pair: true})
+	},
 	"no labels":                 on(func(p *Pull) { p.Labelled = false }),
 	"tag moved":                 func(f *Facts) { f.Digest.Now = digest("b") },
 	"registry asked long ago":   func(f *Facts) { f.Digest.ObservedAt = noon.Add(-time.Hour) },
@@ -269,8 +277,10 @@ func evidence(f Facts, now time.Time) error {
 		"the clusters' objects are known":           f.Rendered.Known && f.Rendered.Err == "",
 		"no rule is violated":                       f.Policy.Blocking == 0,
 		"GitHub's queue has not just refused it":    !f.Queue.Used || f.Queue.LeftAt.IsZero() || f.Queue.HeadSHA == f.Pull.HeadSHA || now.Sub(f.Queue.LeftAt) >= 10*time.Minute,
-		"nobody stopped it":                         len(f.Stops) == 0 || mayOverride(f, GateStop, now),
-		"it is a time for changes":                  mayOverride(f, GateWindow, now) || mayChange(f.Rule.Schedule, now),
+		"it leads where it may":                     mayLead(f),
+		"nobody took it back":                       f.Denial == nil,
+		"nobody stopped it":                         !stopped(f) || mayOverride(f, GateStop, now),
+		"it is a time for changes":                  f.Back != nil || mayOverride(f, GateWindow, now) || mayChange(f.Rule.Schedule, now),
 		"people approved, and nobody is against it": !f.Rule.Approvals || f.Approval.Satisfied && !f.Approval.Blocked,
 	} {
 		if !ok {
@@ -314,13 +324,33 @@ func evidence(f Facts, now time.Time) error {
 		}
 	}
 	for _, need := range f.Rule.Needs {
-		if !mayOverride(f, GateUpstream, now) && !slices.ContainsFunc(f.Upstream, func(u Upstream) bool {
+		if f.Back == nil && !mayOverride(f, GateUpstream, now) && !slices.ContainsFunc(f.Upstream, func(u Upstream) bool {
 			return u.Env == need.Env && u.Digest != "" && u.Digest == f.Artifact.Digest && u.Healthy && !u.HealthySince.IsZero() && !now.Before(u.HealthySince.Add(need.Healthy))
 		}) {
 			return fmt.Errorf("%s does not run it for %s", need.Env, need.Healthy)
 		}
 	}
 	return nil
+}
+
+// mayLead is I5 in other words: forward is never back, and back only from what is
+// taken back.
+func mayLead(f Facts) bool {
+	if f.Back != nil {
+		return f.Plan.Nothing || f.Plan.Current.Tag == f.Back.Bad.Tag
+	}
+	return !f.Plan.Back
+}
+
+// stopped: everything that people stopped, but for the hold of a pair that a person
+// takes back.
+func stopped(f Facts) bool {
+	for _, s := range f.Stops {
+		if !s.Pair || f.Back == nil || f.Back.Automatic {
+			return true
+		}
+	}
+	return false
 }
 
 func mayChange(s window.Schedule, now time.Time) bool {
@@ -399,7 +429,7 @@ func sound(f Facts, d Decision, shown Shown, now time.Time) error {
 	if f.Pull == nil {
 		return nil
 	}
-	usable := f.RuleErr == "" && f.Plan.Err == ""
+	usable := f.RuleErr == "" && f.Plan.Err == "" && mayLead(f)
 	if foreign := f.Pull.HeadSHA != f.Pull.OurHeadSHA && !f.Pull.HeadOurs; d.Effect == Regenerate && (foreign || !usable) {
 		return fmt.Errorf("the head %s is overwritten: %+v", f.Pull.HeadSHA, d.Gates)
 	}
@@ -686,6 +716,8 @@ func perform(f *Facts, d Decision, step int) {
 		f.State = Deployed
 	case RecordOvertaken:
 		f.State = Superseded
+	case TakeBack:
+		f.Reported.TakenBack = true
 	}
 }
 
@@ -714,7 +746,10 @@ func TestAPromotionComesToAnEnd(t *testing.T) {
 
 		// Everybody does what the gates told them.
 		goal := ready()
-		f.Rule, f.RuleErr, f.Plan, f.Digest = goal.Rule, "", goal.Plan, goal.Digest
+		f.Rule, f.RuleErr, f.Plan, f.Digest, f.Denial = goal.Rule, "", goal.Plan, goal.Digest, nil
+		if f.Back != nil {
+			f.Plan.Current = f.Back.Bad
+		}
 		f.Required, f.Checks, f.ChecksKnown, f.Signatures = goal.Required, goal.Checks, true, goal.Signatures
 		f.Approval, f.Checklist, f.Upstream, f.Rendered, f.Policy, f.Stops, f.Trials, f.Queue = goal.Approval, goal.Checklist, goal.Upstream, goal.Rendered, goal.Policy, nil, goal.Trials, goal.Queue
 		if foreign && f.Pull != nil {

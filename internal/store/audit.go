@@ -64,6 +64,10 @@ const (
 	ActionSignature   = "signature looked for"
 	ActionRepo        = "env repo changed"
 	ActionConfigTold  = "broken configuration told"
+	ActionDenied      = "digest denied"
+	ActionAllowed     = "digest allowed"
+	ActionReverted    = "revert recognised"
+	ActionStays       = "not taken back by itself"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

@@ -149,6 +149,7 @@ type Grounds struct {
 	Excluded   []Excluded `json:"excluded,omitempty"`
 	Gates      []Judged   `json:"gates,omitempty"`
 	Overridden []Override `json:"overridden,omitempty"`
+	Back       *Back      `json:"back,omitempty"` // of a rollback
 
 	// Merger is who merged on GitHub; nobody where Tagboat did, every gate passing.
 	Merger *Actor `json:"merger,omitempty"`
@@ -156,6 +157,15 @@ type Grounds struct {
 	// were last observed.
 	Found       bool  `json:"found,omitempty"`
 	TakenOverBy int64 `json:"takenOverBy,omitempty"` // the promotion that had taken over the pull request
+}
+
+// Back is what a rollback took back, and why.
+type Back struct {
+	Tag       string   `json:"tag"`
+	Digest    string   `json:"digest,omitempty"`
+	Reason    string   `json:"reason"`
+	Automatic bool     `json:"automatic,omitempty"` // Tagboat proposed it by itself
+	Reverts   []string `json:"reverts"`             // commits, the newest first
 }
 
 // Approved is an approval that counted when it was merged.

@@ -22,6 +22,7 @@ type Board struct {
 	Evidence   []Evidence // the newest of each gate, for each promotion's digest and head
 	Refusals   []Refusal  // newest first
 	Stops      []Stop     // in force, of more than one app; the widest first
+	Denials    []Denial   // in force, newest first
 }
 
 // Board reads where everything stands, with the newest refusals.
@@ -42,6 +43,9 @@ func (s *Store) Board(ctx context.Context, refusals int32) (b Board, err error) 
 			ids = append(ids, p.ID)
 		}
 		if b.Evidence, err = q.BoardEvidence(ctx, ids); err != nil {
+			return err
+		}
+		if b.Denials, err = q.DenialsInForce(ctx); err != nil {
 			return err
 		}
 		if b.Refusals, err = q.RecentRefusals(ctx, refusals); err != nil {

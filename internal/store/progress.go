@@ -267,7 +267,7 @@ func (s *Store) RecordOvertaken(ctx context.Context, p Promotion) (err error) {
 	defer wrap(&err, "record that promotion %d was overtaken", p.ID)
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
 		rows, err := q.SetOvertaken(ctx, query.SetOvertakenParams{
-			ID: p.ID, Message: "A newer version was merged before this one ran everywhere.", At: s.now(),
+			ID: p.ID, Message: "Another version was merged before this one ran everywhere.", At: s.now(),
 		})
 		if err != nil || rows == 0 {
 			return err
@@ -347,6 +347,9 @@ func (m Merging) Merged(ctx context.Context, p Promotion, by Actor, sha string, 
 		return err
 	}
 	if err := m.store.audit(ctx, m.query, Entry{Actor: by, Action: ActionMerged, Promotion: p.ID, SHA: sha, Inputs: grounds}); err != nil {
+		return err
+	}
+	if err := m.store.tookBack(ctx, m.query, p, sha); err != nil {
 		return err
 	}
 	targets, err := m.query.LockTargetsOfPair(ctx, query.LockTargetsOfPairParams{RepoID: p.RepoID, App: p.App, Env: p.Env})

@@ -25,7 +25,8 @@ type Proposal struct {
 	Reason             string // for people
 	Branch, BaseBranch string
 	Delivery           int64
-	Once               bool // not if this artifact was ever promoted here: a person may have closed it
+	Once               bool         // not if this artifact was ever promoted here: a person may have closed it
+	Back               *NewRollback // nil: it leads forward
 
 	// Replaced is the job that tells who asked for the promotion whose place this one
 	// takes; nil tells nobody.
@@ -71,6 +72,10 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 		case err == nil && older.PullNumber > 0 && older.PullState != pullOpen:
 			return fault.Errorf(fault.Conflict, "pull request #%d of promotion %d is %s", older.PullNumber, older.ID, older.PullState)
 		case err == nil:
+			if stays, err := yields(older, in); stays {
+				out = Proposed{Promotion: older}
+				return err
+			}
 			out.Older = &older
 			if err := s.supersede(ctx, tx, q, older, in); err != nil {
 				return err
@@ -94,15 +99,25 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 }
 
 func (s *Store) insertPromotion(ctx context.Context, q *query.Queries, in Proposal, older *Promotion) (Promotion, error) {
+	kind := KindForward
+	if in.Back != nil {
+		kind = KindRollback
+	}
 	p, err := q.InsertPromotion(ctx, query.InsertPromotionParams{
-		RepoID: in.Repo, App: in.App, Env: in.Env, ArtifactID: in.Artifact,
+		RepoID: in.Repo, App: in.App, Env: in.Env, ArtifactID: in.Artifact, Kind: kind,
 		RequesterID: in.Requester.ID, Requester: in.Requester.Login, Reason: in.Reason,
 		Branch: in.Branch, BaseBranch: in.BaseBranch, At: s.now(),
 	})
 	if err != nil {
 		return p, err
 	}
+	if err := s.insertRollback(ctx, q, p, in.Back); err != nil {
+		return p, err
+	}
 	inputs := map[string]any{"app": in.App, "env": in.Env, "artifact": in.Artifact, "reason": in.Reason}
+	if in.Back != nil {
+		inputs["takes back"] = in.Back
+	}
 	if older != nil {
 		inputs["supersedes"] = older.ID
 	}

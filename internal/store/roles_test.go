@@ -54,11 +54,15 @@ func TestTheWriterCannotChangeHistory(t *testing.T) {
 	w.must(w.store.RecordTicks(w.ctx, 1, []store.NewTick{{Item: "dashboards", Checked: true}}, alice, "body", 0, reconcile))
 	w.must(w.store.Observe(w.ctx, w.promotion(1), digest("a"), []store.Observed{{Gate: "digest", Verdict: "pass", Reason: "same"}}, true))
 	w.must(w.store.RecordVoice(w.ctx, 1, voice("checks", alice, 1), reconcile))
-	for _, table := range []string{"review", "request", "tick", "evidence", "voice"} {
+	older := w.proposal("load", w.artifact("1.5.0", digest("5")))
+	older.Back = &store.NewRollback{Reason: "it is slow"}
+	_, err := w.store.Propose(w.ctx, older, reconcile)
+	w.must(err)
+	for _, table := range []string{"review", "request", "tick", "evidence", "voice", "rollback"} {
 		w.exec("ALTER TABLE " + table + " DISABLE TRIGGER USER")
 	}
 	conn := connect(t, asWriter(t, storetest.URL(t)))
-	for _, table := range []string{"audit", "review", "request", "tick", "evidence", "voice", "audit_head", "goose_db_version", "river.river_migration"} {
+	for _, table := range []string{"audit", "review", "request", "tick", "evidence", "voice", "rollback", "audit_head", "goose_db_version", "river.river_migration"} {
 		if strs(t, conn, "SELECT count(*)::text FROM "+table)[0] == "0" {
 			t.Errorf("%s is empty", table)
 		}
@@ -76,7 +80,7 @@ func TestTheWriterCannotChangeHistory(t *testing.T) {
 	}
 	// A table in its place does not deceive the one that watches over the end.
 	w.exec("ALTER TABLE audit ENABLE TRIGGER USER")
-	_, err := conn.Exec(t.Context(), `CREATE TEMP TABLE audit_head (id bigint, hash text); INSERT INTO audit_head VALUES (8, 'x');
+	_, err = conn.Exec(t.Context(), `CREATE TEMP TABLE audit_head (id bigint, hash text); INSERT INTO audit_head VALUES (8, 'x');
 		INSERT INTO audit (id, prev_hash, hash, at, actor_id, actor, action, sha, inputs) VALUES (9, 'x', 'y', now(), 0, '', 'merged', '', '{}')`)
 	if err == nil {
 		t.Error("a row that does not continue the log was taken")

@@ -45,6 +45,8 @@ type (
 	FollowUp      = query.FollowUp
 	DryRun        = query.DryRun
 	Signature     = query.Signature
+	Rollback      = query.Rollback
+	Denial        = query.Denial
 )
 
 // ErrNotFound is returned for a row that does not exist.

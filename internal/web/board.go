@@ -46,6 +46,15 @@ type Cell struct {
 	Version     *Version   `json:"version"`   // what all of its clusters have; null when that is not known, or not one
 	Clusters    []Cluster  `json:"clusters"`  // by name
 	Promotion   *Promotion `json:"promotion"` // the newest, whatever became of it
+	Denied      []Denied   `json:"denied"`    // what was taken back here, and may not come again; newest first
+}
+
+// Denied is a version on the denylist of a cell.
+type Denied struct {
+	Version
+	By     string `json:"by"`     // login; "" when Tagboat took it back by itself
+	Reason string `json:"reason"` // in their words
+	At     Moment `json:"at"`
 }
 
 // Version is what a digest is called.
@@ -129,9 +138,19 @@ func newBoard(b store.Board, now time.Time) Board {
 		at := pair{p.RepoID, p.App, p.Env}
 		promotions[at] = newPromotion(p, gatesNow(evidence[p.ID], broken[p.RepoID] || len(targets[at]) == 0, now), now)
 	}
+	denied := map[pair][]Denied{}
+	for _, d := range b.Denials {
+		at := pair{d.RepoID, d.App, d.Env}
+		denied[at] = append(denied[at], Denied{Version{d.Image, d.Tag, d.Digest}, d.Actor, d.Reason, moment(d.Since, now)})
+	}
 	for _, r := range b.Repos {
 		repo := newRepo(r, targets, promotions, now)
 		repo.Stops = stopsOf(r, b.Stops, now)
+		for _, a := range repo.Apps {
+			for i, c := range a.Cells {
+				a.Cells[i].Denied = append(c.Denied, denied[pair{r.ID, a.Name, c.Environment}]...)
+			}
+		}
 		out.Repos = append(out.Repos, repo)
 	}
 	for _, r := range b.Refusals {
@@ -193,7 +212,7 @@ func environments(repo int64, targets map[pair][]store.Target, promotions map[pa
 }
 
 func newCell(env string, targets []store.Target, p *Promotion, now time.Time) Cell {
-	cell := Cell{Environment: env, Clusters: []Cluster{}, Promotion: p}
+	cell := Cell{Environment: env, Clusters: []Cluster{}, Promotion: p, Denied: []Denied{}}
 	for _, t := range targets {
 		cell.Clusters = append(cell.Clusters, newCluster(t, now))
 	}

@@ -197,6 +197,10 @@ func (w *Worker) obeyOne(ctx context.Context, s *speaker, cmd command.Command) (
 		return w.status(ctx, r, cmd)
 	case command.Diff:
 		return w.diff(ctx, r, cmd)
+	case command.Rollback:
+		return w.rollback(ctx, r, cmd)
+	case command.Allow:
+		return w.allow(ctx, r, cmd)
 	}
 	return "", fault.Errorf(fault.Broken, "there is no way to carry out %T", cmd)
 }

@@ -44,7 +44,7 @@ type lying struct {
 // promoted one.
 func (l *look) between(ctx context.Context) error {
 	old := l.edit.Old
-	if l.facts.Plan.Err != "" || l.facts.Plan.Nothing || old.Tag == "" && old.Digest == "" {
+	if l.facts.Back != nil || l.facts.Plan.Err != "" || l.facts.Plan.Nothing || old.Tag == "" && old.Digest == "" {
 		return nil
 	}
 	short, cancel := context.WithTimeout(ctx, betweenWithin)

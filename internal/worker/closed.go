@@ -20,7 +20,7 @@ const somebody = "somebody on GitHub"
 // closed: GitHub is asked which, and whether it is closed still.
 func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	if l.row.PullNumber == 0 {
-		return w.Store.RecordClosed(ctx, l.row, why)
+		return w.ended(ctx, l, why)
 	}
 	if err := w.refresh(ctx, l); err != nil {
 		return err
@@ -34,7 +34,7 @@ func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 		return err
 	}
 	if ours {
-		return w.Store.RecordClosed(ctx, l.row, why)
+		return w.ended(ctx, l, why)
 	}
 	if by.Login == "" {
 		by.Login = somebody

@@ -169,12 +169,17 @@ func (w *Worker) candidate(ctx context.Context, r request, u use, name string) (
 	if pins(current, a) {
 		return []string{fmt.Sprintf("%s, the newest verified version of %s, is in Git there.", a.Tag, name)}, nil
 	}
+	if err := w.denied(ctx, u, a); fault.Is(err, fault.Denied) {
+		return []string{fmt.Sprintf("%s is the newest verified version of %s.", a.Tag, name), explain(err)}, nil
+	} else if err != nil {
+		return nil, err
+	}
 	words := []string{fmt.Sprintf("The newest verified version of %s is %s; in Git there is %s.", name, a.Tag, current.Tag)}
 	switch back, err := w.goesBack(ctx, a, current); {
 	case err != nil:
 		return nil, err
 	case back:
-		return append(words, explain(tooOld(a.Tag, current.Tag, u.env.Name))), nil
+		return append(words, explain(tooOld(a.Tag, current.Tag, u))), nil
 	case u.env.Follow != nil && u.env.Follow.Env == "" && !u.base.config.Follows(u.env, a.Tag):
 		words = append(words, fmt.Sprintf("%s does not match %s, so nobody proposes it unasked.", a.Tag, u.env.Follow.Semver))
 	}
@@ -214,6 +219,13 @@ func Place(ctx context.Context, s *store.Store, repo store.Repo, app, env string
 	for _, stop := range stops {
 		facts := stopFacts(stop)
 		p.Needs = append(p.Needs, fmt.Sprintf("%s People lift that with %s.", facts.Words(), facts.Lift))
+	}
+	denials, err := s.Denials(ctx, repo.ID, app, env)
+	if err != nil {
+		return p, err
+	}
+	for _, d := range denials {
+		p.Needs = append(p.Needs, denialFacts(d).Words())
 	}
 	others, err := others(ctx, s, repo, app, env)
 	if err != nil {

@@ -37,12 +37,15 @@ func (w *Worker) newHere(ctx context.Context, u use, a store.Artifact) (bool, er
 	if back, err := w.goesBack(ctx, a, current); err != nil || back {
 		return false, err
 	}
+	if _, denied, err := w.Store.Denial(ctx, u.repo.ID, u.pair.App, u.env.Name, a.Image, a.Digest); err != nil || denied {
+		return false, err // people took it back
+	}
 	active, err := w.Store.ActivePromotion(ctx, u.repo.ID, u.pair.App, u.env.Name)
 	if fault.Is(err, fault.NotFound) {
 		return true, nil
 	}
-	if err != nil {
-		return false, err
+	if err != nil || active.Kind == store.KindRollback {
+		return false, err // going back goes first
 	}
 	waiting, err := w.Store.Artifact(ctx, active.ArtifactID)
 	return !older(a.Tag, waiting.Tag), err

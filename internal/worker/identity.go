@@ -69,37 +69,37 @@ func (w *Worker) mayBeNew(e github.Pushed) bool {
 }
 
 // placeIn finds the env repo that a comment in an application's repository means: the
-// one that has the environment, and in which the author may write. Who may write to an
-// application may not, for that, write to production.
+// one that has the environment, or, of several, the one in which the author may write.
+// Whether they may do there what they ask for is asked afterwards, as everywhere: who
+// may write to an application may not, for that, write to production.
 func (w *Worker) placeIn(ctx context.Context, r *request, uses []use) error {
-	may := map[int64]use{}
-	var denied error
-	for _, u := range placesFor(r.env, uses) {
-		role, err := w.repo(u.repo).Permission(ctx, r.command.Author)
-		if err != nil {
-			return err
-		}
-		if writer(role) {
-			may[u.repo.ID] = u
-			continue
-		}
-		denied = fault.Errorf(fault.Denied, "Only people with write permission on %s/%s can promote; %s has “%s”. Ask one of them.", u.repo.Owner, u.repo.Name, r.command.Author, role)
-	}
-	var names []string
-	for _, u := range may {
-		names = append(names, u.repo.Owner+"/"+u.repo.Name)
-		if r.repo = u.repo; u.env.Name == r.env {
-			r.app = u.pair.App
+	places := placesFor(r.env, uses)
+	meant := places
+	if len(places) > 1 {
+		meant = nil
+		for _, u := range places {
+			role, err := w.repo(u.repo).Permission(ctx, r.command.Author)
+			if err != nil {
+				return err
+			}
+			if writer(role) {
+				meant = append(meant, u)
+			}
 		}
 	}
-	slices.Sort(names)
-	switch len(may) {
-	case 0:
-		return denied
-	case 1:
-		return nil
+	if len(meant) > 1 {
+		var names []string
+		for _, u := range meant {
+			names = append(names, u.repo.Owner+"/"+u.repo.Name)
+		}
+		slices.Sort(names)
+		return fault.Errorf(fault.Invalid, "Several env repos have the image in %s: %s. Comment in the one that you mean.", r.env, strings.Join(names, ", "))
 	}
-	return fault.Errorf(fault.Invalid, "Several env repos have the image in %s: %s. Comment in the one that you mean.", r.env, strings.Join(names, ", "))
+	u := append(meant, places...)[0]
+	if r.repo = u.repo; u.env.Name == r.env {
+		r.app = u.pair.App
+	}
+	return nil
 }
 
 // placesFor are the uses in an environment, one of each env repo, or, where no env

@@ -47,6 +47,7 @@ type look struct {
 	// asked for.
 	requesters []int64
 	queued     store.QueueEntry
+	rollback   store.Rollback   // of one that goes back
 	pull       github.Pull      // as it was read again, under the lock of merges
 	overridden []checklist.Gate // of a merged promotion
 	mergedBy   github.User      // who merged the pull request, where that was found out
@@ -92,6 +93,9 @@ func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err e
 		return nil, err
 	}
 	l.model = l.plainModel()
+	if err := l.back(ctx); err != nil {
+		return nil, err
+	}
 	if p := l.facts.Pull; p != nil && p.HeadSHA != p.OurHeadSHA {
 		if p.HeadOurs, err = w.Store.KnownHead(ctx, p.HeadSHA); err != nil {
 			return nil, err
@@ -147,6 +151,9 @@ func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 	if err != nil {
 		return lasting(err, &l.facts.RuleErr)
 	}
+	if l.facts.Back != nil {
+		l.env = l.env.ForRollback(envrepo.WayBack{Automatic: l.rollback.Automatic, Further: l.rollback.Further})
+	}
 	l.facts.Rule = RuleOf(l.env)
 	return l.plan(ctx)
 }
@@ -173,10 +180,7 @@ func (l *look) plan(ctx context.Context) error {
 		return lasting(err, &l.facts.Plan.Err)
 	}
 	l.facts.Plan = promotion.Plan{Nothing: !l.edit.Changed(), Current: l.edit.Old, Hash: l.edit.Hash()}
-	back, err := l.w.goesBack(ctx, l.artifact, l.edit.Old)
-	if back {
-		l.facts.Plan = promotion.Plan{Err: explain(tooOld(l.artifact.Tag, l.edit.Old.Tag, l.row.Env))}
-	}
+	l.facts.Plan.Back, err = l.w.goesBack(ctx, l.artifact, l.edit.Old)
 	return err
 }
 
@@ -280,11 +284,13 @@ func checkState(r store.CheckResult) promotion.CheckState {
 
 // checklist reads the template of the environment and who ticked what.
 func (l *look) checklist(ctx context.Context, fresh bool) error {
-	data, err := l.base.tree.ReadFile(checklist.TemplateFile(l.row.Env))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if l.template = checklist.RollbackTemplate; l.facts.Back == nil {
+		data, err := l.base.tree.ReadFile(checklist.TemplateFile(l.row.Env))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		l.template = string(data)
 	}
-	l.template = string(data)
 	items, err := checklist.HumanItems(l.template, l.model)
 	if err != nil {
 		l.facts.RuleErr = explain(err)
@@ -354,9 +360,12 @@ func (l *look) afterMerge(ctx context.Context) (err error) {
 		l.facts.Targets = append(l.facts.Targets, promotion.Target{
 			Cluster: t.Cluster, Digest: t.Digest,
 			Settled: tried && (t.State == store.TargetHealthy || t.State == store.TargetFailed || t.State == store.TargetUnreachable),
-			Healthy: t.State == store.TargetHealthy,
-			Held:    t.Held != "", Until: moment(t.HeldUntil),
+			Healthy: t.State == store.TargetHealthy, Away: t.State == store.TargetUnreachable,
+			Held: t.Held != "", Until: moment(t.HeldUntil),
 		})
+	}
+	if err := l.takesBack(ctx); err != nil {
+		return err
 	}
 	if l.facts.Overtaken, err = l.w.Store.Overtaken(ctx, l.row); err != nil {
 		return err

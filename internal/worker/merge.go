@@ -54,13 +54,28 @@ func (w *Worker) merge(ctx context.Context, first *look, write bool) error {
 		}
 		sha, err := l.door.Merge(ctx, int(l.row.PullNumber), github.MergeRequest{
 			HeadSHA: l.row.SeenHeadSHA, Method: "squash",
-			Title: fmt.Sprintf("%s (#%d)", checklist.Title(l.model), l.row.PullNumber), Message: l.commitMessage(),
+			Title: l.mergeTitle(), Message: l.mergeMessage(),
 		})
 		if err != nil {
 			return w.afterRefusal(ctx, m, l, d.Gates, err)
 		}
 		return w.merged(ctx, m, l, d.Gates, sha)
 	})
+}
+
+// mergeTitle is the first line of the commit that a merge makes.
+func (l *look) mergeTitle() string {
+	if l.facts.Back != nil {
+		return l.commitTitle() // as git revert writes it, and nothing else
+	}
+	return fmt.Sprintf("%s (#%d)", checklist.Title(l.model), l.row.PullNumber)
+}
+
+func (l *look) mergeMessage() string {
+	if l.facts.Back != nil {
+		return l.commitBody() + fmt.Sprintf("Pull-request: #%d\n", l.row.PullNumber)
+	}
+	return l.commitMessage()
 }
 
 // reread brings everything that the gates rest on up to date.
@@ -274,6 +289,11 @@ func (l *look) grounds() store.Grounds {
 	}
 	for _, e := range l.approval.Excluded {
 		g.Excluded = append(g.Excluded, store.Excluded{Login: e.Login, State: string(e.State), Why: e.Why, Rule: e.Rule})
+	}
+	if l.facts.Back != nil {
+		g.Back = &store.Back{
+			Tag: l.rollback.BadTag, Digest: l.rollback.BadDigest, Reason: l.rollback.Reason, Automatic: l.rollback.Automatic, Reverts: l.rollback.Reverts,
+		}
 	}
 	if l.mergedBy.ID != 0 {
 		g.Merger = &store.Actor{ID: l.mergedBy.ID, Login: l.mergedBy.Login}

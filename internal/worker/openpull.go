@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/fault"
@@ -10,6 +11,7 @@ import (
 	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/overlay"
 	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -86,11 +88,21 @@ func (w *Worker) askRegistry(ctx context.Context, l *look) error {
 // heardOf keeps what the registry says, and tells apart that it says no from that
 // this could not be kept.
 func (w *Worker) heardOf(ctx context.Context, l *look) (refusal, err error) {
-	found, refusal := w.Registry.Resolve(ctx, l.artifact.Image, l.artifact.Tag)
+	found, refusal := w.asked(ctx, l)
 	if refusal != nil {
 		return refusal, w.Store.SawRegistry(ctx, l.row.ID, "", explain(refusal))
 	}
 	return nil, w.Store.SawRegistry(ctx, l.row.ID, found.Image.Digest, "")
+}
+
+// asked is the registry's answer about the artifact. What goes forward is asked for by
+// its tag, which must not have moved; what goes back by its digest alone: the tag may be
+// long gone, and says nothing about what ran here.
+func (w *Worker) asked(ctx context.Context, l *look) (registry.Artifact, error) {
+	if l.facts.Back != nil {
+		return w.Registry.ResolveDigest(ctx, l.artifact.Image, l.artifact.Digest)
+	}
+	return w.Registry.Resolve(ctx, l.artifact.Image, l.artifact.Tag)
 }
 
 // askAgain asks the registry once more after an answer that keeps a promotion
@@ -169,8 +181,25 @@ func (l *look) takeCommit(c store.Commit) {
 }
 
 func (l *look) commitMessage() string {
-	message := checklist.Title(l.titled()) + "\n\n" +
-		"Image: " + l.ref().String() + "\n"
+	return l.commitTitle() + "\n\n" + l.commitBody()
+}
+
+// commitTitle is the first line of our commit: that of a rollback is as git revert
+// writes it.
+func (l *look) commitTitle() string {
+	if l.facts.Back != nil {
+		return checklist.RevertTitle(l.titled())
+	}
+	return checklist.Title(l.titled())
+}
+
+// commitBody is what our commit says below its first line.
+func (l *look) commitBody() string {
+	message := checklist.RevertMessage(l.model)
+	if l.facts.Back != nil {
+		message += "Reason: " + strings.Join(strings.Fields(l.rollback.Reason), " ") + "\n"
+	}
+	message += "Image: " + l.ref().String() + "\n"
 	// Whoever builds an image writes its labels: what is no repository and no commit
 	// could be more lines of the message.
 	if image.IsSourceRepository(l.artifact.SourceRepo) && image.IsRevision(l.artifact.SourceCommit) {
@@ -287,6 +316,16 @@ func (w *Worker) withdraw(ctx context.Context, l *look, why string) error {
 	}
 	if err := l.door.ClosePull(ctx, int(l.row.PullNumber)); err != nil {
 		return err
+	}
+	return w.ended(ctx, l, why)
+}
+
+// ended writes down that a promotion comes to nothing, and that it was not a person who
+// ended it. A rollback that has nothing left to change was made by somebody else, and means
+// the same.
+func (w *Worker) ended(ctx context.Context, l *look, why string) error {
+	if l.facts.Back != nil && l.facts.Plan.Nothing {
+		return w.Store.RecordFulfilled(ctx, l.row, l.base.commit, why)
 	}
 	return w.Store.RecordClosed(ctx, l.row, why)
 }

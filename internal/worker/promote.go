@@ -311,7 +311,10 @@ func (w *Worker) request(ctx context.Context, r request, u use, a store.Artifact
 	if back, err := w.goesBack(ctx, a, current); err != nil {
 		return "", err
 	} else if back {
-		return "", tooOld(a.Tag, current.Tag, u.env.Name)
+		return "", tooOld(a.Tag, current.Tag, u)
+	}
+	if err := w.denied(ctx, u, a); err != nil {
+		return "", err
 	}
 	done, err := w.propose(ctx, u, a, proposal{
 		requester: store.Actor{ID: c.AuthorID, Login: c.Author},
@@ -338,7 +341,7 @@ func (w *Worker) request(ctx context.Context, r request, u use, a store.Artifact
 }
 
 // tooOld is why an older version is not promoted (I5).
-func tooOld(tag, current, env string) error {
-	return fault.Errorf(fault.Denied, "%s is older than %s, which %s has now. A promotion never goes back; to go back, revert the pull request that brought %s.",
-		tag, current, env, current)
+func tooOld(tag, current string, u use) error {
+	return fault.Errorf(fault.Denied, "%s is older than %s, which %s has now. A promotion never goes back; to go back, comment /rollback %s %s <reason>.",
+		tag, current, u.env.Name, u.env.Name, u.pair.App)
 }

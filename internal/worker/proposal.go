@@ -91,6 +91,7 @@ type proposal struct {
 	reason    string
 	delivery  int64
 	once      bool
+	back      *store.NewRollback // nil: it leads forward
 }
 
 // branchPrefix marks the branches that are ours.
@@ -99,7 +100,7 @@ const branchPrefix = "tagboat/"
 func (w *Worker) propose(ctx context.Context, u use, a store.Artifact, p proposal) (store.Proposed, error) {
 	return w.Store.Propose(ctx, store.Proposal{
 		Repo: u.repo.ID, App: u.pair.App, Env: u.env.Name, Artifact: a.ID,
-		Requester: p.requester, Reason: p.reason, Delivery: p.delivery, Once: p.once,
+		Requester: p.requester, Reason: p.reason, Delivery: p.delivery, Once: p.once, Back: p.back,
 		Branch: branchPrefix + u.env.Name + "/" + u.pair.App, BaseBranch: u.branch(),
 		Replaced: replacedJob,
 	}, reconcileJob)

@@ -157,6 +157,8 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 		return w.recordClosed(ctx, l, d.Why)
 	case promotion.TellClosed:
 		return w.tellClosed(ctx, l)
+	case promotion.TakeBack:
+		return w.takeBack(ctx, l)
 	case promotion.DismissReview:
 		return w.dismissReview(ctx, l)
 	case promotion.DeleteBranch:

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,7 +143,7 @@ func (l *look) stops(ctx context.Context) error {
 
 // stopFacts says a stop in words.
 func stopFacts(s store.Stop) promotion.Stop {
-	facts := promotion.Stop{By: s.Actor, Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
+	facts := promotion.Stop{By: cmp.Or(s.Actor, "Tagboat"), Pair: s.App != "", Reason: s.Reason, Since: s.Since, Until: moment(s.Until)}
 	facts.What, facts.Lift = command.Stopped(s.Owner, s.Env, s.App, s.RepoID == nil)
 	if s.ClosedPull > 0 {
 		facts.Lift = fmt.Sprintf("/promote %s %s, or %s", s.Env, s.App, facts.Lift)

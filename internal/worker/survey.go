@@ -34,6 +34,10 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 	}
 	heads := surveyed(root, uses)
 	if heads != repo.Surveyed || repo.ConfigError != "" {
+		// First: what people took back must not be proposed again.
+		if err := w.reverted(ctx, repo, uses); err != nil {
+			return err
+		}
 		if err := w.Store.WakeRepo(ctx, repo.ID, reconcileJob); err != nil {
 			return err
 		}

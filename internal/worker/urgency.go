@@ -14,7 +14,9 @@ import (
 // for before that goes along with the merges of the others.
 func (l *look) urgency(d promotion.Decision) github.Priority {
 	opening, checking, merging := github.Opening, github.Checking, github.Merging
-	if l.lastStage() {
+	if l.facts.Back != nil {
+		opening, checking, merging = github.RollingBack, github.RollingBack, github.RollingBack
+	} else if l.lastStage() {
 		opening, checking, merging = github.Merging, github.Merging, github.MergingLast
 	}
 	switch d.Effect {

@@ -59,6 +59,16 @@ func (r *Registry) Push(ctx context.Context, repo, tag string, c Content) (_ str
 	return digest(img)
 }
 
+// Delete takes an image out of a repository by its digest, whatever tags it has.
+func (r *Registry) Delete(ctx context.Context, repo, digest string) (err error) {
+	defer fault.Wrap(&err, "delete %s of %s", digest, repo)
+	ref, err := name.NewDigest(r.host+"/"+repo+"@"+digest, name.Insecure)
+	if err != nil {
+		return err
+	}
+	return remote.Delete(ref, remote.WithContext(ctx))
+}
+
 func digest(x interface{ Digest() (v1.Hash, error) }) (string, error) {
 	h, err := x.Digest()
 	return h.String(), err

@@ -94,6 +94,24 @@ type Delivery struct {
 	Outcome    string
 }
 
+type Denial struct {
+	ID               int64
+	RepoID           int64
+	App              string
+	Env              string
+	Image            string
+	Tag              string
+	Digest           string
+	Reason           string
+	ActorID          int64
+	Actor            string
+	CommitSHA        string
+	Since            time.Time
+	LiftedAt         *time.Time
+	LiftedBy         string
+	LiftedDeliveryID *int64
+}
+
 type Dismissal struct {
 	PromotionID int64
 	ReviewID    int64
@@ -221,6 +239,7 @@ type Promotion struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	CheckAnnotations string
+	Kind             string
 	ClosedByID       int64
 	ClosedBy         string
 }
@@ -279,6 +298,19 @@ type Review struct {
 	SubmittedAt time.Time
 	RecordedAt  time.Time
 	DeliveryID  *int64
+}
+
+type Rollback struct {
+	PromotionID int64
+	TakesBack   *int64
+	BadTag      string
+	BadDigest   string
+	Reason      string
+	Automatic   bool
+	Further     bool
+	Reverts     []string
+	Subject     string
+	At          time.Time
 }
 
 type Signature struct {

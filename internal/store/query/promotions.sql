@@ -1,6 +1,6 @@
 -- name: InsertPromotion :one
-INSERT INTO promotion (repo_id, app, env, artifact_id, state, requester_id, requester, reason, branch, base_branch, want, created_at, updated_at)
-VALUES (@repo_id, @app, @env, @artifact_id, 'proposed', @requester_id, @requester, @reason, @branch, @base_branch, 1, @at, @at)
+INSERT INTO promotion (repo_id, app, env, artifact_id, kind, state, requester_id, requester, reason, branch, base_branch, want, created_at, updated_at)
+VALUES (@repo_id, @app, @env, @artifact_id, @kind, 'proposed', @requester_id, @requester, @reason, @branch, @base_branch, 1, @at, @at)
 RETURNING *;
 
 -- name: InheritPull :one

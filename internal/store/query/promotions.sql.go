@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotion = `-- name: ActivePromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
 `
 
 type ActivePromotionParams struct {
@@ -71,6 +71,7 @@ func (q *Queries) ActivePromotion(ctx context.Context, arg ActivePromotionParams
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CheckAnnotations,
+		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
 	)
@@ -78,7 +79,7 @@ func (q *Queries) ActivePromotion(ctx context.Context, arg ActivePromotionParams
 }
 
 const activePromotions = `-- name: ActivePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
@@ -138,6 +139,7 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
 		); err != nil {
@@ -152,7 +154,7 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const activePromotionsOfRepo = `-- name: ActivePromotionsOfRepo :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]Promotion, error) {
@@ -212,6 +214,7 @@ func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]P
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
 		); err != nil {
@@ -270,7 +273,7 @@ func (q *Queries) DetachPull(ctx context.Context, id int64) error {
 }
 
 const duePromotions = `-- name: DuePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
 `
 
 func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotion, error) {
@@ -330,6 +333,7 @@ func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotio
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
 		); err != nil {
@@ -515,7 +519,7 @@ UPDATE promotion p SET
     old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch, labelled = o.labelled
 FROM promotion o
 WHERE p.id = $1 AND o.id = $2
-RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by
+RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by
 `
 
 type InheritPullParams struct {
@@ -575,6 +579,7 @@ func (q *Queries) InheritPull(ctx context.Context, arg InheritPullParams) (Promo
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CheckAnnotations,
+		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
 	)
@@ -609,9 +614,9 @@ func (q *Queries) InsertHead(ctx context.Context, arg InsertHeadParams) error {
 }
 
 const insertPromotion = `-- name: InsertPromotion :one
-INSERT INTO promotion (repo_id, app, env, artifact_id, state, requester_id, requester, reason, branch, base_branch, want, created_at, updated_at)
-VALUES ($1, $2, $3, $4, 'proposed', $5, $6, $7, $8, $9, 1, $10, $10)
-RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by
+INSERT INTO promotion (repo_id, app, env, artifact_id, kind, state, requester_id, requester, reason, branch, base_branch, want, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, 'proposed', $6, $7, $8, $9, $10, 1, $11, $11)
+RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by
 `
 
 type InsertPromotionParams struct {
@@ -619,6 +624,7 @@ type InsertPromotionParams struct {
 	App         string
 	Env         string
 	ArtifactID  int64
+	Kind        string
 	RequesterID int64
 	Requester   string
 	Reason      string
@@ -633,6 +639,7 @@ func (q *Queries) InsertPromotion(ctx context.Context, arg InsertPromotionParams
 		arg.App,
 		arg.Env,
 		arg.ArtifactID,
+		arg.Kind,
 		arg.RequesterID,
 		arg.Requester,
 		arg.Reason,
@@ -689,6 +696,7 @@ func (q *Queries) InsertPromotion(ctx context.Context, arg InsertPromotionParams
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CheckAnnotations,
+		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
 	)
@@ -730,7 +738,7 @@ func (q *Queries) KnownHead(ctx context.Context, headSha string) (bool, error) {
 }
 
 const latestPromotion = `-- name: LatestPromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC LIMIT 1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC LIMIT 1
 `
 
 type LatestPromotionParams struct {
@@ -791,6 +799,7 @@ func (q *Queries) LatestPromotion(ctx context.Context, arg LatestPromotionParams
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CheckAnnotations,
+		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
 	)
@@ -798,7 +807,7 @@ func (q *Queries) LatestPromotion(ctx context.Context, arg LatestPromotionParams
 }
 
 const latestPromotions = `-- name: LatestPromotions :many
-SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion ORDER BY repo_id, app, env, id DESC
+SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion ORDER BY repo_id, app, env, id DESC
 `
 
 func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
@@ -858,6 +867,7 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
 		); err != nil {
@@ -872,7 +882,7 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const leftovers = `-- name: Leftovers :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id
 WHERE p.state = 'closed' AND (NOT p.branch_deleted OR p.closed_by <> '' AND p.comment_id = 0) AND r.presence = 'installed' ORDER BY p.id
 `
 
@@ -934,6 +944,7 @@ func (q *Queries) Leftovers(ctx context.Context) ([]Promotion, error) {
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
 		); err != nil {
@@ -948,7 +959,7 @@ func (q *Queries) Leftovers(ctx context.Context) ([]Promotion, error) {
 }
 
 const lockPromotion = `-- name: LockPromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE id = $1 FOR UPDATE
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error) {
@@ -1002,6 +1013,7 @@ func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CheckAnnotations,
+		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
 	)
@@ -1009,7 +1021,7 @@ func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error
 }
 
 const mergedPromotionsOfApp = `-- name: MergedPromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
 `
 
 type MergedPromotionsOfAppParams struct {
@@ -1075,6 +1087,7 @@ func (q *Queries) MergedPromotionsOfApp(ctx context.Context, arg MergedPromotion
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
 		); err != nil {
@@ -1141,7 +1154,7 @@ func (q *Queries) Overtaken(ctx context.Context, arg OvertakenParams) (bool, err
 }
 
 const ownerOfHead = `-- name: OwnerOfHead :one
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
 WHERE h.head_sha = $1 AND p.repo_id = $2 AND p.pull_number = $3 AND p.id <> $4
   AND NOT EXISTS (SELECT 1 FROM promotion_head own WHERE own.head_sha = $1 AND own.promotion_id = $4)
 ORDER BY p.id DESC LIMIT 1
@@ -1211,6 +1224,7 @@ func (q *Queries) OwnerOfHead(ctx context.Context, arg OwnerOfHeadParams) (Promo
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CheckAnnotations,
+		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
 	)
@@ -1218,7 +1232,7 @@ func (q *Queries) OwnerOfHead(ctx context.Context, arg OwnerOfHeadParams) (Promo
 }
 
 const promotion = `-- name: Promotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE id = $1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE id = $1
 `
 
 func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
@@ -1272,6 +1286,7 @@ func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CheckAnnotations,
+		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
 	)
@@ -1279,7 +1294,7 @@ func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
 }
 
 const promotionByPull = `-- name: PromotionByPull :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND pull_number = $2 ORDER BY id DESC LIMIT 1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND pull_number = $2 ORDER BY id DESC LIMIT 1
 `
 
 type PromotionByPullParams struct {
@@ -1338,6 +1353,7 @@ func (q *Queries) PromotionByPull(ctx context.Context, arg PromotionByPullParams
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CheckAnnotations,
+		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
 	)
@@ -1345,7 +1361,7 @@ func (q *Queries) PromotionByPull(ctx context.Context, arg PromotionByPullParams
 }
 
 const promotionsByHead = `-- name: PromotionsByHead :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
 `
 
 type PromotionsByHeadParams struct {
@@ -1410,6 +1426,7 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
 		); err != nil {
@@ -1424,7 +1441,7 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 }
 
 const promotionsOfApp = `-- name: PromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
 `
 
 type PromotionsOfAppParams struct {
@@ -1490,6 +1507,7 @@ func (q *Queries) PromotionsOfApp(ctx context.Context, arg PromotionsOfAppParams
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
 		); err != nil {
@@ -1898,7 +1916,7 @@ func (q *Queries) SettlePromotion(ctx context.Context, arg SettlePromotionParams
 }
 
 const unreportedPromotions = `-- name: UnreportedPromotions :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE p.state = 'merged' AND r.presence = 'installed' ORDER BY p.id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE p.state = 'merged' AND r.presence = 'installed' ORDER BY p.id
 `
 
 // Merged, but the clusters' state has not been reported to the end.
@@ -1959,6 +1977,7 @@ func (q *Queries) UnreportedPromotions(ctx context.Context) ([]Promotion, error)
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.CheckAnnotations,
+			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
 		); err != nil {

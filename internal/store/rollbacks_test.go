@@ -1,0 +1,220 @@
+package store_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// goingBack is the wish of a person to have an older artifact back.
+func (w *world) goingBack(a, bad store.Artifact, by store.Actor) store.Proposal {
+	in := w.proposal("prod", a)
+	in.Requester, in.Reason = by, "it returns errors"
+	in.Back = &store.NewRollback{
+		BadTag: bad.Tag, BadDigest: bad.Digest, Reason: "it returns errors", Reverts: []string{sha("9")}, Subject: "prod: payments 1.6.0 → 1.7.0 (#7)",
+	}
+	return in
+}
+
+// rolledBack has 1.7.0 merged into prod and taken back again by bob.
+func rolledBack(t *testing.T) (w *world, good, bad store.Artifact, back store.Promotion) {
+	t.Helper()
+	w = newWorld(t)
+	good, bad = w.artifact("1.6.0", digest("a")), w.artifact("1.7.0", digest("b"))
+	w.target("prod", "eu")
+	w.merge(w.open("prod", bad, 7, sha("1")), alice, sha("9"))
+	out, err := w.store.Propose(w.ctx, w.goingBack(good, bad, bob), reconcile)
+	w.must(err)
+	return w, good, bad, out.Promotion
+}
+
+func (w *world) pair() store.Scope {
+	return store.Scope{Owner: "acme", Repo: w.repo.ID, Env: "prod", App: "payments"}
+}
+
+func (w *world) stops() []store.Stop {
+	w.Helper()
+	stops, err := w.store.Stops(w.ctx, w.pair())
+	w.must(err)
+	return stops
+}
+
+func (w *world) denied(a store.Artifact) bool {
+	w.Helper()
+	_, denied, err := w.store.Denial(w.ctx, w.repo.ID, "payments", "prod", a.Image, a.Digest)
+	w.must(err)
+	return denied
+}
+
+// The hold and the denial come with the merge, and not before.
+func TestTheMergeOfARollbackHoldsThePairAndDeniesWhatItTookBack(t *testing.T) {
+	w, good, bad, back := rolledBack(t)
+	if back.Kind != store.KindRollback {
+		t.Fatalf("the promotion is %s", back.Kind)
+	}
+	if w.denied(bad) || len(w.stops()) > 0 {
+		t.Fatal("nothing was merged yet")
+	}
+	w.merge(back, bob, sha("8"))
+	stops := w.stops()
+	if !w.denied(bad) || w.denied(good) || len(stops) != 1 || stops[0].Actor != "bob" || stops[0].Reason != "it returns errors" || stops[0].App != "payments" {
+		t.Errorf("denied: %t, %t; stops: %+v", w.denied(bad), w.denied(good), stops)
+	}
+	if got := w.actions(); !slices.Contains(got, store.ActionDenied) || !slices.Contains(got, "stopped") {
+		t.Errorf("the log says %q", got)
+	}
+	past, err := w.store.MergedHistory(w.ctx, w.repo.ID, "payments", "prod")
+	w.must(err)
+	var was []string
+	for _, p := range past {
+		was = append(was, p.Promotion.Kind+" "+p.Promotion.OldTag+" "+p.Artifact.Tag+" "+p.Promotion.MergeSHA)
+	}
+	if want := []string{"rollback  1.6.0 " + sha("8"), "forward 1.6.0 1.7.0 " + sha("9")}; !cmp.Equal(want, was) {
+		t.Errorf("the history is %q, want %q", was, want)
+	}
+
+	lifted, err := w.store.Allow(w.ctx, w.pair(), "1.7.0", alice, 0, reconcile)
+	if err != nil || len(lifted) != 1 || w.denied(bad) || len(w.stops()) != 1 {
+		t.Errorf("allowed: %v, %v; denied: %t, %d stops", lifted, err, w.denied(bad), len(w.stops()))
+	}
+	if lifted, err = w.store.Allow(w.ctx, w.pair(), "1.7.0", alice, 0, reconcile); err != nil || len(lifted) != 0 {
+		t.Errorf("once more: %v, %v", lifted, err)
+	}
+}
+
+// Somebody has their reasons for a hold already: they stay the ones that people read.
+func TestAHoldThatIsThereStays(t *testing.T) {
+	w, _, bad, back := rolledBack(t)
+	w.must(w.store.Stop(w.ctx, store.NewStop{Scope: w.pair(), Reason: "the migration", By: alice}, reconcile))
+	w.merge(back, bob, sha("8"))
+	if stops := w.stops(); len(stops) != 1 || stops[0].Reason != "the migration" || !w.denied(bad) {
+		t.Errorf("%+v, denied: %t", stops, w.denied(bad))
+	}
+	past := w.clock.now().Add(-time.Minute)
+	w.exec("UPDATE stop SET until = $1", past)
+	w.clock.pass(time.Minute)
+	fresh, err := w.store.RecordRevert(w.ctx, w.revert(bad, "by hand", sha("7")), reconcile)
+	if stops := w.stops(); err != nil || fresh || len(stops) != 0 {
+		t.Errorf("denied already: %t, %v, %+v", fresh, err, stops)
+	}
+}
+
+func (w *world) revert(bad store.Artifact, reason, commit string) store.Taken {
+	return store.Taken{Scope: w.pair(), Image: bad.Image, Tag: bad.Tag, Digest: bad.Digest, By: alice, Reason: reason, Commit: commit}
+}
+
+// Whoever goes back goes first.
+func TestNothingTakesThePlaceOfARollback(t *testing.T) {
+	w, good, bad, back := rolledBack(t)
+	newer := w.artifact("1.8.0", digest("c"))
+	out, err := w.store.Propose(w.ctx, w.proposal("prod", newer), reconcile)
+	if err != nil || out.Fresh || out.Promotion.ID != back.ID {
+		t.Errorf("Tagboat by itself: %+v, %v", out, err)
+	}
+	in := w.proposal("prod", newer)
+	in.Requester = alice
+	if _, err = w.store.Propose(w.ctx, in, reconcile); !fault.Is(err, fault.Denied) || !strings.Contains(fault.HintOf(err), "is being rolled back") {
+		t.Errorf("alice: %v", err)
+	}
+	out, err = w.store.Propose(w.ctx, w.goingBack(good, bad, alice), reconcile)
+	if err != nil || out.Fresh || out.Promotion.ID != back.ID {
+		t.Errorf("the same once more: %+v, %v", out, err)
+	}
+}
+
+// A rollback takes over the pull request of a newer promotion.
+func TestARollbackTakesThePlaceOfANewerPromotion(t *testing.T) {
+	w := newWorld(t)
+	good, bad, newer := w.artifact("1.6.0", digest("a")), w.artifact("1.7.0", digest("b")), w.artifact("1.8.0", digest("c"))
+	w.merge(w.open("prod", bad, 7, sha("1")), alice, sha("9"))
+	open := w.open("prod", newer, 8, sha("2"))
+	out, err := w.store.Propose(w.ctx, w.goingBack(good, bad, bob), reconcile)
+	if err != nil || !out.Fresh || out.Older == nil || out.Older.ID != open.ID || out.Promotion.PullNumber != 8 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if p := w.promotion(open.ID); p.State != "superseded" {
+		t.Errorf("the newer one is %s", p.State)
+	}
+}
+
+// What people take back by hand is written down once, whatever becomes of it later; the
+// merge of a rollback of ours is none of it.
+func TestARevertIsTakenNoticeOfOnce(t *testing.T) {
+	w, _, bad, back := rolledBack(t)
+	w.merge(back, bob, sha("8"))
+	w.must(lift(w))
+	fresh, err := w.store.RecordRevert(w.ctx, w.revert(bad, "ours", sha("8")), reconcile)
+	if err != nil || fresh || len(w.stops()) != 0 {
+		t.Errorf("our own: %t, %v", fresh, err)
+	}
+	_, err = w.store.Allow(w.ctx, w.pair(), "1.7.0", alice, 0, reconcile)
+	w.must(err)
+	fresh, err = w.store.RecordRevert(w.ctx, w.revert(bad, "by hand", sha("7")), reconcile)
+	if err != nil || !fresh || !w.denied(bad) || len(w.stops()) != 1 || w.stops()[0].Reason != "by hand" {
+		t.Errorf("by hand: %t, %v, %+v", fresh, err, w.stops())
+	}
+	_, err = w.store.Allow(w.ctx, w.pair(), "1.7.0", alice, 0, reconcile)
+	w.must(err)
+	w.must(lift(w))
+	fresh, err = w.store.RecordRevert(w.ctx, w.revert(bad, "by hand", sha("7")), reconcile)
+	if err != nil || fresh || w.denied(bad) || len(w.stops()) != 0 {
+		t.Errorf("seen once more: %t, %v", fresh, err)
+	}
+}
+
+func lift(w *world) error {
+	_, err := w.store.Lift(w.ctx, w.pair(), alice, 0, reconcile)
+	return err
+}
+
+// A rollback whose wish somebody else fulfilled means the same.
+func TestAFulfilledRollbackHoldsAndDenies(t *testing.T) {
+	w, _, bad, back := rolledBack(t)
+	w.must(w.store.RecordFulfilled(w.ctx, back, sha("7"), "The base branch already has 1.6.0."))
+	if p := w.promotion(back.ID); p.State != "closed" || !w.denied(bad) || len(w.stops()) != 1 {
+		t.Errorf("it is %s; denied: %t; %d stops", p.State, w.denied(bad), len(w.stops()))
+	}
+	w.must(w.store.RecordFulfilled(w.ctx, back, sha("7"), "Again."))
+}
+
+// What cannot be taken back by itself is said once; a person's rollback counts as well.
+func TestWhatIsTakenBackIsTakenBackOnce(t *testing.T) {
+	w := newWorld(t)
+	good, bad := w.artifact("1.6.0", digest("a")), w.artifact("1.7.0", digest("b"))
+	first := w.open("prod", bad, 7, sha("1"))
+	w.merge(first, alice, sha("9"))
+	taken := func() bool {
+		is, err := w.store.TakenBack(w.ctx, first.ID)
+		w.must(err)
+		return is
+	}
+	if taken() {
+		t.Error("nobody has tried")
+	}
+	in := w.goingBack(good, bad, bob)
+	in.Back.TakesBack = first.ID
+	out, err := w.store.Propose(w.ctx, in, reconcile)
+	w.must(err)
+	if !taken() {
+		t.Error("bob has")
+	}
+	back, err := w.store.Rollback(w.ctx, out.Promotion.ID)
+	if err != nil || back.BadDigest != bad.Digest || *back.TakesBack != first.ID || !slices.Equal(back.Reverts, in.Back.Reverts) {
+		t.Errorf("%+v, %v", back, err)
+	}
+	second := w.promotion(first.ID)
+	w.must(w.store.RecordStays(w.ctx, second, "Nothing was there before."))
+	w.must(w.store.RecordStays(w.ctx, second, "Nothing was there before, again."))
+	if p := w.promotion(first.ID); p.Message != "Nothing was there before." {
+		t.Errorf("it says “%s”", p.Message)
+	}
+	if _, err := w.store.Pool().Exec(w.ctx, "UPDATE rollback SET reason = 'none'"); err == nil {
+		t.Error("why somebody went back was changed")
+	}
+}

@@ -1,0 +1,56 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/command"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/promotion"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// denialFacts says a row of the denylist in words.
+func denialFacts(d store.Denial) *promotion.Denial {
+	return &promotion.Denial{
+		Tag: d.Tag, By: cmp.Or(d.Actor, "Tagboat"), Reason: d.Reason, Since: d.Since,
+		Lift: fmt.Sprintf("/allow %s %s %s", d.Env, d.App, d.Tag),
+	}
+}
+
+// denied refuses what was taken back from a pair.
+func (w *Worker) denied(ctx context.Context, u use, a store.Artifact) error {
+	d, denied, err := w.Store.Denial(ctx, u.repo.ID, u.pair.App, u.env.Name, a.Image, a.Digest)
+	if err != nil || !denied {
+		return err
+	}
+	return fault.Errorf(fault.Denied, "%s", denialFacts(d).Words())
+}
+
+// allow carries out /allow <env> [app] <tag>.
+func (w *Worker) allow(ctx context.Context, r request, cmd command.Allow) (string, error) {
+	app, tag := cmd.Resolve()
+	if app == "" {
+		app = r.app // of the pull request
+	}
+	if app == "" {
+		return "", fault.Errorf(fault.Invalid, "Which app? Write /allow %s <app> %s.", cmd.Env, tag)
+	}
+	scope := store.Scope{Owner: r.repo.Owner, Repo: r.repo.ID, Env: cmd.Env, App: app}
+	lifted, err := w.Store.Allow(ctx, scope, tag, store.Actor{ID: r.command.AuthorID, Login: r.command.Author}, deliveryOf(r.command), reconcileJob)
+	if err == nil && len(lifted) == 0 {
+		err = fault.Errorf(fault.NotFound, "%s is not denied to %s.", tag, inPlain(app, cmd.Env))
+	}
+	if err != nil {
+		return "", err
+	}
+	left, err := w.Store.Stops(ctx, scope)
+	if err != nil || len(left) == 0 {
+		return "", err
+	}
+	facts := stopFacts(left[0])
+	return fmt.Sprintf("%s may come again. %s is still stopped, by %s; %s lifts that.",
+		checklist.Code(tag), checklist.Escape(facts.What), checklist.Escape(facts.By), checklist.Code(facts.Lift)), nil
+}
