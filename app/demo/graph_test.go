@@ -69,7 +69,7 @@ func fanOutAndIn(s *scene) {
 	// The two do not agree.
 	talk := s.issue()
 	s.says("alice", talk, "/promote prod payments", "confused", "prod has nothing healthy to take from staging-eu and staging-us alike",
-		"staging-eu has 1.7.41", "staging-us has "+versions["payments"], "/promote prod payments <tag>")
+		"staging-eu has 1.7.41", "staging-us has "+versions["payments"], "Name a tag to choose one: /promote prod payments")
 	s.says("alice", talk, "/promote prod payments 1.7.41", "rocket")
 	prod := s.opened("prod", "payments", "1.7.41")
 	s.checkSays(prod.Number, "staging-eu is healthy with 1.7.41", "staging-us runs "+versions["payments"])
