@@ -69,18 +69,15 @@ func fanOutAndIn(s *scene) {
 	// The two do not agree.
 	talk := s.issue()
 	s.says("alice", talk, "/promote prod payments", "confused", "prod has nothing healthy to take from staging-eu and staging-us alike",
-		"staging-eu has 1.7.41", "staging-us has "+versions["payments"], "/promote prod payments <tag>")
+		"staging-eu has 1.7.41", "staging-us has "+versions["payments"], "Name a tag to choose one: /promote prod payments")
 	s.says("alice", talk, "/promote prod payments 1.7.41", "rocket")
 	prod := s.opened("prod", "payments", "1.7.41")
-	s.checkSays(prod.Number, "staging-eu is healthy with 1.7.41", "staging-us runs "+versions["payments"])
+	s.checkSays(prod.Number, "staging-us runs "+versions["payments"])
 
 	s.says("alice", talk, "/promote staging-us payments", "rocket") // what is proven in dev
 	s.runsIn("prod", "staging-us", "payments", "1.7.41")
 	s.tickAll(prod.Number)
-	s.within(100*time.Second, "prod has it when both have proven it for long enough", func() error {
-		_, err := s.w.isMerged("prod", "payments", "1.7.41")
-		return err
-	})
+	s.soaked("1.7.41")
 	s.done("prod", "payments", "1.7.41", digest)
 	// Each has a soak of its own.
 	s.must(s.w.none(s.ctx, `SELECT count(*) FROM promotion p JOIN target t ON t.app = p.app
@@ -106,8 +103,19 @@ func olderButProven(s *scene) {
 	s.says("alice", talk, "/promote prod payments", "rocket")
 	prod := s.opened("prod", "payments", "1.7.42")
 	s.tickAll(prod.Number)
+	s.soaked("1.7.42")
 	s.done("prod", "payments", "1.7.42", proven)
 	s.runs("dev", "payments", "1.7.47", ahead)
+}
+
+// soaked waits until prod's pull request is merged, because both have proven the version
+// for long enough. That is noticed at the next sweep.
+func (s *scene) soaked(version string) {
+	s.Helper()
+	s.within(100*time.Second, "both have proven "+version+" for long enough", func() error {
+		_, err := s.w.isMerged("prod", "payments", version)
+		return err
+	})
 }
 
 // reported wants a version's promotion to have come to its end.
