@@ -102,7 +102,7 @@ func backPastEverything(s *scene) {
 			s.Errorf("the overlay lacks “%s”:\n%s", part, text)
 		}
 	}
-	for _, part := range []string{"Rolls **payments** in **prod** back to `1.6.0`, from `1.7.0`.", "1.7.0 returns errors", "Requested by | bob", "Replaces | `1.8.0`"} {
+	for _, part := range []string{"Rolls **payments** in **prod** back to `1.6.0`, from `1.7.0`.", "1.7.0 returns errors", "Requested by | bob", "Replaces | [`1.8.0`](", "which alice asked for"} {
 		if !strings.Contains(p.Body, part) {
 			s.Errorf("the description lacks “%s”:\n%s", part, p.Body)
 		}
@@ -312,7 +312,7 @@ func mergedByItself(s *scene) {
 	p, _ := s.sick("crash2")
 	var back githubsim.PullView
 	s.within(patience, "it is rolled back", func() (err error) {
-		if back, err = s.w.isMerged("dev", "payments", "1.6.0"); err == nil && back.Number < p.Number {
+		if back, err = s.w.isRolledBack("dev", "payments", "1.6.0"); err == nil && back.Number < p.Number {
 			err = errors.New("only the first one is")
 		}
 		return err
