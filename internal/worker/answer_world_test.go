@@ -73,9 +73,11 @@ func newTalk(t *testing.T, private bool) *talk {
 	must(t, err)
 	hub, err := github.New(github.Config{APIURL: server.URL + "/api/v3/", GitURL: server.URL, AppID: app.ID, PrivateKey: app.PrivateKey})
 	must(t, err)
-	_, err = db.SeeRepo(ctx, "acme", "env", installation, "main")
+	number, err := hub.Repo(installation, "acme", "env").Number(ctx)
 	must(t, err)
-	w := New(Config{Store: db, GitHub: hub, EnvRepos: []string{"acme/env"}, Mirrors: t.TempDir(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	_, err = db.SeeRepo(ctx, store.SeenRepo{GitHubID: number, Owner: "acme", Name: "env", Installation: installation, DefaultBranch: "main"}, reconcileJob)
+	must(t, err)
+	w := New(Config{Store: db, GitHub: hub, EnvRepos: selection(t, "acme/env"), Mirrors: t.TempDir(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	issue, err := sim.As("alice").OpenIssue("acme/env", "Talk", "")
 	must(t, err)
 	k := &talk{T: t, sim: sim, worker: w, repo: "acme/env", issue: issue, said: make(chan github.CommentCreated, 100)}

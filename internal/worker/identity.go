@@ -69,37 +69,35 @@ func (w *Worker) mayBeNew(e github.Pushed) bool {
 }
 
 // placeIn finds the env repo that a comment in an application's repository means: the
-// one that has the environment, and in which the author may write. Who may write to an
-// application may not, for that, write to production.
+// one that has the environment; of several, the one in which the author may write. (Who
+// may do what there is asked next.)
 func (w *Worker) placeIn(ctx context.Context, r *request, uses []use) error {
-	may := map[int64]use{}
-	var denied error
-	for _, u := range placesFor(r.env, uses) {
-		role, err := w.repo(u.repo).Permission(ctx, r.command.Author)
-		if err != nil {
-			return err
-		}
-		if writer(role) {
-			may[u.repo.ID] = u
-			continue
-		}
-		denied = fault.Errorf(fault.Denied, "Only people with write permission on %s/%s can promote; %s has “%s”. Ask one of them.", u.repo.Owner, u.repo.Name, r.command.Author, role)
-	}
-	var names []string
-	for _, u := range may {
-		names = append(names, u.repo.Owner+"/"+u.repo.Name)
-		if r.repo = u.repo; u.env.Name == r.env {
-			r.app = u.pair.App
+	places := placesFor(r.env, uses)
+	may := places
+	if len(places) > 1 {
+		may = nil
+		for _, u := range places {
+			role, err := w.repo(u.repo).Permission(ctx, r.command.Author)
+			if err != nil {
+				return err
+			}
+			if writer(role) {
+				may = append(may, u)
+			}
 		}
 	}
-	slices.Sort(names)
-	switch len(may) {
-	case 0:
-		return denied
-	case 1:
-		return nil
+	if len(may) > 1 {
+		var names []string
+		for _, u := range may {
+			names = append(names, nameOf(u.repo))
+		}
+		return fault.Errorf(fault.Invalid, "Several env repos have the image in %s: %s. Comment in the one that you mean.", r.env, strings.Join(names, ", "))
 	}
-	return fault.Errorf(fault.Invalid, "Several env repos have the image in %s: %s. Comment in the one that you mean.", r.env, strings.Join(names, ", "))
+	meant := append(may, places...)[0]
+	if r.repo = meant.repo; meant.env.Name == r.env {
+		r.app = meant.pair.App
+	}
+	return nil
 }
 
 // placesFor are the uses in an environment, one of each env repo, or, where no env
