@@ -69,12 +69,15 @@ func newTalk(t *testing.T, private bool) *talk {
 	app, err := sim.AddApp(githubsim.AppSpec{Slug: "tagboat", Name: "Tagboat", Owner: "acme",
 		Permissions: map[string]string{"contents": "write", "issues": "write", "pull_requests": "write", "members": "read"}})
 	must(t, err)
-	_, err = sim.Install(app.ID, "acme", "env")
+	installation, err := sim.Install(app.ID, "acme", "env")
 	must(t, err)
 	hub, err := github.New(github.Config{APIURL: server.URL + "/api/v3/", GitURL: server.URL, AppID: app.ID, PrivateKey: app.PrivateKey})
 	must(t, err)
-	w := New(Config{Store: db, GitHub: hub, EnvRepos: Selection{{Owner: "acme", Name: "env"}}, Mirrors: t.TempDir(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
-	must(t, w.seeRepos(ctx))
+	number, err := hub.Repo(installation, "acme", "env").Number(ctx)
+	must(t, err)
+	_, err = db.SeeRepo(ctx, store.SeenRepo{GitHubID: number, Owner: "acme", Name: "env", Installation: installation, DefaultBranch: "main"}, reconcileJob)
+	must(t, err)
+	w := New(Config{Store: db, GitHub: hub, EnvRepos: selection(t, "acme/env"), Mirrors: t.TempDir(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	issue, err := sim.As("alice").OpenIssue("acme/env", "Talk", "")
 	must(t, err)
 	k := &talk{T: t, sim: sim, worker: w, repo: "acme/env", issue: issue, said: make(chan github.CommentCreated, 100)}

@@ -69,35 +69,33 @@ func (w *Worker) mayBeNew(e github.Pushed) bool {
 }
 
 // placeIn finds the env repo that a comment in an application's repository means: the
-// one that has the environment, or, of several, the one in which the author may write.
-// Whether they may do there what they ask for is asked afterwards, as everywhere: who
-// may write to an application may not, for that, write to production.
+// one that has the environment; of several, the one in which the author may write. (Who
+// may do what there is asked next.)
 func (w *Worker) placeIn(ctx context.Context, r *request, uses []use) error {
 	places := placesFor(r.env, uses)
-	meant := places
+	may := places
 	if len(places) > 1 {
-		meant = nil
+		may = nil
 		for _, u := range places {
 			role, err := w.repo(u.repo).Permission(ctx, r.command.Author)
 			if err != nil {
 				return err
 			}
 			if writer(role) {
-				meant = append(meant, u)
+				may = append(may, u)
 			}
 		}
 	}
-	if len(meant) > 1 {
+	if len(may) > 1 {
 		var names []string
-		for _, u := range meant {
-			names = append(names, u.repo.Owner+"/"+u.repo.Name)
+		for _, u := range may {
+			names = append(names, nameOf(u.repo))
 		}
-		slices.Sort(names)
 		return fault.Errorf(fault.Invalid, "Several env repos have the image in %s: %s. Comment in the one that you mean.", r.env, strings.Join(names, ", "))
 	}
-	u := append(meant, places...)[0]
-	if r.repo = u.repo; u.env.Name == r.env {
-		r.app = u.pair.App
+	meant := append(may, places...)[0]
+	if r.repo = meant.repo; meant.env.Name == r.env {
+		r.app = meant.pair.App
 	}
 	return nil
 }

@@ -184,7 +184,7 @@ func (w *Worker) help(ctx context.Context, s *speaker) (string, error) {
 // be used. On an application's repository nobody knows yet which one a command will be
 // about: then there is none.
 func (w *Worker) helpedBy(ctx context.Context, s *speaker) (*store.Repo, *envrepo.Config, error) {
-	repo, err := w.envRepo(ctx, github.RepoRef{Owner: s.command.Owner, Name: s.command.Repo})
+	repo, err := w.envRepo(ctx, placeOf(s.command))
 	if errors.Is(err, errNotOurs) {
 		return nil, nil, nil
 	}
