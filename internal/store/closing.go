@@ -35,6 +35,16 @@ func (s *Store) RecordClosedBy(ctx context.Context, p Promotion, c Closing) (err
 		if err := s.audit(ctx, q, Entry{Actor: c.By, Action: ActionClosed, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]any{"why": c.Why, "pull": p.PullNumber}}); err != nil {
 			return err
 		}
+		// Closing what led back takes the place of the hold that it did not wait for.
+		older, err := closedHold(ctx, q, Proposal{Repo: p.RepoID, App: p.App, Env: p.Env})
+		if err != nil {
+			return err
+		}
+		if older != nil {
+			if err := q.EndClosedHold(ctx, query.EndClosedHoldParams{ID: older.ID, At: &now, By: c.By.Login, PromotionID: &p.ID}); err != nil {
+				return err
+			}
+		}
 		held := Scope{Owner: c.Owner, Repo: p.RepoID, Env: p.Env, App: p.App}
 		reason := fmt.Sprintf("closed pull request #%d", p.PullNumber)
 		if _, err := q.InsertStop(ctx, query.InsertStopParams{

@@ -164,3 +164,28 @@ func TestLeftovers(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What leads back does not wait for somebody to ask for what is newer, and does not ask
+// for it either. Who closes that, too, holds the app as before.
+func TestGoingBackIsNotHeldByClosing(t *testing.T) {
+	w := newWorld(t)
+	old, newer := w.artifact("1.6.0", digest("a")), w.artifact("1.7.0", digest("b"))
+	w.closed(newer, 7)
+	in := w.proposal("dev", old)
+	in.Back = &store.NewRollback{}
+	back, err := w.store.Propose(w.ctx, in, reconcile)
+	w.must(err)
+	if !back.Fresh || back.Lifted != nil {
+		t.Fatalf("going back: %+v", back)
+	}
+	w.must(w.store.RecordOpened(w.ctx, back.Promotion, w.commit(old, sha("2")), store.Opened{Number: 8}))
+	w.must(w.store.RecordClosedBy(w.ctx, w.latest("dev"), store.Closing{By: bob, Owner: w.repo.Owner}))
+	stops, err := w.store.Stops(w.ctx, store.Scope{Owner: w.repo.Owner, Repo: w.repo.ID, Env: "dev", App: "payments"})
+	w.must(err)
+	if len(stops) != 1 || stops[0].ClosedPull != 8 || stops[0].Actor != "bob" {
+		t.Errorf("the stops are %+v", stops)
+	}
+	if out := w.unasked(newer); out.Fresh {
+		t.Errorf("Tagboat proposed by itself what alice closed: %+v", out)
+	}
+}

@@ -45,7 +45,8 @@ type Proposed struct {
 // active promotion is superseded, and the new one takes over its pull request;
 // one for the same artifact is left as it is. Conflict: the older one's pull
 // request has ended, and what became of it has to be written down first. Where a
-// person closed the last one, only another person's asking proposes anything.
+// person closed the last one, only another person's asking proposes anything. What
+// leads back does not wait for that, and asks for nothing newer.
 func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion int64) river.JobArgs) (out Proposed, err error) {
 	defer wrap(&err, "propose artifact %d for %s in %s", in.Artifact, in.App, in.Env)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
@@ -55,7 +56,7 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 			return err
 		}
 		hold, err := closedHold(ctx, q, in)
-		if err != nil || hold != nil && in.Requester.ID == 0 {
+		if err != nil || hold != nil && in.Requester.ID == 0 && in.Back == nil {
 			return err
 		}
 		if in.Once {
@@ -87,7 +88,7 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 			return err
 		}
 		out.Fresh = true
-		if hold != nil {
+		if hold != nil && in.Back == nil {
 			out.Lifted = hold
 			if err := s.askedAgain(ctx, q, *hold, out.Promotion, in); err != nil {
 				return err

@@ -132,10 +132,11 @@ func (w *Worker) lift(ctx context.Context, c store.Command, scope store.Scope, m
 	return fmt.Sprintf("%s is still stopped, by %s; %s lifts that.", checklist.Escape(facts.What), checklist.Escape(facts.By), checklist.Code(facts.Lift)), nil
 }
 
-// stops reads what keeps the promotion's app from changing.
+// stops reads what keeps the promotion's app from changing. A hold that came of closing
+// a pull request keeps Tagboat from proposing; what is proposed all the same leads back.
 func (l *look) stops(ctx context.Context) error {
 	rows, err := l.w.Store.Stops(ctx, store.Scope{Owner: l.repo.Owner, Repo: l.repo.ID, Env: l.row.Env, App: l.row.App})
-	for _, s := range rows {
+	for _, s := range slices.DeleteFunc(rows, func(s store.Stop) bool { return s.ClosedPull > 0 }) {
 		l.facts.Stops = append(l.facts.Stops, stopFacts(s))
 	}
 	return err
