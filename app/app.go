@@ -33,7 +33,7 @@ import (
 )
 
 const (
-	sweepEvery  = time.Minute
+	sweepEvery  = time.Minute // or as often as something is polled, if that is more often
 	rescueEvery = 5 * time.Second
 	stopWithin  = 20 * time.Second
 
@@ -111,7 +111,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	work := worker.New(worker.Config{
 		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters,
 		EnvRepos: envRepos, ClusterRepos: clusterRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
-		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots, Now: time.Now, Log: log,
+		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots,
+		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log,
 	})
 	if a.queue, err = a.newQueue(work); err != nil {
 		return nil, err
@@ -163,7 +164,7 @@ func (a *App) newQueue(work *worker.Worker) (*river.Client[pgx.Tx], error) {
 		// Gone replicas' jobs are given back by store.RescueJobs within seconds;
 		// this is for a job whose own process forgot it.
 		RescueStuckJobsAfter: time.Hour,
-		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
+		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(a.config.sweeps()),
 			func() (river.JobArgs, *river.InsertOpts) { return job.Sweep{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
 	})
 }

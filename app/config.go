@@ -44,6 +44,8 @@ type Config struct {
 	SigstoreRoot string `name:"sigstore-trusted-root" env:"TAGBOAT_SIGSTORE_TRUSTED_ROOT" help:"The Sigstore instance whose certificates are trusted, for signatures without a key: its trusted_root.json, or public-good for the one that everybody may use. None by default." placeholder:"FILE"`
 
 	HealthTimeout time.Duration `default:"10m" env:"TAGBOAT_HEALTH_TIMEOUT" help:"How long a rollout may take before it counts as failed."`
+	GitHubEvery   time.Duration `name:"github-poll" default:"2m" env:"TAGBOAT_GITHUB_POLL" help:"How often to look on GitHub for what no webhook told: comments, reviews, ticks, checks, ends of pull requests. 0 is never."`
+	RegistryEvery time.Duration `name:"registry-poll" default:"15m" env:"TAGBOAT_REGISTRY_POLL" help:"How often to ask registries for new versions of each image that nobody told of. 0 is never."`
 	LogLevel      Level         `default:"info" env:"TAGBOAT_LOG_LEVEL" help:"debug, info, warn or error."`
 
 	Secrets Secrets `kong:"-"`
@@ -165,6 +167,11 @@ func (c Config) Check() error {
 	if len(missing) > 0 {
 		return lacking(missing)
 	}
+	for name, every := range map[string]time.Duration{"--github-poll": c.GitHubEvery, "--registry-poll": c.RegistryEvery} {
+		if every != 0 && every < time.Second {
+			return fault.Errorf(fault.Invalid, "%s %s: it cannot be more often than every second; 0 is never", name, every)
+		}
+	}
 	selected, err := c.envRepos()
 	if err != nil {
 		return err
@@ -206,6 +213,17 @@ func (c Config) clusterRepos(selected worker.Selection) (map[string]worker.Selec
 		}
 	}
 	return bound, nil
+}
+
+// sweeps is how often a sweep is due.
+func (c Config) sweeps() time.Duration {
+	often := sweepEvery
+	for _, every := range []time.Duration{c.GitHubEvery, c.RegistryEvery} {
+		if every > 0 {
+			often = min(often, every)
+		}
+	}
+	return often
 }
 
 // lacking says what is missing, a line for each.

@@ -259,7 +259,7 @@ func TestTheCommandLine(t *testing.T) {
 		GitHubAPI: "https://api.github.com/", GitHubURL: "https://github.com", Limits: Limits{github.GitHubLimits}, AppID: 17, EnvRepos: []string{"acme/env", "acme/other"},
 		Registries:    []string{"registry.example.com=http://127.0.0.1:5000", "ghcr.io"},
 		Clusters:      map[string]string{"prod-eu": "/etc/kube/eu#admin", "dev": "in-cluster"},
-		HealthTimeout: 90 * time.Second, LogLevel: Level(slog.LevelDebug),
+		HealthTimeout: 90 * time.Second, GitHubEvery: 2 * time.Minute, RegistryEvery: 15 * time.Minute, LogLevel: Level(slog.LevelDebug),
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)

@@ -31,9 +31,9 @@ type scene struct {
 }
 
 // newScene is a world at rest.
-func newScene(t *testing.T) *scene {
+func newScene(t *testing.T, env ...string) *scene {
 	t.Helper()
-	s := &scene{T: t, w: newWorld(t), ctx: t.Context()}
+	s := &scene{T: t, w: newWorld(t, env...), ctx: t.Context()}
 	s.until("all nine overlays are healthy", func() error { return s.w.allHealthy(s.ctx) })
 	return s
 }
@@ -204,12 +204,18 @@ func (s *scene) toldAgain(event, condition string) {
 	var body []byte
 	s.must(conn.QueryRow(s.ctx, `SELECT body FROM (SELECT id, body, convert_from(body, 'UTF8')::json AS payload FROM delivery WHERE source = 'github' AND event = $1) d
 		WHERE `+condition+` ORDER BY id DESC LIMIT 1`, event).Scan(&body))
+	s.tell(event, rand.Text(), body)
+}
+
+// tell sends Tagboat a webhook of GitHub's.
+func (s *scene) tell(event, delivery string, body []byte) {
+	s.Helper()
 	mac := hmac.New(sha256.New, []byte(s.w.secrets.github))
 	mac.Write(body)
 	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, s.w.Tagboat.URL()+"/hooks/github", bytes.NewReader(body))
 	s.must(err)
 	for name, value := range map[string]string{
-		"Content-Type": "application/json", "X-GitHub-Event": event, "X-GitHub-Delivery": rand.Text(),
+		"Content-Type": "application/json", "X-GitHub-Event": event, "X-GitHub-Delivery": delivery,
 		"X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
 	} {
 		req.Header.Set(name, value)

@@ -54,7 +54,7 @@ type Review struct {
 	Reviewer int64
 	Login    string
 	State    State
-	HeadSHA  string // the head that the person saw
+	HeadSHA  string // the head that the person saw; "" where that is not certain
 	EditHash string // the managed edit in that head; "" when the head was not ours
 	Digest   string // the digest that the person saw
 	// Earlier: of a promotion that had the pull request before this one took its place.
@@ -180,7 +180,7 @@ func (r *Result) weigh(snap Snapshot, review Review) {
 // latestDecisive keeps each person's last approval or change request, oldest
 // first. A comment does not change what somebody decided before. When the last
 // one was dismissed, the person has no say; when an earlier one was, the last
-// stands. An approval that Tagboat itself dismissed is kept, to say why it does not
+// stands. The same review that is known with its commit as well counts with it. An approval that Tagboat itself dismissed is kept, to say why it does not
 // count.
 func latestDecisive(snap Snapshot) []Review {
 	last, gone := map[int64]Review{}, map[int64]bool{}
@@ -189,7 +189,7 @@ func latestDecisive(snap Snapshot) []Review {
 		case Dismissed:
 			gone[r.ID] = true
 		case Approved, ChangesRequested:
-			if old, ok := last[r.Reviewer]; !ok || compare(old, r) < 0 {
+			if old, ok := last[r.Reviewer]; !ok || compare(old, r) < 0 || old.ID == r.ID && old.HeadSHA == "" {
 				last[r.Reviewer] = r
 			}
 		}
@@ -230,6 +230,8 @@ func exclusion(rule Rule, snap Snapshot, review Review) (why string, outside boo
 // merged.
 func staleness(snap Snapshot, review Review) string {
 	switch {
+	case review.HeadSHA == "":
+		return "approved when GitHub's word of it did not arrive, so that nobody can tell which commit"
 	case review.Digest == "":
 		return "approved a commit that is not Tagboat's"
 	case review.Digest != snap.Digest:

@@ -66,6 +66,14 @@ func olderCommit(sameEdit bool) func(*Review) {
 	}
 }
 
+// unseen is a review of which it is not certain what its author saw.
+func unseen(r *Review) { r.HeadSHA, r.EditHash, r.Digest = "", "", "" }
+
+// again is the same review once more, as it was told another time.
+func again(review int) func(*Review) {
+	return func(r *Review) { r.ID, r.At = int64(review), noon.Add(time.Duration(review-1)*time.Minute) }
+}
+
 func snapshot(s story) Snapshot {
 	return Snapshot{Digest: digest, HeadSHA: head, EditHash: edit, Requesters: []int64{alice}, Reviews: s, People: people()}
 }
@@ -113,6 +121,10 @@ func TestWhoMaySayYes(t *testing.T) {
 		{story: "nobody is named: who may write", rule: anyone, reviews: story{}.then(dave, Approved), satisfied: true, counted: "dave"},
 		{story: "nobody is named: who may only read", rule: anyone, reviews: story{}.then(mallory, Approved), missing: 1, excluded: "mallory: is not allowed to write to the env repo"},
 
+		{story: "approved, but nobody can tell which commit", rule: anyone, reviews: story{}.then(bob, Approved, unseen), missing: 1,
+			excluded: "bob: approved when GitHub's word of it did not arrive, so that nobody can tell which commit"},
+		{story: "that word arrives late", rule: anyone, reviews: story{}.then(bob, Approved, unseen).then(bob, Approved, again(1)), satisfied: true, counted: "bob"},
+		{story: "that word arrived before", rule: anyone, reviews: story{}.then(bob, Approved).then(bob, Approved, unseen, again(1)), satisfied: true, counted: "bob"},
 		{story: "approved before the base moved; the edit is the same", rule: anyone, reviews: story{}.then(bob, Approved, olderCommit(true)), satisfied: true, counted: "bob"},
 		{story: "approved before the edit changed", rule: anyone, reviews: story{}.then(bob, Approved, olderCommit(false)), missing: 1, excluded: "bob: approved an earlier commit"},
 		{story: "approved a commit that was not ours", rule: anyone, reviews: story{}.then(bob, Approved, func(r *Review) { r.HeadSHA, r.EditHash = "foreign", "" }), missing: 1, excluded: "bob: approved an earlier commit"},

@@ -3,7 +3,6 @@ package github
 import (
 	"context"
 	"crypto/rsa"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -166,63 +165,4 @@ func (a *App) Login(ctx context.Context) (_ string, err error) {
 		a.mu.Unlock()
 	}
 	return slug + "[bot]", nil
-}
-
-// Delivery is one webhook delivery that GitHub recorded. A redelivery has the
-// same GUID and another ID.
-type Delivery struct {
-	ID    int64
-	GUID  string
-	Event string
-	At    time.Time
-}
-
-// FailedDeliveries lists, newest first, the webhooks since then of which no
-// attempt was answered with success, each by its newest attempt. GitHub does
-// not repeat a delivery by itself and forgets it after three days (seven on
-// Enterprise Server).
-func (a *App) FailedDeliveries(ctx context.Context, since time.Time) (_ []Delivery, err error) {
-	defer a.fail(&err, "list webhook deliveries")
-	var attempts []*gh.HookDelivery
-	options := gh.ListCursorOptions{PerPage: 100}
-	for {
-		page, resp, err := a.client.Apps.ListHookDeliveries(ctx, &options)
-		if err != nil {
-			return nil, err
-		}
-		attempts = append(attempts, page...)
-		old := len(page) > 0 && page[len(page)-1].GetDeliveredAt().Before(since)
-		if old || resp.Cursor == "" {
-			return undelivered(attempts, since), nil
-		}
-		options.Cursor = resp.Cursor
-	}
-}
-
-func undelivered(attempts []*gh.HookDelivery, since time.Time) []Delivery {
-	arrived := map[string]bool{}
-	for _, d := range attempts {
-		if code := d.GetStatusCode(); code >= 200 && code < 300 {
-			arrived[d.GetGUID()] = true
-		}
-	}
-	var failed []Delivery
-	for _, d := range attempts {
-		if arrived[d.GetGUID()] || d.GetDeliveredAt().Before(since) {
-			continue
-		}
-		arrived[d.GetGUID()] = true // older attempts of it are not listed again
-		failed = append(failed, Delivery{ID: d.GetID(), GUID: d.GetGUID(), Event: d.GetEvent(), At: d.GetDeliveredAt().Time})
-	}
-	return failed
-}
-
-// Redeliver asks GitHub to send a delivery again.
-func (a *App) Redeliver(ctx context.Context, id int64) (err error) {
-	defer a.fail(&err, "redeliver webhook %d", id)
-	_, _, err = a.client.Apps.RedeliverHookDelivery(ctx, id)
-	if _, accepted := errors.AsType[*gh.AcceptedError](err); accepted {
-		return nil
-	}
-	return err
 }

@@ -153,7 +153,7 @@ func (g *governor) payRead(ctx context.Context) (time.Time, error) {
 	for {
 		short, at, err := g.closed(p), time.Time{}, error(nil)
 		if short == nil {
-			at, short, err = g.purse.read(ctx, max(reading, shares[p]))
+			at, short, err = g.purse.read(ctx, readShare(p))
 		}
 		if short == nil || err != nil {
 			return at, err

@@ -47,7 +47,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	pause(c.travel)
 	c.mu.Lock()
-	c.seen = append(c.seen, seen{time.Now(), string(body), classOf(r.Method, r.URL.Path)})
+	c.seen = append(c.seen, seen{time.Now(), string(body), classOf(r)})
 	var resp *http.Response
 	if c.answer != nil {
 		resp = c.answer(r)

@@ -36,7 +36,7 @@ func (g *governor) closed(p Priority) *shortage {
 	if now.Before(h.closed) {
 		return &shortage{"asked to wait", h.closed}
 	}
-	if now.Before(h.reset) && h.remaining <= h.limit*(100-max(reading, shares[p]))/100 {
+	if now.Before(h.reset) && h.remaining <= h.limit*(100-readShare(p))/100 {
 		return &shortage{"primary", h.reset}
 	}
 	return nil

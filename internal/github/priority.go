@@ -10,7 +10,8 @@ type Priority int
 
 // The priorities, from what nobody waits for to what nobody may keep waiting.
 const (
-	Talking     Priority = iota // comments, reactions, bodies: also of whoever says nothing
+	Polling     Priority = iota // looking for what no webhook told
+	Talking                     // comments, reactions, bodies: also of whoever says nothing
 	Deploying                   // deployments and their statuses
 	Checking                    // check runs
 	Opening                     // commits, branches, pull requests and their labels
@@ -21,7 +22,7 @@ const (
 )
 
 // names are what metrics call the priorities.
-var names = [priorities]string{"talking", "deploying", "checking", "opening", "merging", "merging last", "rolling back"}
+var names = [priorities]string{"polling", "talking", "deploying", "checking", "opening", "merging", "merging last", "rolling back"}
 
 // String is the name that metrics show.
 func (p Priority) String() string { return names[p] }
@@ -30,11 +31,20 @@ func (p Priority) String() string { return names[p] }
 // a priority and those below it. Eight content-creating requests a minute, and 25
 // an hour, are thus left for the merges of production and for five rollbacks, even
 // while hundreds of promotions are opened.
-var shares = [priorities]int{85, 85, 90, 90, 95, 100, 100}
+var shares = [priorities]int{50, 85, 85, 90, 90, 95, 100, 100}
 
 // reading is the share of reads, which mostly serve to decide: they are not held
 // back with the writes that may follow.
 const reading = 95
+
+// readShare is how much of a limit may be used up by reads of a priority. Polling is
+// the exception: it may find nothing, and it comes again.
+func readShare(p Priority) int {
+	if p == Polling {
+		return shares[p]
+	}
+	return max(reading, shares[p])
+}
 
 type priorityKey struct{}
 
@@ -44,6 +54,8 @@ func WithPriority(ctx context.Context, p Priority) context.Context {
 }
 
 func priorityOf(ctx context.Context) Priority {
-	p, _ := ctx.Value(priorityKey{}).(Priority)
-	return p
+	if p, ok := ctx.Value(priorityKey{}).(Priority); ok {
+		return p
+	}
+	return Talking
 }

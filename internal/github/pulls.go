@@ -38,6 +38,7 @@ type Pull struct {
 	MergeableState             string // "clean", "blocked", "behind", "dirty", "unknown", ...
 	URL                        string // for people
 	Labels                     []string
+	UpdatedAt                  time.Time // also when it was reviewed, or commented on
 }
 
 func pullOf(p *gh.PullRequest) Pull {
@@ -47,6 +48,7 @@ func pullOf(p *gh.PullRequest) Pull {
 		BaseRef: p.GetBase().GetRef(), BaseSHA: p.GetBase().GetSHA(),
 		Title: p.GetTitle(), Body: p.GetBody(), Author: userOf(p.GetUser()), Draft: p.GetDraft(),
 		Mergeable: p.Mergeable, MergeableState: p.GetMergeableState(), URL: p.GetHTMLURL(),
+		UpdatedAt: p.GetUpdatedAt().Time,
 	}
 	if out.Merged { // before that GitHub puts its trial merge there
 		out.MergeSHA, out.MergedBy = p.GetMergeCommitSHA(), userOf(p.MergedBy)

@@ -42,6 +42,29 @@ func (r *Repo) Enqueue(ctx context.Context, p Pull, head string) (err error) {
 	return fault.Errorf(fault.Denied, "GitHub did not take it into the merge queue: %s", answer.Errors[0].Message)
 }
 
+const group = `query($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) { pullRequest(number: $number) { mergeQueueEntry { headCommit { oid } baseCommit { oid } } } }
+}`
+
+// Group is the commit that the merge queue tests for a pull request, and what it is
+// built on; "" where there is none.
+func (r *Repo) Group(ctx context.Context, n int) (sha, base string, err error) {
+	defer r.fail(&err, "read where #%d stands in the merge queue", n)
+	var got struct {
+		Repository struct {
+			PullRequest struct {
+				Entry struct {
+					HeadCommit *commitID `json:"headCommit"`
+					BaseCommit *commitID `json:"baseCommit"`
+				} `json:"mergeQueueEntry"`
+			} `json:"pullRequest"`
+		}
+	}
+	err = r.client.query(ctx, &got, group, map[string]any{"owner": r.Owner, "name": r.Name, "number": n})
+	e := got.Repository.PullRequest.Entry
+	return e.HeadCommit.oid(), e.BaseCommit.oid(), err
+}
+
 // graphqlPath is where a server that has REST at base has GraphQL: beside v3 on
 // GitHub Enterprise Server, below the root on github.com.
 func graphqlPath(base string) string {

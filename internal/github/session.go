@@ -25,7 +25,7 @@ func newSession(g *governor, fresh func() *ghinstallation.Transport) *session {
 }
 
 func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
-	pass, err := s.governor.admit(req.Context(), classOf(req.Method, req.URL.Path))
+	pass, err := s.governor.admit(req.Context(), classOf(req))
 	if err != nil {
 		if req.Body != nil {
 			req.Body.Close()
@@ -74,9 +74,14 @@ func (a *App) newClient(transport http.RoundTripper) client {
 	return client{c}
 }
 
-// read fetches path, relative to the API's base, into v.
+// get is a request for path, relative to the API's base.
+func (c client) get(path string, args ...any) (*http.Request, error) {
+	return c.NewRequest(http.MethodGet, fmt.Sprintf(path, args...), nil)
+}
+
+// read fetches path into v.
 func (c client) read(ctx context.Context, v any, path string, args ...any) (*gh.Response, error) {
-	req, err := c.NewRequest(http.MethodGet, fmt.Sprintf(path, args...), nil)
+	req, err := c.get(path, args...)
 	if err != nil {
 		return nil, err
 	}

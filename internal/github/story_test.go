@@ -335,26 +335,44 @@ func TestLostWebhooksAreSentAgain(t *testing.T) {
 	since := time.Now().Add(-time.Minute)
 	pull := w.pull("tagboat/prod/payments", "1.7.0")
 	w.must(w.sim.WaitDeliveries(ctx))
-	if failed, err := w.app.FailedDeliveries(ctx, since); len(failed) != 0 || err != nil {
-		t.Errorf("failed before anything failed: %+v, %v", failed, err)
+	failed := func(since time.Time) (failed []github.Delivery) {
+		t.Helper()
+		all, next, err := w.app.Deliveries(ctx, since, "")
+		if err != nil || next != "" {
+			t.Errorf("Deliveries: %q, %v", next, err)
+		}
+		for _, d := range all {
+			if !d.Arrived {
+				failed = append(failed, d)
+			}
+		}
+		return failed
+	}
+	if lost := failed(since); len(lost) != 0 {
+		t.Errorf("failed before anything failed: %+v", lost)
 	}
 	w.hooks.refusing(true)
 	comment, _, err := w.as("alice").Issues.CreateComment(ctx, "acme", "env", pull.Number, &gh.IssueComment{Body: gh.String("/promote prod")})
 	w.must(err)
 	w.must(w.sim.WaitDeliveries(ctx))
-	failed, err := w.app.FailedDeliveries(ctx, since)
-	if err != nil || len(failed) != 1 || failed[0].Event != "issue_comment" || failed[0].GUID == "" || failed[0].At.IsZero() {
-		t.Fatalf("FailedDeliveries = %+v, %v", failed, err)
+	lost := failed(since)
+	if len(lost) != 1 || lost[0].Event != "issue_comment" || lost[0].GUID == "" || lost[0].At.IsZero() || lost[0].Asked {
+		t.Fatalf("the failed deliveries are %+v", lost)
 	}
-	if none, err := w.app.FailedDeliveries(ctx, time.Now().Add(time.Hour)); len(none) != 0 || err != nil {
-		t.Errorf("failed in the future: %+v, %v", none, err)
+	if none := failed(time.Now().Add(time.Hour)); len(none) != 0 {
+		t.Errorf("failed in the future: %+v", none)
 	}
 	w.hooks.refusing(false)
-	w.must(w.app.Redeliver(ctx, failed[0].ID))
+	w.must(w.app.Redeliver(ctx, lost[0].ID))
 	await(w, func(e github.CommentCreated) bool { return e.CommentID == comment.GetID() })
 	w.must(w.sim.WaitDeliveries(ctx))
-	if failed, err := w.app.FailedDeliveries(ctx, since); len(failed) != 0 || err != nil {
-		t.Errorf("failed after the redelivery: %+v, %v", failed, err)
+	if lost := failed(since); len(lost) != 0 {
+		t.Errorf("failed after the redelivery: %+v", lost)
+	}
+	all, _, err := w.app.Deliveries(ctx, since, "")
+	w.must(err)
+	if i := slices.IndexFunc(all, func(d github.Delivery) bool { return d.GUID == lost[0].GUID }); i < 0 || !all[i].Asked || !all[i].Arrived {
+		t.Errorf("what was sent again does not show so: %+v", all)
 	}
 }
 

@@ -100,7 +100,7 @@ func (w *wire) unreachable(req *http.Request, err error) error {
 }
 
 func (w *wire) count(req *http.Request) {
-	c := Call{Method: req.Method, Class: classOf(req.Method, req.URL.Path)}
+	c := Call{Method: req.Method, Class: classOf(req)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.calls[c]++
@@ -117,9 +117,10 @@ func (w *wire) counts() map[Call]int64 {
 // itself, and every PUT that makes a commit, errs on the safe side (octokit slows
 // merges down like comments:
 // https://github.com/octokit/plugin-throttling.js/blob/main/src/generated/triggers-notification-paths.ts).
-func classOf(method, path string) Class {
+func classOf(req *http.Request) Class {
+	method, path := req.Method, req.URL.Path
 	switch {
-	case method == http.MethodGet || method == http.MethodHead:
+	case method == http.MethodGet || method == http.MethodHead || onlyReads(req.Context()):
 		return Read
 	case method == http.MethodPost && !strings.HasSuffix(path, "/access_tokens") && !strings.HasSuffix(path, "/attempts"),
 		method == http.MethodPut && (strings.HasSuffix(path, "/merge") || strings.HasSuffix(path, "/update-branch") || strings.Contains(path, "/contents/")):

@@ -349,11 +349,7 @@ func (s *Server) charge(a actor, header http.Header) error {
 		al.used++
 	}
 	over := al.used > s.opt.RateLimit
-	header.Set("X-RateLimit-Limit", strconv.Itoa(s.opt.RateLimit))
-	header.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, s.opt.RateLimit-al.used)))
-	header.Set("X-RateLimit-Used", strconv.Itoa(min(al.used, s.opt.RateLimit)))
-	header.Set("X-RateLimit-Reset", strconv.FormatInt(al.reset.Unix(), 10))
-	header.Set("X-RateLimit-Resource", "core")
+	al.tell(s.opt.RateLimit, header)
 	if over {
 		return failf(http.StatusForbidden, "API rate limit exceeded for %s.", a.key())
 	}
@@ -361,10 +357,20 @@ func (s *Server) charge(a actor, header http.Header) error {
 }
 
 // refund gives back the request that was answered 304: GitHub does not count it.
-func (s *Server) refund(a actor) {
+func (s *Server) refund(a actor, header http.Header) {
 	if al := s.used[a.key()]; al != nil && al.used > 0 {
 		al.used--
+		al.tell(s.opt.RateLimit, header)
 	}
+}
+
+// tell says in an answer's headers what is left.
+func (al *allowance) tell(limit int, header http.Header) {
+	header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
+	header.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, limit-al.used)))
+	header.Set("X-RateLimit-Used", strconv.Itoa(min(al.used, limit)))
+	header.Set("X-RateLimit-Reset", strconv.FormatInt(al.reset.Unix(), 10))
+	header.Set("X-RateLimit-Resource", "core")
 }
 
 func (s *Server) rateLimit(c *call) (any, error) {

@@ -188,7 +188,7 @@ func (s *Server) work(c *call) *answer {
 		tag := etag(a.body)
 		header.Set("ETag", tag)
 		if c.r.Header.Get("If-None-Match") == tag {
-			s.refund(c.actor)
+			s.refund(c.actor, header)
 			return &answer{status: http.StatusNotModified, header: header}
 		}
 	}

@@ -68,7 +68,7 @@ func TestEveryAnswerFitsTheDescription(t *testing.T) {
 		env + "/commits/bump/statuses", env + "/compare/main...bump", env + "/git/ref/heads/bump", env + "/git/matching-refs/heads/",
 		env + "/git/trees/main?recursive=1", env + "/git/commits/" + sha, env + "/pulls", env + "/pulls/1", env + "/pulls/1/files",
 		env + "/pulls/1/commits", env + "/pulls/1/reviews", env + "/pulls/1/requested_reviewers",
-		env + fmt.Sprintf("/issues/%d/comments", n), env + fmt.Sprintf("/issues/comments/%d", comment),
+		env + "/issues/comments?since=2026-01-01T00:00:00Z&sort=updated&direction=asc", env + fmt.Sprintf("/issues/%d/comments", n), env + fmt.Sprintf("/issues/comments/%d", comment),
 		env + fmt.Sprintf("/issues/comments/%d/reactions", comment), env + "/issues/1/labels",
 		env + fmt.Sprintf("/check-runs/%d", run), env + "/deployments", env + fmt.Sprintf("/deployments/%d", id),
 		env + fmt.Sprintf("/deployments/%d/statuses", id), "rate_limit",

@@ -15,9 +15,14 @@
 //
 // # Merge queues
 //
-// A protected branch may have one: Protection.MergeQueue. Of GraphQL, only the mutation
-// enqueuePullRequest is known. Groups are built one on the other and merged in order,
+// A protected branch may have one: Protection.MergeQueue. Groups are built one on the other and merged in order,
 // each as soon as its own required checks have succeeded.
+//
+// # GraphQL
+//
+// Three things are known: the mutation enqueuePullRequest, and of a pull request what has
+// become of its description and its head, and where it stands in the merge queue. They are
+// told apart by what they name; a query's selection is not read.
 //
 // # Locks and time
 //
@@ -33,7 +38,7 @@
 // # Knobs for tests
 //
 // Inject makes requests fail, hang, lose their answer or half of it;
-// SetHookPolicy drops, doubles and holds webhooks; OnRequest runs between the
+// SetHookPolicy drops, doubles, holds and forgets webhooks; OnRequest runs between the
 // work and the answer; Requests and Deliveries are journals; Suspend,
 // Uninstall, TakeFrom, SetPermissions and RevokeTokens take rights away; RenameRepo,
 // TransferRepo, ArchiveRepo and RenameDefaultBranch do what owners do; WaitDeliveries replaces

@@ -1,6 +1,7 @@
 package githubsim
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -59,12 +60,9 @@ func (s *Server) getIssue(c *call) (any, error) {
 
 func (s *Server) listIssues(c *call) (any, error) {
 	state := c.query("state")
-	var since time.Time
-	if text := c.query("since"); text != "" {
-		var err error
-		if since, err = time.Parse(time.RFC3339, text); err != nil {
-			return nil, fail(http.StatusUnprocessableEntity, "Validation Failed")
-		}
+	since, err := c.since()
+	if err != nil {
+		return nil, err
 	}
 	found := list{}
 	for _, i := range slices.Backward(c.repo.issues) {
@@ -76,6 +74,16 @@ func (s *Server) listIssues(c *call) (any, error) {
 		}
 	}
 	return found, nil
+}
+
+// since is the query parameter of that name; zero without it.
+func (c *call) since() (since time.Time, err error) {
+	if text := c.query("since"); text != "" {
+		if since, err = time.Parse(time.RFC3339, text); err != nil {
+			return since, fail(http.StatusUnprocessableEntity, "Validation Failed")
+		}
+	}
+	return since, nil
 }
 
 func (s *Server) patchIssue(c *call) (any, error) {
@@ -96,7 +104,7 @@ func (s *Server) patchIssue(c *call) (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	changes, err := s.editIssue(i, "Issue", in.Title, in.Body)
+	changes, err := s.editIssue(i, c.actor, "Issue", in.Title, in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +129,36 @@ func (s *Server) listComments(c *call) (any, error) {
 		return nil, err
 	}
 	return list(collect(i.comments, func(cm *comment) object { return s.commentObject(c.repo, cm) })), nil
+}
+
+// listRepoComments is those of all issues and pull requests. GitHub's own order is by
+// number; sort and direction change it.
+func (s *Server) listRepoComments(c *call) (any, error) {
+	since, err := c.since()
+	if err != nil {
+		return nil, err
+	}
+	var found []*comment
+	for _, i := range c.repo.issues {
+		for _, cm := range i.comments {
+			if !cm.updated.Before(since) {
+				found = append(found, cm)
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b *comment) int {
+		switch c.query("sort") {
+		case "updated":
+			return cmp.Or(a.updated.Compare(b.updated), cmp.Compare(a.id, b.id))
+		case "created":
+			return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id))
+		}
+		return cmp.Compare(a.id, b.id)
+	})
+	if c.query("sort") != "" && c.query("direction") != "asc" {
+		slices.Reverse(found)
+	}
+	return list(collect(found, func(cm *comment) object { return s.commentObject(c.repo, cm) })), nil
 }
 
 func (s *Server) createComment(c *call) (any, error) {

@@ -183,7 +183,7 @@ func (s *Server) patchPull(c *call) (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	changes, err := s.editIssue(i, "PullRequest", in.Title, in.Body)
+	changes, err := s.editIssue(i, c.actor, "PullRequest", in.Title, in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (s *Server) patchPull(c *call) (any, error) {
 }
 
 // editIssue sets title and body and returns what changed, as webhooks say it.
-func (s *Server) editIssue(i *issue, resource string, title, body *string) (object, error) {
+func (s *Server) editIssue(i *issue, who actor, resource string, title, body *string) (object, error) {
 	changes := object{}
 	if title != nil && *title != i.title {
 		if err := checkTitle(resource, *title); err != nil {
@@ -224,6 +224,7 @@ func (s *Server) editIssue(i *issue, resource string, title, body *string) (obje
 			return nil, err
 		}
 		changes["body"] = object{"from": i.body}
+		s.keepEdit(i, who, *body)
 		i.body = *body
 	}
 	if changes["title"] != nil {

@@ -129,6 +129,11 @@ func (s *Server) moveHead(r *repo, i *issue, who actor, sha string) error {
 	if err != nil {
 		return err
 	}
+	if forward, err := r.git.isAncestor(before, sha); err != nil {
+		return err
+	} else if !forward {
+		p.forced = append(p.forced, forcePush{before: before, at: s.now()})
+	}
 	p.headSHA = sha
 	p.baseSHA = r.git.refs["refs/heads/"+p.baseRef]
 	p.unknownFor = s.opt.MergeableUnknown

@@ -100,6 +100,7 @@ func (s *Server) routes() []route {
 
 		{"GET", repo + "/issues", readTalk, "", s.listIssues},
 		{"POST", repo + "/issues", "issues=write", "read", s.createIssue},
+		{"GET", repo + "/issues/comments", readTalk, "", s.listRepoComments},
 		{"GET", repo + "/issues/comments/{comment_id}", readTalk, "", s.getComment},
 		{"PATCH", repo + "/issues/comments/{comment_id}", writeTalk, "read", s.patchComment},
 		{"DELETE", repo + "/issues/comments/{comment_id}", writeTalk, "read", s.deleteComment},

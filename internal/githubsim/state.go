@@ -163,6 +163,7 @@ type issue struct {
 	updated   time.Time
 	closed    time.Time
 	closedBy  *account
+	edits     []edit // of the body, oldest first; with the first one comes what it was made of
 	pull      *pull
 }
 
@@ -200,6 +201,7 @@ type pull struct {
 	requested  []*account
 	teams      []*team // requested teams
 	unknownFor int     // reads of the pull request that still answer mergeable null
+	forced     []forcePush
 }
 
 type review struct {

@@ -44,6 +44,9 @@ const (
 	DeliverTwiceNewGUID
 	// Hold keeps it back until ReleaseHeld.
 	Hold
+	// Forget never makes it: no log knows of it, as when the App has no webhook, or
+	// an outage of GitHub's has swallowed it.
+	Forget
 )
 
 // HookPolicy decides about each delivery. It must not call the Server.
@@ -306,6 +309,9 @@ func (s *Server) dispatch(d *delivery) {
 	action := Deliver
 	if s.hookPolicy != nil {
 		action = s.hookPolicy(d.event, d.action)
+	}
+	if action == Forget {
+		return
 	}
 	s.deliveries = append(s.deliveries, d)
 	switch action {

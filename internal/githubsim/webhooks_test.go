@@ -138,6 +138,11 @@ func TestWebhookPolicy(t *testing.T) {
 	if got := in.take(); len(got) != 0 {
 		t.Errorf("dropped, yet %s came", names(got))
 	}
+	logged := len(w.Deliveries())
+	policy(githubsim.Forget)
+	if got := in.take(); len(got) != 0 || len(w.Deliveries()) != logged {
+		t.Errorf("never made, yet %s came, and the log has %d more", names(got), len(w.Deliveries())-logged)
+	}
 	policy(githubsim.DeliverTwice)
 	if got := in.take(); len(got) != 2 || got[0].guid != got[1].guid {
 		t.Errorf("twice: %d", len(got))

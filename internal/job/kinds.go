@@ -17,6 +17,7 @@ const (
 	QueueSync      = "sync"      // bring clusters to commits
 	QueueStrangers = "strangers" // render people's pull requests
 	QueueUpkeep    = "upkeep"    // periodic work
+	QueuePolls     = "polls"     // look for what nobody told
 )
 
 // Workers is how many jobs of each queue one process works on at a time.
@@ -28,6 +29,7 @@ var Workers = map[string]river.QueueConfig{
 	QueueSync:      {MaxWorkers: 8},
 	QueueStrangers: {MaxWorkers: 2}, // each of them renders as much side by side as there are children
 	QueueUpkeep:    {MaxWorkers: 1},
+	QueuePolls:     {MaxWorkers: 2},
 }
 
 // Deliver decodes a delivery and does, or enqueues, what follows from it.
@@ -96,6 +98,24 @@ type Learn struct{}
 // Sweep re-derives what a lost event would have told.
 type Sweep struct{}
 
+// Missed looks for what no webhook told of an env repo's pull requests.
+type Missed struct {
+	Repo int64 `json:"repo" river:"unique"`
+}
+
+// Overheard looks for comments that no webhook told.
+type Overheard struct {
+	Owner        string `json:"owner" river:"unique"`
+	Name         string `json:"name" river:"unique"`
+	Number       int64  `json:"number"` // GitHub's, of the repository
+	Installation int64  `json:"installation"`
+}
+
+// Tags looks for versions of an image that its registry did not tell.
+type Tags struct {
+	Image string `json:"image" river:"unique"`
+}
+
 // Kind names the job in the queue's table.
 func (Deliver) Kind() string   { return "deliver" }
 func (Verify) Kind() string    { return "verify" }    // Kind names the job in the queue's table.
@@ -108,6 +128,9 @@ func (Sync) Kind() string      { return "sync" }      // Kind names the job in t
 func (Stranger) Kind() string  { return "stranger" }  // Kind names the job in the queue's table.
 func (Learn) Kind() string     { return "learn" }     // Kind names the job in the queue's table.
 func (Sweep) Kind() string     { return "sweep" }     // Kind names the job in the queue's table.
+func (Missed) Kind() string    { return "missed" }    // Kind names the job in the queue's table.
+func (Overheard) Kind() string { return "overheard" } // Kind names the job in the queue's table.
+func (Tags) Kind() string      { return "tags" }      // Kind names the job in the queue's table.
 
 // live are the states in which a unique job keeps another from being inserted.
 var live = []rivertype.JobState{
@@ -174,11 +197,25 @@ func (Sweep) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueUpkeep, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByState: live}}
 }
 
+// poll: what cannot be read now is due still, and asked for again by the sweep.
+var poll = river.InsertOpts{Queue: QueuePolls, MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
+
+// InsertOpts: see poll.
+func (Missed) InsertOpts() river.InsertOpts { return poll }
+
+// InsertOpts: see poll.
+func (Overheard) InsertOpts() river.InsertOpts { return poll }
+
+// InsertOpts: see poll.
+func (Tags) InsertOpts() river.InsertOpts { return poll }
+
 // Timeouts of one attempt. A sync waits for rollouts, and somebody's pull request may
-// have thousands of overlays rendered; what an attempt rendered is kept for the next.
+// have thousands of overlays rendered; what an attempt rendered is kept for the next. A
+// poll goes through many pull requests.
 // Nothing else waits for anything but answers over the network.
 const (
 	Timeout         = 2 * time.Minute
+	PollTimeout     = 5 * time.Minute
 	SyncTimeout     = 15 * time.Minute
 	StrangerTimeout = 15 * time.Minute
 )

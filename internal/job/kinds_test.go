@@ -15,7 +15,7 @@ type kind interface {
 	river.JobArgsWithInsertOpts
 }
 
-var kinds = []kind{Deliver{}, Verify{}, Answer{}, Replaced{}, CatchUp{}, Survey{}, Reconcile{}, Sync{}, Stranger{}, Sweep{}}
+var kinds = []kind{Deliver{}, Verify{}, Answer{}, Replaced{}, CatchUp{}, Survey{}, Reconcile{}, Sync{}, Stranger{}, Sweep{}, Missed{}, Overheard{}, Tags{}}
 
 // A job in a queue that nobody works on would wait for ever.
 func TestEveryKindHasWorkers(t *testing.T) {
@@ -46,7 +46,7 @@ func TestOneJobPerRow(t *testing.T) {
 	for _, k := range kinds {
 		unique := k.InsertOpts().UniqueOpts
 		switch k.(type) {
-		case Reconcile, Sync:
+		case Reconcile, Sync, Missed, Overheard, Tags:
 			if !unique.ByArgs {
 				t.Errorf("%s: two rows cannot be worked on at once", k.Kind())
 			}
@@ -84,6 +84,9 @@ func TestWhatTheQueueKeeps(t *testing.T) {
 		{Sync{Target: 1}, `sync {"target":1}`},
 		{Stranger{Repo: 1, HeadSHA: "h", BaseRef: "main", BaseSHA: "b"}, `stranger {"repo":1,"headSHA":"h","baseRef":"main","baseSHA":"b"}`},
 		{Sweep{}, `sweep {}`},
+		{Missed{Repo: 1}, `missed {"repo":1}`},
+		{Overheard{Owner: "acme", Name: "env", Number: 9, Installation: 7}, `overheard {"owner":"acme","name":"env","number":9,"installation":7}`},
+		{Tags{Image: "i"}, `tags {"image":"i"}`},
 	} {
 		data, err := json.Marshal(c.args)
 		if got := c.args.Kind() + " " + string(data); err != nil || got != c.want {

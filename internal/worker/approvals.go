@@ -179,6 +179,9 @@ func (w *Worker) isDismissed(ctx context.Context, l *look, review int64) (bool, 
 // whyDismissed is what the reviewer reads.
 func (l *look) whyDismissed(r store.Review) string {
 	saw := fmt.Sprintf("commit %.12s", r.HeadSHA)
+	if r.HeadSHA == "" {
+		saw = "a commit that cannot be told any more, because GitHub's word of it did not arrive"
+	}
 	if r.Digest != "" && r.Digest != l.artifact.Digest {
 		saw = fmt.Sprintf("%s (%s)", saw, image.ShortDigest(r.Digest))
 	}

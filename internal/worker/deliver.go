@@ -208,16 +208,9 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 		return "", err
 	}
 	if e.Action == "edited" && !e.Sender.Bot { // whatever was changed, it is rendered anew
-		var ticks []store.NewTick
-		if e.OldBody != nil {
-			artifact, err := w.Store.Artifact(ctx, p.ArtifactID)
-			if err != nil {
-				return "", err
-			}
-			// One that comes late may be about what the pull request carried before.
-			if checklist.Digest(e.Pull.Body) == artifact.Digest {
-				ticks = ticked(*e.OldBody, e.Pull.Body, e.At)
-			}
+		ticks, err := w.newTicks(ctx, p, e)
+		if err != nil {
+			return "", err
 		}
 		return fmt.Sprintf("%d items changed", len(ticks)), w.Store.RecordTicks(ctx, p.ID, ticks,
 			store.Actor{ID: e.Sender.ID, Login: e.Sender.Login}, e.Pull.Body, d.ID, reconcileJob)
@@ -244,6 +237,24 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 		seen.State = p.PullState // an older webhook that comes late opens nothing again
 	}
 	return "pull request " + e.Action, w.Store.SawPullAndWake(ctx, p.ID, seen, reconcileJob(p.ID))
+}
+
+// newTicks are the items that an edit changed, but for those that are recorded: the
+// webhook may be late, or not the first of its edit.
+func (w *Worker) newTicks(ctx context.Context, p store.Promotion, e github.PullChanged) ([]store.NewTick, error) {
+	if e.OldBody == nil {
+		return nil, nil
+	}
+	artifact, err := w.Store.Artifact(ctx, p.ArtifactID)
+	// One that comes late may be about what the pull request carried before.
+	if err != nil || checklist.Digest(e.Pull.Body) != artifact.Digest {
+		return nil, err
+	}
+	ticks := ticked(*e.OldBody, e.Pull.Body, e.At)
+	recorded, err := w.Store.Ticks(ctx, p.ID)
+	return slices.DeleteFunc(ticks, func(t store.NewTick) bool {
+		return slices.ContainsFunc(recorded, func(r store.Tick) bool { return sameTick(r, t, e.Sender.ID) })
+	}), err
 }
 
 // tamperedByBot reports whether a bot other than Tagboat changed items of the

@@ -72,6 +72,8 @@ func (l *learning) list(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list where the App is installed: %w", err)
 	}
+	var installed []github.Repository
+	defer func() { l.w.swept.installed = installed }()
 	for _, in := range all {
 		l.installations[in.ID] = ""
 		if in.Suspended {
@@ -86,6 +88,7 @@ func (l *learning) list(ctx context.Context) error {
 			l.failed = append(l.failed, err)
 		default:
 			l.installations[in.ID] = store.PresenceInstalled
+			installed = append(installed, repos...)
 			for _, r := range repos {
 				if err := l.see(ctx, r); err != nil {
 					l.failed = append(l.failed, err)

@@ -138,8 +138,8 @@ func (w *Worker) rereadChecks(ctx context.Context, l *look, head string) error {
 
 // rereadReviews finds what lost webhooks would have told. A change request or a
 // dismissal counts however it is found. An approval that only the list knows
-// does not: the list cannot tell which commit its author saw, because GitHub
-// moves commit_id along. Its webhook will be redelivered.
+// does not yet: the list cannot tell which commit its author saw, because GitHub
+// moves commit_id along. Its webhook will be redelivered, or missedReviews finds out.
 func (w *Worker) rereadReviews(ctx context.Context, l *look) error {
 	listed, err := l.door.Reviews(ctx, int(l.row.PullNumber))
 	if err != nil {

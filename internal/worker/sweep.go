@@ -3,21 +3,16 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
 
+	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/job"
 )
 
 const (
-	// keptFor is how long GitHub keeps failed deliveries (docs: "Redelivering
-	// webhooks"). A process looks back that far when it starts.
-	keptFor = 3 * 24 * time.Hour
-	// lookBack is how far every later sweep looks back: a few sweeps.
-	lookBack = 10 * time.Minute
 	// lookAgain is how old the last look at a healthy target may be: what was healthy
 	// may not be any more, and the next environment waits for it to stay so.
 	lookAgain = time.Minute
@@ -26,10 +21,12 @@ const (
 // swept is what this process's sweeps remember. Sweep and Learn share a queue
 // that works on one job at a time.
 type swept struct {
-	deliveries time.Time // when failed deliveries were last looked for
+	deliveries deliveryLog
 	learnt     time.Time
 	// without are repositories that had no tagboat.yaml when they had been pushed to last.
 	without map[int64]time.Time
+	// installed are the repositories that the App is installed on.
+	installed []github.Repository
 }
 
 // sweep re-derives what a lost event would have told. Its parts do not depend on
@@ -40,6 +37,7 @@ func (w *Worker) sweep(ctx context.Context, _ *river.Job[job.Sweep]) error {
 		w.surveyAll(ctx),
 		w.redeliver(ctx),
 		w.wakeDue(ctx),
+		w.poll(ctx),
 	)
 }
 
@@ -55,27 +53,6 @@ func (w *Worker) surveyAll(ctx context.Context) error {
 		}
 	}
 	return w.Store.WantStale(ctx, w.Now().Add(-lookAgain), syncJob)
-}
-
-// redeliver asks GitHub to send again what never reached us: it does not do so
-// by itself. A delivery keeps its id, so one that did reach us changes nothing.
-func (w *Worker) redeliver(ctx context.Context) error {
-	start, since := w.Now(), w.swept.deliveries.Add(-lookBack)
-	if w.swept.deliveries.IsZero() {
-		since = start.Add(-keptFor)
-	}
-	failed, err := w.GitHub.FailedDeliveries(ctx, since)
-	if err != nil {
-		return fmt.Errorf("list failed deliveries: %w", err)
-	}
-	for _, d := range failed {
-		if err := w.GitHub.Redeliver(ctx, d.ID); err != nil {
-			return err
-		}
-		w.Log.InfoContext(ctx, "asked for a lost delivery again", "delivery", d.GUID, "event", d.Event)
-	}
-	w.swept.deliveries = start
-	return nil
 }
 
 // wakeDue has promotions looked at whose time has come, or whose last look never

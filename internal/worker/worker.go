@@ -39,6 +39,7 @@ type Config struct {
 	BoardURL     string              // where people find the board; "" when nowhere
 	Policies     *policy.Source      // the organisation's; nil where it has none
 	Sigstore     *signature.Roots    // of the instance that certifies identities; nil: none is trusted
+	Polls        Polls               // how often to look for what nobody told
 	// HealthTimeout is how long a rollout may take before it counts as failed.
 	HealthTimeout time.Duration
 	Now           func() time.Time
@@ -90,6 +91,9 @@ func (w *Worker) Register(workers *river.Workers) {
 	river.AddWorker(workers, worked(w, job.StrangerTimeout, w.stranger))
 	river.AddWorker(workers, worked(w, job.Timeout, w.learn))
 	river.AddWorker(workers, worked(w, job.Timeout, w.sweep))
+	river.AddWorker(workers, worked(w, job.PollTimeout, w.missed))
+	river.AddWorker(workers, worked(w, job.PollTimeout, w.overheard))
+	river.AddWorker(workers, worked(w, job.PollTimeout, w.tags))
 }
 
 // longestSnooze is how long a job is left alone because of a limit. It sleeps

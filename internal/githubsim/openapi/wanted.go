@@ -74,6 +74,7 @@ var wanted = map[string][]string{
 	"/repos/{owner}/{repo}/issues/{issue_number}":                                {"get", "patch"},
 	"/repos/{owner}/{repo}/issues/{issue_number}/reactions":                      {"post"},
 	"/repos/{owner}/{repo}/issues/{issue_number}/comments":                       {"get", "post"},
+	"/repos/{owner}/{repo}/issues/comments":                                      {"get"},
 	"/repos/{owner}/{repo}/issues/comments/{comment_id}":                         {"get", "patch", "delete"},
 	"/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions":               {"get", "post"},
 	"/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}": {"delete"},

@@ -191,6 +191,14 @@ type Intent struct {
 	At          time.Time
 }
 
+type Poll struct {
+	Kind    string
+	Subject string
+	Due     time.Time
+	Until   time.Time
+	Tag     string
+}
+
 type Promotion struct {
 	ID               int64
 	RepoID           int64
