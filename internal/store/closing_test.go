@@ -189,3 +189,16 @@ func TestGoingBackIsNotHeldByClosing(t *testing.T) {
 		t.Errorf("Tagboat proposed by itself what alice closed: %+v", out)
 	}
 }
+
+// An event that tells nothing of the state, and was read before somebody closed the pull
+// request, does not open it again.
+func TestWhatTellsNothingOfTheStateChangesNone(t *testing.T) {
+	w := newWorld(t)
+	p := w.open("dev", w.artifact("1.7.0", digest("a")), 7, sha("1"))
+	for _, state := range []string{"closed", ""} {
+		w.must(w.store.SawPull(w.ctx, p.ID, store.SeenPull{State: state, HeadSHA: sha("1")}))
+	}
+	if now := w.promotion(p.ID); now.PullState != "closed" {
+		t.Errorf("the pull request is %s", now.PullState)
+	}
+}

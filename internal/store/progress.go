@@ -132,7 +132,7 @@ func (s *Store) RecordLabelled(ctx context.Context, promotion int64) (err error)
 
 // SeenPull is a pull request as read from GitHub or told by it.
 type SeenPull struct {
-	State    string // open, closed, merged
+	State    string // open, closed, merged; "" where it does not tell
 	Body     string
 	HeadSHA  string
 	MergeSHA string // only when merged

@@ -234,7 +234,7 @@ func (w *Worker) pullChanged(ctx context.Context, d store.Delivery, e github.Pul
 		return "", err
 	}
 	if e.Action != "closed" && e.Action != "reopened" {
-		seen.State = p.PullState // an older webhook that comes late opens nothing again
+		seen.State = "" // an older webhook that comes late opens nothing again
 	}
 	return "pull request " + e.Action, w.Store.SawPullAndWake(ctx, p.ID, seen, reconcileJob(p.ID))
 }

@@ -134,8 +134,9 @@ SELECT h.* FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
 WHERE p.repo_id = @repo_id AND p.pull_number = @pull_number;
 
 -- name: SawPull :exec
--- A webhook that comes late must not take back what a merge wrote down.
-UPDATE promotion SET pull_state = @pull_state, pull_body = @pull_body, seen_head_sha = @seen_head_sha,
+-- A webhook that comes late must not take back what a merge wrote down, and one that
+-- tells nothing of the state must not take back what another told meanwhile.
+UPDATE promotion SET pull_state = coalesce(nullif(@pull_state::text, ''), pull_state), pull_body = @pull_body, seen_head_sha = @seen_head_sha,
     behind = @behind, merge_sha = @merge_sha, updated_at = @at
 WHERE id = @id AND state IN ('proposed', 'open');
 

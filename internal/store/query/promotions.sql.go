@@ -1555,7 +1555,7 @@ func (q *Queries) Requesters(ctx context.Context, promotionID int64) ([]int64, e
 }
 
 const sawPull = `-- name: SawPull :exec
-UPDATE promotion SET pull_state = $1, pull_body = $2, seen_head_sha = $3,
+UPDATE promotion SET pull_state = coalesce(nullif($1::text, ''), pull_state), pull_body = $2, seen_head_sha = $3,
     behind = $4, merge_sha = $5, updated_at = $6
 WHERE id = $7 AND state IN ('proposed', 'open')
 `
@@ -1570,7 +1570,8 @@ type SawPullParams struct {
 	ID          int64
 }
 
-// A webhook that comes late must not take back what a merge wrote down.
+// A webhook that comes late must not take back what a merge wrote down, and one that
+// tells nothing of the state must not take back what another told meanwhile.
 func (q *Queries) SawPull(ctx context.Context, arg SawPullParams) error {
 	_, err := q.db.Exec(ctx, sawPull,
 		arg.PullState,
