@@ -41,3 +41,7 @@ CREATE TABLE denial (
 CREATE UNIQUE INDEX denial_in_force ON denial (repo_id, app, env, image, digest) WHERE lifted_at IS NULL;
 -- A commit is taken for somebody's rollback once, whatever becomes of the denial.
 CREATE UNIQUE INDEX denial_commit ON denial (repo_id, app, env, image, digest, commit_sha);
+
+-- Whether the target is failed because a rollout ended ill: anything else that keeps a
+-- sync from its end says nothing about the version.
+ALTER TABLE target ADD COLUMN ill boolean NOT NULL DEFAULT false;

@@ -112,6 +112,11 @@ func backPastEverything(s *scene) {
 	}
 	s.heldAndDenied("bob", digest)
 	s.must(s.w.audited(s.ctx, "Rolled back", "1.7.0 "+digest+" was taken back: 1.7.0 returns errors", "reverts commit "+bad.MergeCommitSHA))
+
+	// GitHub's button would bring it again. Tagboat's check is in the way.
+	again := s.opensRevert(p, "carol")
+	s.checkSays(again, "were taken back there", "1.7.0 was taken back here by bob", "/allow prod payments 1.7.0")
+	s.must(s.as("carol").ClosePull(envRepo, again))
 }
 
 // keptAway: nobody and nothing brings 1.7.0 again; 1.8.0 waits for the hold.
@@ -187,6 +192,18 @@ func revertedByHand(s *scene) {
 // revert takes a merged change of the prod overlay back by a pull request of one's own.
 func (s *scene) revert(bad githubsim.PullView, login string) int {
 	s.Helper()
+	number := s.opensRevert(bad, login)
+	s.checkSays(number, "Not a promotion")
+	s.until("GitHub lets it be merged", func() error {
+		_, err := s.as(login).MergePull(envRepo, number, "squash")
+		return err
+	})
+	return number
+}
+
+// opensRevert presses GitHub's button “Revert”.
+func (s *scene) opensRevert(bad githubsim.PullView, login string) int {
+	s.Helper()
 	s.must(s.w.GitHub.WaitDeliveries(s.ctx))
 	before := s.before(bad.MergeCommitSHA)
 	branch := fmt.Sprintf("revert-%d", bad.Number)
@@ -194,11 +211,6 @@ func (s *scene) revert(bad githubsim.PullView, login string) int {
 	s.must(err)
 	number, err := s.as(login).OpenPull(envRepo, branch, "main", fmt.Sprintf("Revert %q", bad.Title), "")
 	s.must(err)
-	s.checkSays(number, "Not a promotion")
-	s.until("GitHub lets it be merged", func() error {
-		_, err := s.as(login).MergePull(envRepo, number, "squash")
-		return err
-	})
 	return number
 }
 

@@ -145,6 +145,10 @@ func beforePull(f Facts) (Effect, string) {
 		return Rest, f.RuleErr
 	case f.Denial != nil:
 		return RecordClosed, f.Denial.Words()
+	// Nobody could close what has no pull request, and while it is there it keeps
+	// everything else out.
+	case f.Back != nil && f.Plan.Err == "" && wrongWay(f) != "":
+		return RecordClosed, wrongWay(f)
 	case planErr(f) != "":
 		return Rest, planErr(f)
 	case f.Plan.Nothing:

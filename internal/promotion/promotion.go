@@ -79,7 +79,7 @@ type Target struct {
 	Digest  string // what runs there
 	Settled bool   // its last sync came to an end
 	Healthy bool
-	Away    bool      // it could not be reached
+	Ill     bool      // a rollout ended there, and is not healthy
 	Held    bool      // it waits for an earlier wave
 	Until   time.Time // when its turn comes if nothing happens; zero: something has to
 }

@@ -76,11 +76,12 @@ func stopping(f Facts) []Stop {
 }
 
 // takesBack reports whether Tagboat takes a merged promotion back by itself: the first
-// time that clusters came to an end with it and are ill. One that cannot be reached
-// tells nothing about the version, and a rollback is never rolled back.
+// time that a rollout of it ended ill. A cluster that cannot be reached, or that a sync
+// could not bring it to, tells nothing about the version; and a rollback is never rolled
+// back.
 func takesBack(f Facts, o Outcome) bool {
 	return o == Failure && f.Rule.TakesBack && f.Back == nil && !f.Reported.TakenBack &&
-		slices.ContainsFunc(f.Targets, func(t Target) bool { return !t.Healthy && !t.Away && !t.Held })
+		slices.ContainsFunc(f.Targets, func(t Target) bool { return t.Ill && t.Digest == f.Artifact.Digest && !t.Held })
 }
 
 // Change is a merged change of an (app, environment).

@@ -143,12 +143,22 @@ func TestWhatIsDeniedIsNotOpened(t *testing.T) {
 	}
 }
 
+// What has no pull request cannot be closed by anybody, and keeps others out.
+func TestARollbackThatCameTooLateIsClosed(t *testing.T) {
+	f := ready()
+	f.State, f.Pull, f.Published = Proposed, nil, Published{}
+	f.Back = &Rollback{Bad: v("1.5.0", "5")}
+	if d := Decide(f, same, noon); d.Effect != RecordClosed || !strings.Contains(d.Why, "prod has 1.6.0 now, and this takes back 1.5.0") {
+		t.Errorf("%q: %s", d.Effect, d.Why)
+	}
+}
+
 func TestWhatEndsUnhealthyIsTakenBackOnce(t *testing.T) {
 	sick := func() Facts {
 		f := merged()
 		f.Rule.TakesBack = true
 		f.Reported = Reported{BranchDeleted: true, Deployment: true, DeploymentState: string(Failure), CommentHash: "comment"}
-		f.Targets = []Target{{Cluster: "eu", Digest: digest("a"), Settled: true}, {Cluster: "us", Digest: digest("a"), Settled: true, Healthy: true}}
+		f.Targets = []Target{{Cluster: "eu", Digest: digest("a"), Settled: true, Ill: true}, {Cluster: "us", Digest: digest("a"), Settled: true, Healthy: true}}
 		return f
 	}
 	for name, tt := range map[string]struct {
@@ -161,10 +171,11 @@ func TestWhatEndsUnhealthyIsTakenBackOnce(t *testing.T) {
 		"it was proposed before":       {func(f *Facts) { f.Reported.TakenBack = true }, Rest},
 		"it is a rollback":             {func(f *Facts) { f.Back = &Rollback{Bad: v("1.8.0", "8")} }, Rest},
 		"another cluster is not at it": {func(f *Facts) { f.Targets[1].Settled = false }, Rest},
-		"the cluster is only away":     {func(f *Facts) { f.Targets[0].Away = true }, Rest},
+		"the cluster is only away":     {func(f *Facts) { f.Targets[0].Ill = false }, Rest},
+		"it never came there":          {func(f *Facts) { f.Targets[0].Digest = digest("0") }, Rest},
 		"a newer one was merged since": {func(f *Facts) { f.Overtaken = true }, RecordOvertaken},
 		"all are healthy":              {func(f *Facts) { f.Targets[0].Healthy, f.Reported.DeploymentState = true, string(Success) }, RecordDeployed},
-		"one is away, and one is ill":  {func(f *Facts) { f.Targets[1].Healthy, f.Targets[1].Away = false, true }, TakeBack},
+		"one is away, and one is ill":  {func(f *Facts) { f.Targets[1].Healthy = false }, TakeBack},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := sick()

@@ -9,6 +9,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/store/query"
 )
 
@@ -183,6 +184,9 @@ type Taken struct {
 // false for a commit that was taken notice of before.
 func (s *Store) takeBack(ctx context.Context, q *query.Queries, t Taken) (fresh bool, err error) {
 	now := s.now()
+	if !image.ValidDigest(t.Digest) { // an overlay may say anything
+		t.Digest = ""
+	}
 	inputs := map[string]any{"app": t.App, "env": t.Env, "image": t.Image, "tag": t.Tag, "reason": t.Reason}
 	if t.Digest != "" {
 		rows, err := q.InsertDenial(ctx, query.InsertDenialParams{

@@ -168,6 +168,17 @@ func TestARevertIsTakenNoticeOfOnce(t *testing.T) {
 	}
 }
 
+// An overlay may say anything where a digest should stand. What cannot be denied is on
+// hold all the same.
+func TestARevertOfWhatIsNoDigestHoldsThePair(t *testing.T) {
+	w, _, bad, _ := rolledBack(t)
+	bad.Digest = "sha256:soon"
+	fresh, err := w.store.RecordRevert(w.ctx, w.revert(bad, "by hand", sha("7")), reconcile)
+	if err != nil || !fresh || len(w.stops()) != 1 {
+		t.Errorf("%t, %v, %+v", fresh, err, w.stops())
+	}
+}
+
 func lift(w *world) error {
 	_, err := w.store.Lift(w.ctx, w.pair(), alice, 0, reconcile)
 	return err

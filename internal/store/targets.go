@@ -177,6 +177,7 @@ type Reached struct {
 	Commit, RenderedHash string
 	Image, Tag, Digest   string
 	State, Message       string
+	Ill                  bool      // failed because a rollout ended ill
 	Changed              int       // objects that were written
 	Held                 string    // why it does not get the newest commit yet; "" where it does
 	HeldUntil            time.Time // when its turn comes if nothing happens; zero: something has to
@@ -184,7 +185,7 @@ type Reached struct {
 
 // moves reports whether whoever waits for a target has to look again.
 func (r Reached) moves(t Target) bool {
-	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held
+	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill
 }
 
 // FinishSync writes down how an attempt ended (sync 0: nothing had to be done),
@@ -223,7 +224,7 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 		}
 		return q.SetTarget(ctx, query.SetTargetParams{
 			ID: t.ID, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
-			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), At: now,
+			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), Ill: r.Ill, At: now,
 		})
 	})
 }

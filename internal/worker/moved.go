@@ -143,13 +143,18 @@ func (c *comparison) weigh(ctx context.Context, g weighing) (f findings, err err
 		return f, err
 	}
 	for _, m := range moved {
-		known, err := c.had(ctx, g, m)
+		known, denied, err := c.had(ctx, g, m)
 		if err != nil {
 			return f, err
 		}
-		if f.back = f.back || known; !known {
-			f.moved = append(f.moved, moving{g.name() + " " + m.Ref.String() + " " + m.Was, g.name() + ": " + movement(m)})
+		if f.back = f.back || known; known {
+			continue
 		}
+		line := g.name() + ": " + movement(m)
+		if denied != "" {
+			line += ". " + checklist.Escape(denied)
+		}
+		f.moved = append(f.moved, moving{g.name() + " " + m.Ref.String() + " " + m.Was, line})
 	}
 	return f, nil
 }
@@ -184,22 +189,33 @@ func (c *comparison) news(ctx context.Context, g *weighing) (news []manifest.Mov
 	return news, nil
 }
 
-// had reports whether a version has been there before. Another name never has, and
-// what says no version can be any.
-func (c *comparison) had(ctx context.Context, g weighing, v manifest.Movement) (bool, error) {
+// had reports whether a version has been there before, and why it may not be there again
+// where it was taken back. Another name never has been, and what says no version can be
+// any.
+func (c *comparison) had(ctx context.Context, g weighing, v manifest.Movement) (had bool, denied string, err error) {
 	if v.Was != "" || v.Tag == "" && v.Digest == "" {
-		return false, nil
+		return false, "", nil
 	}
 	for _, m := range g.movers {
 		if !slices.Contains(m.names, v.Name) && !g.unnamed(m) {
 			continue
 		}
 		had, err := c.w.Store.WasThere(ctx, c.repo.ID, m.app, g.env, v.Tag, v.Digest)
-		if had || err != nil {
-			return had, err
+		if err != nil {
+			return false, "", err
 		}
+		if !had {
+			continue
+		}
+		denials, err := c.w.Store.Denials(ctx, c.repo.ID, m.app, g.env)
+		for _, d := range denials {
+			if v.Digest != "" && v.Digest == d.Digest || v.Digest == "" && v.Tag == d.Tag && (v.Name == d.Image || g.unnamed(m)) {
+				return false, denialFacts(d).Words(), err
+			}
+		}
+		return err == nil, "", err
 	}
-	return false, nil
+	return false, "", nil
 }
 
 // unnamed reports whether the name of what an app moves is only a chart's to know:

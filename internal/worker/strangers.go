@@ -137,7 +137,7 @@ func strangersCheck(head string, f findings) github.CheckRun {
 		fmt.Fprintf(&b, "This pull request is not Tagboat's, and moves no version to where it was not before: %s Review it as any change.\n\n", extent(f))
 	}
 	if len(f.moved) > 0 {
-		b.WriteString("This pull request is not Tagboat's, and moves versions that were never verified for their environment:\n\n" + listed(movedLines(f.moved)) +
+		b.WriteString("This pull request is not Tagboat's, and moves versions that were never verified for their environment, or were taken back there:\n\n" + listed(movedLines(f.moved)) +
 			"\nTake them out of it, and comment `/promote <env> <app> <tag>` instead: then the digest is verified, and the environment's gates are asked. " +
 			"Going back to a version that the environment had before is allowed. An image beside the app's own can be promoted once `" + envrepo.File +
 			"` names both as apps, each with its images. Another image in the place of one is no version of it: give it a container or an app of its own. " +

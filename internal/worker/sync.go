@@ -260,7 +260,7 @@ func (w *Worker) bringObjects(ctx context.Context, s *syncing, patience time.Dur
 	}
 	s.reached.State, s.reached.Message = store.TargetHealthy, ""
 	if !health.Healthy {
-		s.reached.State, s.reached.Message = store.TargetFailed, health.Reason
+		s.reached.State, s.reached.Message, s.reached.Ill = store.TargetFailed, health.Reason, true
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func (l *look) takesBack(ctx context.Context) error {
 func (l *look) illness() string {
 	var words []string
 	for _, t := range l.targets {
-		if t.State == store.TargetFailed {
+		if t.Ill && t.Digest == l.artifact.Digest {
 			words = append(words, fmt.Sprintf("%s is not healthy with %s: %s", t.Cluster, l.artifact.Tag, t.Message))
 		}
 	}

@@ -392,6 +392,7 @@ type Target struct {
 	Message      string
 	HealthySince *time.Time
 	UpdatedAt    time.Time
+	Ill          bool
 	Wave         int32
 	Held         string
 	HeldUntil    *time.Time

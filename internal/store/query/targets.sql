@@ -50,7 +50,7 @@ UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, imag
         WHEN @state::text <> 'healthy' THEN NULL
         WHEN steady_since IS NOT NULL AND rendered_hash = @rendered_hash::text THEN steady_since
         ELSE @at END,
-    held = @held, held_until = @held_until
+    held = @held, held_until = @held_until, ill = @ill
 WHERE id = @id;
 
 -- name: SettleTarget :one

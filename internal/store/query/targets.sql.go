@@ -75,7 +75,7 @@ func (q *Queries) InterruptSyncs(ctx context.Context, arg InterruptSyncsParams) 
 }
 
 const lockTargetsOfPair = `-- name: LockTargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
 `
 
 type LockTargetsOfPairParams struct {
@@ -114,6 +114,7 @@ func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairPa
 			&i.Message,
 			&i.HealthySince,
 			&i.UpdatedAt,
+			&i.Ill,
 			&i.Wave,
 			&i.Held,
 			&i.HeldUntil,
@@ -230,8 +231,8 @@ UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, dig
         WHEN $6::text <> 'healthy' THEN NULL
         WHEN steady_since IS NOT NULL AND rendered_hash = $2::text THEN steady_since
         ELSE $8 END,
-    held = $9, held_until = $10
-WHERE id = $11
+    held = $9, held_until = $10, ill = $11
+WHERE id = $12
 `
 
 type SetTargetParams struct {
@@ -245,6 +246,7 @@ type SetTargetParams struct {
 	At           time.Time
 	Held         string
 	HeldUntil    *time.Time
+	Ill          bool
 	ID           int64
 }
 
@@ -260,6 +262,7 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) error {
 		arg.At,
 		arg.Held,
 		arg.HeldUntil,
+		arg.Ill,
 		arg.ID,
 	)
 	return err
@@ -282,7 +285,7 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 }
 
 const staleTargets = `-- name: StaleTargets :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.wave, t.held, t.held_until, t.steady_since FROM target t JOIN env_repo r ON r.id = t.repo_id
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE NOT t.gone AND (t.updated_at < $1 OR t.held_until <= $2::timestamptz) AND r.presence IN ('installed', 'archived')
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
@@ -323,6 +326,7 @@ func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]T
 			&i.Message,
 			&i.HealthySince,
 			&i.UpdatedAt,
+			&i.Ill,
 			&i.Wave,
 			&i.Held,
 			&i.HeldUntil,
@@ -385,7 +389,7 @@ func (q *Queries) SyncedTo(ctx context.Context, targetID int64) (SyncedToRow, er
 }
 
 const target = `-- name: Target :one
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE id = $1
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE id = $1
 `
 
 func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
@@ -411,6 +415,7 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 		&i.Message,
 		&i.HealthySince,
 		&i.UpdatedAt,
+		&i.Ill,
 		&i.Wave,
 		&i.Held,
 		&i.HeldUntil,
@@ -420,7 +425,7 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 }
 
 const targets = `-- name: Targets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
 `
 
 func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
@@ -452,6 +457,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 			&i.Message,
 			&i.HealthySince,
 			&i.UpdatedAt,
+			&i.Ill,
 			&i.Wave,
 			&i.Held,
 			&i.HeldUntil,
@@ -468,7 +474,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 }
 
 const targetsOfPair = `-- name: TargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
 `
 
 type TargetsOfPairParams struct {
@@ -506,6 +512,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 			&i.Message,
 			&i.HealthySince,
 			&i.UpdatedAt,
+			&i.Ill,
 			&i.Wave,
 			&i.Held,
 			&i.HeldUntil,
@@ -522,7 +529,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 }
 
 const targetsOfRepo = `-- name: TargetsOfRepo :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
 `
 
 func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, error) {
@@ -554,6 +561,7 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 			&i.Message,
 			&i.HealthySince,
 			&i.UpdatedAt,
+			&i.Ill,
 			&i.Wave,
 			&i.Held,
 			&i.HeldUntil,
@@ -579,7 +587,7 @@ ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch,
     steady_since = CASE WHEN target.gone THEN NULL ELSE target.steady_since END,
     held = CASE WHEN target.gone THEN '' ELSE target.held END,
     held_until = CASE WHEN target.gone THEN NULL ELSE target.held_until END
-RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, wave, held, held_until, steady_since
+RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since
 `
 
 type UpsertTargetParams struct {
@@ -626,6 +634,7 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		&i.Message,
 		&i.HealthySince,
 		&i.UpdatedAt,
+		&i.Ill,
 		&i.Wave,
 		&i.Held,
 		&i.HeldUntil,
