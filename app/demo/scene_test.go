@@ -30,9 +30,11 @@ type scene struct {
 	ctx context.Context
 }
 
-// newScene is a world at rest.
+// newScene is a world at rest. Two play at a time: each waits for its own clusters and
+// webhooks most of the while.
 func newScene(t *testing.T, env ...string) *scene {
 	t.Helper()
+	t.Parallel()
 	s := &scene{T: t, w: newWorld(t, env...), ctx: t.Context()}
 	s.until("all nine overlays are healthy", func() error { return s.w.allHealthy(s.ctx) })
 	return s
