@@ -60,3 +60,13 @@ WHERE id = @id;
 
 -- name: SetConfigTold :exec
 UPDATE env_repo SET config_told = @commit WHERE id = @id;
+
+-- name: UsedAway :one
+-- Whether an env repo that cannot be read now had an image.
+SELECT EXISTS (
+    SELECT FROM env_repo r
+    WHERE r.presence IN ('suspended', 'removed') AND (
+        EXISTS (SELECT FROM target t WHERE t.repo_id = r.id AND t.image = @image::text)
+        OR EXISTS (SELECT FROM promotion p JOIN artifact a ON a.id = p.artifact_id WHERE p.repo_id = r.id AND a.image = @image::text)
+    )
+)::boolean;

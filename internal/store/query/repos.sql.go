@@ -447,3 +447,21 @@ func (q *Queries) SetSurveyed(ctx context.Context, arg SetSurveyedParams) error 
 	_, err := q.db.Exec(ctx, setSurveyed, arg.Surveyed, arg.SeenAt, arg.ID)
 	return err
 }
+
+const usedAway = `-- name: UsedAway :one
+SELECT EXISTS (
+    SELECT FROM env_repo r
+    WHERE r.presence IN ('suspended', 'removed') AND (
+        EXISTS (SELECT FROM target t WHERE t.repo_id = r.id AND t.image = $1::text)
+        OR EXISTS (SELECT FROM promotion p JOIN artifact a ON a.id = p.artifact_id WHERE p.repo_id = r.id AND a.image = $1::text)
+    )
+)::boolean
+`
+
+// Whether an env repo that cannot be read now had an image.
+func (q *Queries) UsedAway(ctx context.Context, image string) (bool, error) {
+	row := q.db.QueryRow(ctx, usedAway, image)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
