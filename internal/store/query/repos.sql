@@ -14,10 +14,11 @@ VALUES (@github_id, @owner, @name, @names, @mark, @installation_id, @default_bra
 RETURNING *;
 
 -- name: SetSeen :one
--- What was away is surveyed anew: nobody knows what has happened meanwhile.
+-- What was away is surveyed anew: nobody knows what has happened meanwhile. So is what
+-- has another default branch: environments live on it.
 UPDATE env_repo SET
     github_id = @github_id, owner = @owner, name = @name, names = @names, installation_id = @installation_id, default_branch = @default_branch,
-    surveyed = CASE WHEN presence IN ('suspended', 'removed') THEN '' ELSE surveyed END,
+    surveyed = CASE WHEN presence IN ('suspended', 'removed') OR default_branch <> @default_branch THEN '' ELSE surveyed END,
     presence_since = CASE WHEN presence = @presence THEN presence_since ELSE @at END,
     presence_note = CASE WHEN presence = @presence THEN presence_note ELSE '' END,
     presence = @presence, seen_at = @at

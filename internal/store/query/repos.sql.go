@@ -378,7 +378,7 @@ func (q *Queries) SetConfigTold(ctx context.Context, arg SetConfigToldParams) er
 const setSeen = `-- name: SetSeen :one
 UPDATE env_repo SET
     github_id = $1, owner = $2, name = $3, names = $4, installation_id = $5, default_branch = $6,
-    surveyed = CASE WHEN presence IN ('suspended', 'removed') THEN '' ELSE surveyed END,
+    surveyed = CASE WHEN presence IN ('suspended', 'removed') OR default_branch <> $6 THEN '' ELSE surveyed END,
     presence_since = CASE WHEN presence = $7 THEN presence_since ELSE $8 END,
     presence_note = CASE WHEN presence = $7 THEN presence_note ELSE '' END,
     presence = $7, seen_at = $8
@@ -398,7 +398,8 @@ type SetSeenParams struct {
 	ID             int64
 }
 
-// What was away is surveyed anew: nobody knows what has happened meanwhile.
+// What was away is surveyed anew: nobody knows what has happened meanwhile. So is what
+// has another default branch: environments live on it.
 func (q *Queries) SetSeen(ctx context.Context, arg SetSeenParams) (EnvRepo, error) {
 	row := q.db.QueryRow(ctx, setSeen,
 		arg.GithubID,
