@@ -202,6 +202,13 @@ func (s *Store) auditRepo(ctx context.Context, q *query.Queries, was, is Repo) e
 // Readable reports whether an env repo's files can be read.
 func Readable(r Repo) bool { return r.Presence == PresenceInstalled || r.Presence == PresenceArchived }
 
+// UsedAway reports whether an env repo that is away had an image: what is pushed
+// meanwhile is for it, too.
+func (s *Store) UsedAway(ctx context.Context, image string) (_ bool, err error) {
+	defer wrap(&err, "look who had %s", image)
+	return s.query.UsedAway(ctx, image)
+}
+
 // Repo is one env repo.
 func (s *Store) Repo(ctx context.Context, id int64) (_ Repo, err error) {
 	defer wrap(&err, "read env repo %d", id)

@@ -97,7 +97,15 @@ func TestWhatIsAwayIsKept(t *testing.T) {
 		}
 		w.must(w.store.WantStale(w.ctx, w.clock.now(), func(id int64) river.JobArgs { t.Errorf("target %d is wanted", id); return syncing(id) }))
 	}
+	for image, want := range map[string]bool{payments: true, "registry.example.com/acme/other": false} {
+		if used, err := w.store.UsedAway(w.ctx, image); err != nil || used != want {
+			t.Errorf("%s is used by one that is away: %v, %v", image, used, err)
+		}
+	}
 	back := w.seeRepo(seen(func(r *store.SeenRepo) { r.Installation = 99 }))
+	if used, err := w.store.UsedAway(w.ctx, payments); err != nil || used {
+		t.Errorf("nobody is away, and yet: %v, %v", used, err)
+	}
 	if back.Presence != store.PresenceInstalled || back.Surveyed != "" || back.InstallationID != 99 {
 		t.Errorf("back it is %+v", back)
 	}

@@ -22,6 +22,9 @@ const (
 	// mostAsked is how many repositories are asked at once whether they have a
 	// tagboat.yaml. The next sweep asks the others.
 	mostAsked = 50
+	// settledAfter is how old a push has to be to say anything: GitHub tells its time in
+	// seconds, and a moment late.
+	settledAfter = time.Minute
 )
 
 // learn finds out where the App is installed, and so which env repos there are, what
@@ -112,7 +115,7 @@ func (l *learning) see(ctx context.Context, r github.Repository) error {
 	if err != nil || !store.Readable(now) || !l.w.EnvRepos.Means(now) {
 		return err
 	}
-	if now.Surveyed == "" && now.ConfigError == "" { // new, or back
+	if now.Surveyed == "" && now.ConfigError == "" { // new, back, or with another default branch
 		return l.w.Store.Enqueue(ctx, job.Survey{Repo: now.ID})
 	}
 	return nil
@@ -136,7 +139,7 @@ func (l *learning) isEnvRepo(ctx context.Context, r github.Repository) (bool, er
 		return false, nil
 	}
 	has, err := l.w.GitHub.Repo(r.InstallationID, r.Owner, r.Name).HasFile(ctx, envrepo.File)
-	if err == nil && !has {
+	if err == nil && !has && l.w.Now().Sub(r.PushedAt) > settledAfter {
 		l.w.swept.without[r.ID] = r.PushedAt
 	}
 	return has, err

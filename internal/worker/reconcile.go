@@ -27,10 +27,10 @@ const standstill = 10 * time.Minute
 // perform at most one effect, and look again.
 func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) error {
 	id := j.Args.Promotion
-	if asleep, err := w.asleep(ctx, j); asleep || err != nil {
-		return err
-	}
 	for range maxSteps {
+		if asleep, err := w.asleep(ctx, j); asleep || err != nil {
+			return err
+		}
 		l, err := w.look(ctx, id, false)
 		if err != nil {
 			return err

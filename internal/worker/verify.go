@@ -31,7 +31,13 @@ func (w *Worker) verify(ctx context.Context, j *river.Job[job.Verify]) error {
 		// that is mended.
 		return fault.E(fault.Transient, explain(unread), unread)
 	}
-	if len(uses) == 0 {
+	if len(uses) == 0 && unread == nil {
+		// An env repo that is away proposes what is in the ledger when it is back.
+		away, err := w.Store.UsedAway(ctx, j.Args.Image)
+		if err != nil || !away {
+			return err
+		}
+	} else if len(uses) == 0 {
 		return unread
 	}
 	if err := w.verifyFor(ctx, j, uses); err != nil {

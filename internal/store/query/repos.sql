@@ -14,10 +14,11 @@ VALUES (@github_id, @owner, @name, @names, @mark, @installation_id, @default_bra
 RETURNING *;
 
 -- name: SetSeen :one
--- What was away is surveyed anew: nobody knows what has happened meanwhile.
+-- What was away is surveyed anew: nobody knows what has happened meanwhile. So is what
+-- has another default branch: environments live on it.
 UPDATE env_repo SET
     github_id = @github_id, owner = @owner, name = @name, names = @names, installation_id = @installation_id, default_branch = @default_branch,
-    surveyed = CASE WHEN presence IN ('suspended', 'removed') THEN '' ELSE surveyed END,
+    surveyed = CASE WHEN presence IN ('suspended', 'removed') OR default_branch <> @default_branch THEN '' ELSE surveyed END,
     presence_since = CASE WHEN presence = @presence THEN presence_since ELSE @at END,
     presence_note = CASE WHEN presence = @presence THEN presence_note ELSE '' END,
     presence = @presence, seen_at = @at
@@ -60,3 +61,13 @@ WHERE id = @id;
 
 -- name: SetConfigTold :exec
 UPDATE env_repo SET config_told = @commit WHERE id = @id;
+
+-- name: UsedAway :one
+-- Whether an env repo that cannot be read now had an image.
+SELECT EXISTS (
+    SELECT FROM env_repo r
+    WHERE r.presence IN ('suspended', 'removed') AND (
+        EXISTS (SELECT FROM target t WHERE t.repo_id = r.id AND t.image = @image::text)
+        OR EXISTS (SELECT FROM promotion p JOIN artifact a ON a.id = p.artifact_id WHERE p.repo_id = r.id AND a.image = @image::text)
+    )
+)::boolean;

@@ -378,7 +378,7 @@ func (q *Queries) SetConfigTold(ctx context.Context, arg SetConfigToldParams) er
 const setSeen = `-- name: SetSeen :one
 UPDATE env_repo SET
     github_id = $1, owner = $2, name = $3, names = $4, installation_id = $5, default_branch = $6,
-    surveyed = CASE WHEN presence IN ('suspended', 'removed') THEN '' ELSE surveyed END,
+    surveyed = CASE WHEN presence IN ('suspended', 'removed') OR default_branch <> $6 THEN '' ELSE surveyed END,
     presence_since = CASE WHEN presence = $7 THEN presence_since ELSE $8 END,
     presence_note = CASE WHEN presence = $7 THEN presence_note ELSE '' END,
     presence = $7, seen_at = $8
@@ -398,7 +398,8 @@ type SetSeenParams struct {
 	ID             int64
 }
 
-// What was away is surveyed anew: nobody knows what has happened meanwhile.
+// What was away is surveyed anew: nobody knows what has happened meanwhile. So is what
+// has another default branch: environments live on it.
 func (q *Queries) SetSeen(ctx context.Context, arg SetSeenParams) (EnvRepo, error) {
 	row := q.db.QueryRow(ctx, setSeen,
 		arg.GithubID,
@@ -446,4 +447,22 @@ type SetSurveyedParams struct {
 func (q *Queries) SetSurveyed(ctx context.Context, arg SetSurveyedParams) error {
 	_, err := q.db.Exec(ctx, setSurveyed, arg.Surveyed, arg.SeenAt, arg.ID)
 	return err
+}
+
+const usedAway = `-- name: UsedAway :one
+SELECT EXISTS (
+    SELECT FROM env_repo r
+    WHERE r.presence IN ('suspended', 'removed') AND (
+        EXISTS (SELECT FROM target t WHERE t.repo_id = r.id AND t.image = $1::text)
+        OR EXISTS (SELECT FROM promotion p JOIN artifact a ON a.id = p.artifact_id WHERE p.repo_id = r.id AND a.image = $1::text)
+    )
+)::boolean
+`
+
+// Whether an env repo that cannot be read now had an image.
+func (q *Queries) UsedAway(ctx context.Context, image string) (bool, error) {
+	row := q.db.QueryRow(ctx, usedAway, image)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
 }
