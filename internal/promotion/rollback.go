@@ -94,14 +94,16 @@ type Change struct {
 // WayBack finds what there was before what there is now, passing over what is denied,
 // and the changes that are undone by going there, the newest first. past is what was
 // merged, the newest first; rollbacks in it undo others and are no way of their own.
-// ok is false where nothing that is known leads back.
+// What is there now is not gone back to either, by whatever detour: taking it back would
+// deny what is running. ok is false where nothing that is known leads back.
 func WayBack(now image.Ref, past []Change, denied func(image.Ref) bool) (to image.Ref, undone []Change, ok bool) {
+	start := now
 	for _, c := range past {
 		if c.Back || !sameVersion(c.To, now) || sameVersion(c.From, now) {
 			continue
 		}
 		undone = append(undone, c)
-		if c.From.Tag == "" && c.From.Digest == "" {
+		if c.From.Tag == "" && c.From.Digest == "" || sameVersion(c.From, start) {
 			return image.Ref{}, nil, false
 		}
 		if !denied(c.From) {

@@ -21,6 +21,7 @@ func TestTheWayBackIsWhatWasThereBefore(t *testing.T) {
 	first := Change{From: v15, To: v16, Commit: "a"}
 	second := Change{From: v16, To: v17, Commit: "b"}
 	undo := Change{From: v17, To: v16, Commit: "c", Back: true}
+	again := Change{From: v17, To: v16, Commit: "c"} // by people, and nobody noticed
 	third := Change{From: v16, To: v18, Commit: "d"}
 	for name, tt := range map[string]struct {
 		now    image.Ref
@@ -36,6 +37,7 @@ func TestTheWayBackIsWhatWasThereBefore(t *testing.T) {
 		"after a rollback, the one before":    {now: v16, past: []Change{undo, second, first}, denied: []image.Ref{v17}, to: v15, undone: []string{"a"}},
 		"never to what a rollback took away":  {now: v16, past: []Change{undo, second}, denied: []image.Ref{v17}},
 		"nor when that is allowed again":      {now: v16, past: []Change{undo, second}},
+		"never to what is there already":      {now: v16, past: []Change{again, second, first}, denied: []image.Ref{v17}},
 		"forward again after a rollback":      {now: v18, past: []Change{third, undo, second, first}, denied: []image.Ref{v17}, to: v16, undone: []string{"d"}},
 		"past what is denied":                 {now: v17, past: []Change{second, first}, denied: []image.Ref{v16}, to: v15, undone: []string{"b", "a"}},
 		"everything before is denied":         {now: v17, past: []Change{second, first}, denied: []image.Ref{v16, v15}},

@@ -133,6 +133,16 @@ func (s *Store) Denials(ctx context.Context, repo int64, app, env string) (_ []D
 	return s.query.Denials(ctx, query.DenialsParams{RepoID: repo, App: app, Env: env})
 }
 
+// Taking is a commit that took something back.
+type Taking = query.TakingsRow
+
+// Takings are the commits that took something back from an (app, environment), whatever
+// became of what they denied: the newest first.
+func (s *Store) Takings(ctx context.Context, repo int64, app, env string) (_ []Taking, err error) {
+	defer wrap(&err, "read what was taken back from %s in %s", app, env)
+	return s.query.Takings(ctx, query.TakingsParams{RepoID: repo, App: app, Env: env})
+}
+
 // Allow takes a tag off the denylist of an (app, environment), and has the promotions
 // that wait there looked at. It answers what was denied; nothing where nothing was. What
 // the same delivery allowed before is allowed.

@@ -3,6 +3,7 @@ package worker
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/image"
@@ -32,6 +33,10 @@ func (w *Worker) wayBack(ctx context.Context, u use, name string) (back wayBack,
 	if err != nil {
 		return back, err
 	}
+	takings, err := w.Store.Takings(ctx, u.repo.ID, u.pair.App, u.env.Name)
+	if err != nil {
+		return back, err
+	}
 	denied := func(r image.Ref) bool { return deniedAmong(denials, name, r) }
 	past := merged(history, name)
 	to, undone, ok := promotion.WayBack(back.bad, past, denied)
@@ -39,6 +44,7 @@ func (w *Worker) wayBack(ctx context.Context, u use, name string) (back wayBack,
 		if past, err = w.committed(ctx, u, name); err != nil {
 			return back, err
 		}
+		markBack(past, takings)
 		to, undone, ok = promotion.WayBack(back.bad, past, denied)
 	}
 	if !ok {
@@ -47,14 +53,14 @@ func (w *Worker) wayBack(ctx context.Context, u use, name string) (back wayBack,
 	}
 	to.Name = name
 	back.to, back.undone = to, undone
-	back.further = len(undone) > 1 || len(past) > 0 && past[0].Back
+	back.further = len(undone) > 1 || len(past) > 0 && past[0].Back || len(history) > 0 && history[0].Promotion.Kind == store.KindRollback
 	for _, h := range history {
 		if h.Promotion.MergeSHA != undone[0].Commit {
 			continue
 		}
 		back.brought = h.Promotion.ID
 		// By whomever, and however: what is there now is what was gone back to.
-		back.further = back.further || len(denials) > 0 && h.Promotion.MergedAt != nil && denials[0].Since.After(*h.Promotion.MergedAt)
+		back.further = back.further || len(takings) > 0 && h.Promotion.MergedAt != nil && takings[0].At.After(*h.Promotion.MergedAt)
 	}
 	return back, nil
 }
@@ -72,6 +78,14 @@ func merged(history []store.MergedChange, name string) (past []promotion.Change)
 		})
 	}
 	return past
+}
+
+// markBack marks the changes that took something back, whoever made them and whatever
+// became of the denial since: Git does not tell a revert from any other commit.
+func markBack(past []promotion.Change, takings []store.Taking) {
+	for i := range past {
+		past[i].Back = slices.ContainsFunc(takings, func(t store.Taking) bool { return t.CommitSHA == past[i].Commit })
+	}
 }
 
 func deniedAmong(denials []store.Denial, name string, r image.Ref) bool {

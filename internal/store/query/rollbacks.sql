@@ -25,6 +25,10 @@ ON CONFLICT DO NOTHING;
 -- What an (app, environment) may not get, the newest first.
 SELECT * FROM denial WHERE repo_id = @repo_id AND app = @app AND env = @env AND lifted_at IS NULL ORDER BY id DESC;
 
+-- name: Takings :many
+-- The commits that took something back from an (app, environment), the newest first.
+SELECT commit_sha, since AS at FROM denial WHERE repo_id = @repo_id AND app = @app AND env = @env ORDER BY id DESC;
+
 -- name: DenialsInForce :many
 -- Everything that is denied anywhere, the newest first.
 SELECT * FROM denial WHERE lifted_at IS NULL ORDER BY id DESC;

@@ -516,3 +516,39 @@ func (q *Queries) TakenBack(ctx context.Context, arg TakenBackParams) (*bool, er
 	err := row.Scan(&column_1)
 	return column_1, err
 }
+
+const takings = `-- name: Takings :many
+SELECT commit_sha, since AS at FROM denial WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC
+`
+
+type TakingsParams struct {
+	RepoID int64
+	App    string
+	Env    string
+}
+
+type TakingsRow struct {
+	CommitSHA string
+	At        time.Time
+}
+
+// The commits that took something back from an (app, environment), the newest first.
+func (q *Queries) Takings(ctx context.Context, arg TakingsParams) ([]TakingsRow, error) {
+	rows, err := q.db.Query(ctx, takings, arg.RepoID, arg.App, arg.Env)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TakingsRow
+	for rows.Next() {
+		var i TakingsRow
+		if err := rows.Scan(&i.CommitSHA, &i.At); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
