@@ -46,9 +46,21 @@ func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	})
 }
 
+// unsaid stands in for the number of a comment that GitHub did not let us write.
+const unsaid = -1
+
 // tellClosed says on a pull request that a person closed what that means, and how to
-// ask again.
+// ask again. Where GitHub does not let us, as in a locked conversation, the hold says it.
 func (w *Worker) tellClosed(ctx context.Context, l *look) error {
+	err := w.sayClosed(ctx, l)
+	if saidNo(err) {
+		w.Log.WarnContext(ctx, "what closing means could not be said", "promotion", l.row.ID, "error", err)
+		return w.Store.RecordComment(ctx, l.row.ID, unsaid, "")
+	}
+	return err
+}
+
+func (w *Worker) sayClosed(ctx context.Context, l *look) error {
 	fresh, err := w.Store.Announce(ctx, l.row.ID, "tell what closing means")
 	if err != nil {
 		return err

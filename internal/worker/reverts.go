@@ -131,7 +131,11 @@ func (w *Worker) revertedBy(ctx context.Context, u use, name string, was, is ima
 		By: store.Actor{ID: brought.By.ID, Login: cmp.Or(brought.By.Login, c.Author)},
 	}
 	if brought.Pull != 0 {
-		if taken.Comment, err = w.tellReverted(ctx, door, brought.Pull, taken, is); err != nil {
+		taken.Comment, err = w.tellReverted(ctx, door, brought.Pull, taken, is)
+		switch {
+		case saidNo(err): // a locked conversation does not let it come back
+			w.Log.WarnContext(ctx, "what a revert means could not be said", "pull", brought.Pull, "error", err)
+		case err != nil:
 			return err
 		}
 	}
