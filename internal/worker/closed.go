@@ -25,7 +25,7 @@ func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	if err := w.refresh(ctx, l); err != nil {
 		return err
 	}
-	l, err := w.look(ctx, l.row.ID, false)
+	l, err := w.look(ctx, l.row.ID, true)
 	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.RecordClosed {
 		return err
 	}
@@ -33,7 +33,9 @@ func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	if err != nil {
 		return err
 	}
-	if ours {
+	// Whoever went back by hand has no use for the pull request, and may close it: the
+	// survey takes their commit for this rollback while it is active.
+	if ours || l.fulfilled() {
 		return w.ended(ctx, l, why)
 	}
 	if by.Login == "" {

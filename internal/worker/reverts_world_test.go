@@ -182,3 +182,19 @@ func TestAClosedPullRequestThatNothingCanBeDoneAbout(t *testing.T) {
 		t.Errorf("left are %+v, %v", left, err)
 	}
 }
+
+// Whoever goes back by hand, and then closes the rollback that has nothing left to do, has
+// gone back.
+func TestARevertBesideARollbackThatIsClosed(t *testing.T) {
+	b := newBackAndForth(t)
+	p := b.goingBack()
+	b.pins("carol", "Go back", "1.0.0")
+	b.surveyed(b.brought)
+	if d := b.denials(); len(d) != 0 {
+		t.Errorf("while the rollback is open, %+v are denied", d)
+	}
+	if p = b.closes("carol", p); p.State != "closed" || p.ClosedBy != "" {
+		t.Errorf("it is %s by %q", p.State, p.ClosedBy)
+	}
+	b.denied("bob")
+}
