@@ -139,9 +139,37 @@ func (w *Worker) reopened(ctx context.Context, d store.Delivery, p store.Promoti
 	if err != nil {
 		return "", err
 	}
-	_, err = w.propose(ctx, uses[0], a, proposal{
+	wish := proposal{
 		requester: store.Actor{ID: e.Sender.ID, Login: e.Sender.Login},
 		reason:    fmt.Sprintf("%s reopened pull request #%d.", e.Sender.Login, e.Number), delivery: d.ID,
-	})
+	}
+	if p.Kind == store.KindRollback {
+		wish.back, err = w.backAgain(ctx, p)
+	} else {
+		err = w.denied(ctx, uses[0], a)
+	}
+	if fault.Is(err, fault.Denied) {
+		return explain(err), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = w.propose(ctx, uses[0], a, wish)
 	return "reopened, and so asked for again", err
+}
+
+// backAgain is what a rollback takes back that is asked for again.
+func (w *Worker) backAgain(ctx context.Context, p store.Promotion) (*store.NewRollback, error) {
+	back, err := w.Store.Rollback(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	again := &store.NewRollback{
+		BadTag: back.BadTag, BadDigest: back.BadDigest, Reason: back.Reason, Automatic: back.Automatic,
+		Further: back.Further, Reverts: back.Reverts, Subject: back.Subject,
+	}
+	if back.TakesBack != nil {
+		again.TakesBack = *back.TakesBack
+	}
+	return again, nil
 }

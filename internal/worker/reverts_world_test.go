@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -197,4 +198,53 @@ func TestARevertBesideARollbackThatIsClosed(t *testing.T) {
 		t.Errorf("it is %s by %q", p.State, p.ClosedBy)
 	}
 	b.denied("bob")
+}
+
+// Whoever reopens a rollback asks for a rollback; and what is denied does not come back
+// that way.
+func TestAReopenedRollback(t *testing.T) {
+	b := newBackAndForth(t)
+	ctx := t.Context()
+	reopens := func(p store.Promotion) (string, store.Promotion) {
+		t.Helper()
+		must(t, b.sim.As("carol").ReopenPull(b.repo, int(p.PullNumber)))
+		outcome, err := b.worker.reopened(ctx, store.Delivery{}, p, github.PullChanged{
+			Number: int(p.PullNumber), Sender: github.User{ID: p.ClosedByID, Login: "carol"},
+		})
+		must(t, err)
+		latest, err := b.worker.Store.LatestPromotion(ctx, b.env.ID, "payments", "prod")
+		must(t, err)
+		return outcome, latest
+	}
+	first := b.closes("carol", b.goingBack())
+	_, again := reopens(first)
+	if again.ID == first.ID || again.Kind != store.KindRollback || again.Requester != "carol" {
+		t.Fatalf("asked for is %+v", again)
+	}
+	was, err := b.worker.Store.Rollback(ctx, first.ID)
+	must(t, err)
+	is, err := b.worker.Store.Rollback(ctx, again.ID)
+	must(t, err)
+	was.PromotionID, was.At = is.PromotionID, is.At
+	if !reflect.DeepEqual(was, is) {
+		t.Errorf("it takes back %+v, not %+v", is, was)
+	}
+}
+
+func TestAReopenedPromotionOfWhatIsDenied(t *testing.T) {
+	b := newBackAndForth(t)
+	b.pins("bob", "Go back", "1.0.0")
+	b.surveyed(b.brought)
+	b.denied("bob")
+	p := b.closes("carol", b.openPull(store.Proposal{Artifact: b.bad.ID}))
+	must(t, b.sim.As("carol").ReopenPull(b.repo, int(p.PullNumber)))
+	outcome, err := b.worker.reopened(t.Context(), store.Delivery{}, p, github.PullChanged{
+		Number: int(p.PullNumber), Sender: github.User{ID: p.ClosedByID, Login: "carol"},
+	})
+	if err != nil || !strings.Contains(outcome, "/allow prod payments 1.1.0") {
+		t.Errorf("it says %q, %v", outcome, err)
+	}
+	if latest, err := b.worker.Store.LatestPromotion(t.Context(), b.env.ID, "payments", "prod"); err != nil || latest.ID != p.ID {
+		t.Errorf("what is denied was proposed: %+v, %v", latest, err)
+	}
 }
