@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"reflect"
 	"strings"
@@ -246,5 +247,48 @@ func TestAReopenedPromotionOfWhatIsDenied(t *testing.T) {
 	}
 	if latest, err := b.worker.Store.LatestPromotion(t.Context(), b.env.ID, "payments", "prod"); err != nil || latest.ID != p.ID {
 		t.Errorf("what is denied was proposed: %+v, %v", latest, err)
+	}
+}
+
+// An overlay that is broken for a while does not hide that it came back with an older
+// version: within what one survey finds, and from one survey to the next.
+func TestARevertByWayOfABrokenOverlay(t *testing.T) {
+	for name, between := range map[string]bool{"within a survey": false, "between two surveys": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackAndForth(t)
+			since := b.brought
+			broken := b.push("bob", "Break it", "images: [\n")
+			b.push("bob", "Look at it", "images: [\n")
+			if between {
+				b.surveyed(since)
+				since = broken
+			}
+			b.pins("bob", "Mend it", "1.0.0")
+			b.surveyed(since)
+			b.denied("bob")
+		})
+	}
+}
+
+// While the overlay cannot be read, what was taken back before is found all the same.
+func TestARevertBeforeABrokenOverlay(t *testing.T) {
+	b := newBackAndForth(t)
+	b.pins("bob", "Go back", "1.0.0")
+	b.push("carol", "Break it", "images: [\n")
+	b.surveyed(b.brought)
+	b.denied("bob")
+}
+
+// A branch that was rewritten shows that a version was taken back, and not by whom.
+func TestARevertByNobodyKnowsWhom(t *testing.T) {
+	b := newBackAndForth(t)
+	b.pins("bob", "Go back", "1.0.0")
+	for range mostRead {
+		b.push("bob", "Something else", "images:\n  - {name: payments, newName: registry.example.com/payments, newTag: 1.0.0}\n# "+rand.Text()+"\n")
+	}
+	b.surveyed(b.brought)
+	b.denied("")
+	if reason := b.denials()[0].Reason; !strings.HasPrefix(reason, "found between "+b.brought[:12]+" and ") {
+		t.Errorf("the reason is %q", reason)
 	}
 }
