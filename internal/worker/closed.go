@@ -17,7 +17,8 @@ const somebody = "somebody on GitHub"
 
 // recordClosed ends a promotion that comes to nothing. A pull request that is closed was
 // closed by Tagboat, whose record of it was lost, or by a person, who wants it to stay
-// closed: GitHub is asked which, and whether it is closed still.
+// closed: GitHub is asked which, and whether it is closed still. One that was closed when
+// it was an older promotion's says nothing about what people asked for since.
 func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	if l.row.PullNumber == 0 {
 		return w.ended(ctx, l, why)
@@ -29,13 +30,23 @@ func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.RecordClosed {
 		return err
 	}
-	by, ours, err := l.door.ClosedBy(ctx, int(l.row.PullNumber))
+	by, at, ours, err := l.door.ClosedBy(ctx, int(l.row.PullNumber))
 	if err != nil {
 		return err
 	}
 	// Whoever went back by hand has no use for the pull request, and may close it: the
 	// survey takes their commit for this rollback while it is active.
-	if ours || l.fulfilled() {
+	if l.fulfilled() {
+		return w.ended(ctx, l, why)
+	}
+	// What Tagboat proposed by itself stays closed with what it took the place of.
+	if ours || l.facts.Back != nil || l.row.RequesterID != 0 {
+		older, err := w.Store.ClosedOlder(ctx, l.row, store.Actor{ID: by.ID, Login: by.Login}, at, reconcileJob)
+		if err != nil || older {
+			return err
+		}
+	}
+	if ours {
 		return w.ended(ctx, l, why)
 	}
 	if by.Login == "" {

@@ -292,3 +292,30 @@ func TestARevertByNobodyKnowsWhom(t *testing.T) {
 		t.Errorf("the reason is %q", reason)
 	}
 }
+
+// A pull request that carol closes as that of a promotion does not take bob's rollback with
+// it, which has taken it over before its closing was known: it gets another one.
+func TestARollbackInAPullRequestThatWasClosedBefore(t *testing.T) {
+	b := newBackAndForth(t)
+	ctx := t.Context()
+	older := b.openPull(store.Proposal{Artifact: b.artifact("1.2.0", "c").ID})
+	must(t, b.sim.As("carol").ClosePull(b.repo, int(older.PullNumber)))
+	out, err := b.worker.Store.Propose(ctx, store.Proposal{
+		Repo: b.env.ID, App: "payments", Env: "prod", Artifact: b.good.ID, Requester: store.Actor{ID: 2, Login: "bob"}, Reason: "it returns errors",
+		Branch: older.Branch, BaseBranch: "main", Back: &store.NewRollback{BadTag: "1.1.0", BadDigest: b.bad.Digest, Reason: "it returns errors", Reverts: []string{b.brought}},
+	}, reconcileJob)
+	must(t, err)
+	if out.Promotion.PullNumber != older.PullNumber {
+		t.Fatalf("it did not take over #%d: %+v", older.PullNumber, out.Promotion)
+	}
+	pull, err := b.worker.repo(b.env).Pull(ctx, int(older.PullNumber))
+	must(t, err)
+	must(t, b.worker.Store.SawPull(ctx, out.Promotion.ID, seenPull(pull)))
+	if p := b.foundClosed(ctx, b.row(out.Promotion.ID)); p.State != "proposed" || p.PullNumber != 0 || p.ClosedBy != "" || p.Want <= out.Promotion.Want {
+		t.Errorf("it is %s in #%d, closed by %q, wanted %d times", p.State, p.PullNumber, p.ClosedBy, p.Want)
+	}
+	stops, err := b.worker.Store.Stops(ctx, store.Scope{Owner: "acme", Repo: b.env.ID, Env: "prod", App: "payments"})
+	if err != nil || len(stops) != 0 {
+		t.Errorf("the stops are %+v, %v", stops, err)
+	}
+}
