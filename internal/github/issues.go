@@ -22,16 +22,16 @@ func (r *Repo) OpenIssue(ctx context.Context, title, body string) (_ Issue, err 
 }
 
 // ClosedBy is who closed an issue or a pull request; unknown where GitHub does not say
-// (the account is gone). ours: the App itself did.
-func (r *Repo) ClosedBy(ctx context.Context, n int) (by User, ours bool, err error) {
+// (the account is gone), and when. ours: the App itself did.
+func (r *Repo) ClosedBy(ctx context.Context, n int) (by User, at time.Time, ours bool, err error) {
 	defer r.fail(&err, "find out who closed #%d", n)
 	i, _, err := r.client.Issues.Get(ctx, r.Owner, r.Name, n)
 	if err != nil {
-		return User{}, false, err
+		return User{}, time.Time{}, false, err
 	}
 	by = userOf(i.GetClosedBy())
 	ours, err = r.app.isUs(ctx, by)
-	return by, ours, err
+	return by, i.GetClosedAt().Time, ours, err
 }
 
 // FindIssue is the newest issue, open or closed, that the App has written since and

@@ -68,6 +68,7 @@ const (
 	ActionAllowed     = "digest allowed"
 	ActionReverted    = "revert recognised"
 	ActionStays       = "not taken back by itself"
+	ActionLeftPull    = "pull request closed before"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

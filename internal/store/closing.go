@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/store/query"
 )
@@ -55,6 +57,45 @@ func (s *Store) RecordClosedBy(ctx context.Context, p Promotion, c Closing) (err
 		}
 		return s.audit(ctx, q, Entry{Actor: c.By, Action: "stopped", Promotion: p.ID, Inputs: map[string]any{"scope": held, "reason": reason, "pull": p.PullURL}})
 	})
+}
+
+// ClosedOlder handles a pull request that was closed as that of an older promotion: before
+// p, which has taken it over, was asked for, or before p's commit reached it. Whoever
+// closed it did not mean p, which begins anew, with a pull request of its own.
+func (s *Store) ClosedOlder(ctx context.Context, p Promotion, by Actor, at time.Time, job func(promotion int64) river.JobArgs) (older bool, err error) {
+	defer wrap(&err, "look what pull request #%d was closed as", p.PullNumber)
+	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		if err := q.LockMerge(ctx, query.LockMergeParams{RepoID: p.RepoID, Env: p.Env}); err != nil {
+			return err
+		}
+		now, err := q.LockPromotion(ctx, p.ID)
+		if err != nil {
+			return err
+		}
+		if (now.State != "proposed" && now.State != pullOpen) || now.PullNumber != p.PullNumber {
+			older = true // somebody was faster
+			return nil
+		}
+		// GitHub tells whole seconds: in the same one, the head decides.
+		if !at.Before(p.CreatedAt.Truncate(time.Second)) {
+			_, err := q.OwnerOfHead(ctx, query.OwnerOfHeadParams{HeadSHA: p.SeenHeadSHA, RepoID: p.RepoID, PullNumber: p.PullNumber, ID: p.ID})
+			if errors.Is(err, pgx.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		older = true
+		if err := errors.Join(q.DetachPull(ctx, p.ID), q.ForgetQueued(ctx, p.ID)); err != nil {
+			return err
+		}
+		if err := s.wake(ctx, tx, q, []Promotion{p}, job); err != nil {
+			return err
+		}
+		return s.audit(ctx, q, Entry{Actor: by, Action: ActionLeftPull, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]any{"pull": p.PullNumber, "closed": at.UTC()}})
+	})
+	return older && err == nil, err
 }
 
 // closedHold is the hold that came of closing the pull request of an (app,

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -200,5 +201,42 @@ func TestWhatTellsNothingOfTheStateChangesNone(t *testing.T) {
 	}
 	if now := w.promotion(p.ID); now.PullState != "closed" {
 		t.Errorf("the pull request is %s", now.PullState)
+	}
+}
+
+// What was closed before it was taken over, or before the commit came that takes it over,
+// was closed as the older promotion's.
+func TestAPullRequestThatWasClosedAsAnOlderPromotions(t *testing.T) {
+	for name, test := range map[string]struct {
+		closed time.Duration // after it was taken over
+		came   bool          // the newer promotion's commit
+		older  bool
+	}{
+		"before it was taken over": {-time.Minute, true, true},
+		"before the commit came":   {time.Minute, false, true},
+		"in the same second":       {0, true, false},
+		"after the commit came":    {time.Minute, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.open("dev", w.artifact("1.7.0", digest("a")), 7, sha("1"))
+			b := w.artifact("1.7.1", digest("b"))
+			in := w.proposal("dev", b)
+			in.Requester = bob
+			out, err := w.store.Propose(w.ctx, in, reconcile)
+			w.must(err)
+			p := out.Promotion
+			if test.came {
+				w.must(w.store.KeepHead(w.ctx, p.ID, w.commit(b, sha("2"))))
+				w.must(w.store.RecordRegenerated(w.ctx, p, w.commit(b, sha("2"))))
+				p = w.promotion(p.ID)
+			}
+			older, err := w.store.ClosedOlder(w.ctx, p, alice, p.CreatedAt.Truncate(time.Second).Add(test.closed), reconcile)
+			w.must(err)
+			now := w.promotion(p.ID)
+			if anew := now.State == "proposed" && now.PullNumber == 0 && now.Want == p.Want+1; older != test.older || anew != test.older {
+				t.Errorf("closed as the older one's: %t; it is %s in #%d", older, now.State, now.PullNumber)
+			}
+		})
 	}
 }

@@ -221,13 +221,16 @@ func (s *Store) RecordBranchDeleted(ctx context.Context, p Promotion, deleted bo
 	return s.effect(ctx, e, func(q *query.Queries) error { return q.SetBranchDeleted(ctx, p.ID) })
 }
 
-// RecordComment keeps the one status comment of a promotion and what it shows.
+// RecordComment keeps the one status comment of a promotion and what it shows; a
+// comment below 1 stands for none.
 func (s *Store) RecordComment(ctx context.Context, promotion, comment int64, hash string) (err error) {
 	defer wrap(&err, "keep comment %d", comment)
+	set := query.SetCommentParams{ID: promotion, CommentID: comment, CommentHash: hash}
+	if comment < 1 {
+		return s.query.SetComment(ctx, set)
+	}
 	e := Entry{Action: ActionComment, Promotion: promotion, Inputs: map[string]any{"comment": comment, "shown": hash}}
-	return s.effect(ctx, e, func(q *query.Queries) error {
-		return q.SetComment(ctx, query.SetCommentParams{ID: promotion, CommentID: comment, CommentHash: hash})
-	})
+	return s.effect(ctx, e, func(q *query.Queries) error { return q.SetComment(ctx, set) })
 }
 
 // RecordDeployment keeps the GitHub deployment of a promotion and its state; a

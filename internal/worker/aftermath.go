@@ -16,6 +16,10 @@ import (
 // promotion of the pair uses it already, or it holds what is not ours.
 func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
 	deleted, err := w.dropBranch(ctx, l)
+	if saidNo(err) { // by a rule for branches, say: it stays
+		w.Log.WarnContext(ctx, "a branch could not be deleted", "promotion", l.row.ID, "branch", l.row.Branch, "error", err)
+		err = nil
+	}
 	if err != nil {
 		return err
 	}

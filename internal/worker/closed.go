@@ -17,7 +17,8 @@ const somebody = "somebody on GitHub"
 
 // recordClosed ends a promotion that comes to nothing. A pull request that is closed was
 // closed by Tagboat, whose record of it was lost, or by a person, who wants it to stay
-// closed: GitHub is asked which, and whether it is closed still.
+// closed: GitHub is asked which, and whether it is closed still. One that was closed when
+// it was an older promotion's says nothing about what people asked for since.
 func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	if l.row.PullNumber == 0 {
 		return w.ended(ctx, l, why)
@@ -25,13 +26,25 @@ func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	if err := w.refresh(ctx, l); err != nil {
 		return err
 	}
-	l, err := w.look(ctx, l.row.ID, false)
+	l, err := w.look(ctx, l.row.ID, true)
 	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.RecordClosed {
 		return err
 	}
-	by, ours, err := l.door.ClosedBy(ctx, int(l.row.PullNumber))
+	by, at, ours, err := l.door.ClosedBy(ctx, int(l.row.PullNumber))
 	if err != nil {
 		return err
+	}
+	// Whoever went back by hand has no use for the pull request, and may close it: the
+	// survey takes their commit for this rollback while it is active.
+	if l.fulfilled() {
+		return w.ended(ctx, l, why)
+	}
+	// What Tagboat proposed by itself stays closed with what it took the place of.
+	if ours || l.facts.Back != nil || l.row.RequesterID != 0 {
+		older, err := w.Store.ClosedOlder(ctx, l.row, store.Actor{ID: by.ID, Login: by.Login}, at, reconcileJob)
+		if err != nil || older {
+			return err
+		}
 	}
 	if ours {
 		return w.ended(ctx, l, why)
@@ -46,9 +59,21 @@ func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	})
 }
 
+// unsaid stands in for the number of a comment that GitHub did not let us write.
+const unsaid = -1
+
 // tellClosed says on a pull request that a person closed what that means, and how to
-// ask again.
+// ask again. Where GitHub does not let us, as in a locked conversation, the hold says it.
 func (w *Worker) tellClosed(ctx context.Context, l *look) error {
+	err := w.sayClosed(ctx, l)
+	if saidNo(err) {
+		w.Log.WarnContext(ctx, "what closing means could not be said", "promotion", l.row.ID, "error", err)
+		return w.Store.RecordComment(ctx, l.row.ID, unsaid, "")
+	}
+	return err
+}
+
+func (w *Worker) sayClosed(ctx context.Context, l *look) error {
 	fresh, err := w.Store.Announce(ctx, l.row.ID, "tell what closing means")
 	if err != nil {
 		return err
@@ -125,9 +150,37 @@ func (w *Worker) reopened(ctx context.Context, d store.Delivery, p store.Promoti
 	if err != nil {
 		return "", err
 	}
-	_, err = w.propose(ctx, uses[0], a, proposal{
+	wish := proposal{
 		requester: store.Actor{ID: e.Sender.ID, Login: e.Sender.Login},
 		reason:    fmt.Sprintf("%s reopened pull request #%d.", e.Sender.Login, e.Number), delivery: d.ID,
-	})
+	}
+	if p.Kind == store.KindRollback {
+		wish.back, err = w.backAgain(ctx, p)
+	} else {
+		err = w.denied(ctx, uses[0], a)
+	}
+	if fault.Is(err, fault.Denied) {
+		return explain(err), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = w.propose(ctx, uses[0], a, wish)
 	return "reopened, and so asked for again", err
+}
+
+// backAgain is what a rollback takes back that is asked for again.
+func (w *Worker) backAgain(ctx context.Context, p store.Promotion) (*store.NewRollback, error) {
+	back, err := w.Store.Rollback(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	again := &store.NewRollback{
+		BadTag: back.BadTag, BadDigest: back.BadDigest, Reason: back.Reason, Automatic: back.Automatic,
+		Further: back.Further, Reverts: back.Reverts, Subject: back.Subject,
+	}
+	if back.TakesBack != nil {
+		again.TakesBack = *back.TakesBack
+	}
+	return again, nil
 }

@@ -3,7 +3,11 @@ package worker
 import (
 	"testing"
 
+	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) {
+	render.RunIfChild()
+	storetest.Main(m)
+}

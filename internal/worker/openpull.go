@@ -324,8 +324,14 @@ func (w *Worker) withdraw(ctx context.Context, l *look, why string) error {
 // ended it. A rollback that has nothing left to change was made by somebody else, and means
 // the same.
 func (w *Worker) ended(ctx context.Context, l *look, why string) error {
-	if l.facts.Back != nil && l.facts.Plan.Nothing {
+	if l.fulfilled() {
 		return w.Store.RecordFulfilled(ctx, l.row, l.base.commit, why)
 	}
 	return w.Store.RecordClosed(ctx, l.row, why)
+}
+
+// fulfilled reports whether the base has what a rollback leads back to, be it by its tag
+// alone: as ourRollback sees it, which leaves the denial to the end of the rollback.
+func (l *look) fulfilled() bool {
+	return l.facts.Back != nil && (l.facts.Plan.Nothing || pins(l.facts.Plan.Current, l.artifact))
 }

@@ -2,9 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -63,4 +66,10 @@ func (w *Worker) tellRefused(ctx context.Context, p store.Promotion, v store.Ver
 		return err
 	}
 	return w.Store.RecordToldRefused(ctx, p.ID, id, v, reason)
+}
+
+// saidNo reports whether GitHub said no to an effect, and would again. Where the App
+// itself is shut out, everything is tried again when it is back.
+func saidNo(err error) bool {
+	return err != nil && !fault.KindOf(err).Retryable() && !errors.Is(err, github.ErrAbsent)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -26,10 +27,10 @@ const mostRead = 100
 // reverted looks through what came to the base branches since the last survey. There is
 // nothing to compare with at the first one.
 func (w *Worker) reverted(ctx context.Context, repo store.Repo, uses []use) error {
-	lines := map[string][]gitmirror.Commit{} // by environment
+	lines := map[string]line{} // by environment
 	for _, u := range uses {
 		from := surveyedAt(repo, u.env.Name)
-		if from == "" || from == u.base.commit || u.pair.Err != nil {
+		if from == "" || from == u.base.commit || u.pair.File == "" {
 			continue
 		}
 		line, read := lines[u.env.Name]
@@ -40,13 +41,30 @@ func (w *Worker) reverted(ctx context.Context, repo store.Repo, uses []use) erro
 			}
 			lines[u.env.Name] = line
 		}
-		for _, name := range u.pair.Moves() {
-			if err := w.revertedIn(ctx, u, name, from, line); err != nil {
+		names := u.pair.Moves()
+		if u.pair.Err != nil { // what it moves may be unreadable now, and was not on the way
+			had, err := w.Store.ImagesThere(ctx, repo.ID, u.pair.App, u.env.Name)
+			if err != nil {
+				return err
+			}
+			names = append(slices.Clone(names), had...)
+			slices.Sort(names)
+			names = slices.Compact(names)
+		}
+		for _, name := range names {
+			if err := w.revertedIn(ctx, u, name, line); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// line is how a branch came from one commit to another.
+type line struct {
+	from    string
+	commits []gitmirror.Commit // the oldest first
+	ends    bool               // only the two ends are known: whoever made the last commit may have no part in it
 }
 
 // surveyedAt is the commit at which an environment's branch was surveyed last, "" where
@@ -60,50 +78,77 @@ func surveyedAt(repo store.Repo, env string) string {
 	return ""
 }
 
-// since are the commits by which a branch came from one to another, the oldest first.
-func (w *Worker) since(ctx context.Context, repo store.Repo, from, to string) ([]gitmirror.Commit, error) {
+// since is how a branch came from one commit to another.
+func (w *Worker) since(ctx context.Context, repo store.Repo, from, to string) (line, error) {
 	mirror, err := w.bases.mirror(repo)
 	if err != nil {
-		return nil, err
+		return line{}, err
 	}
-	line, err := mirror.Line(ctx, from, to, mostRead)
+	commits, err := mirror.Line(ctx, from, to, mostRead)
 	if fault.Is(err, fault.NotFound) {
-		var last gitmirror.Commit
-		last, err = mirror.Commit(ctx, to)
-		line = []gitmirror.Commit{last}
+		last, err := mirror.Commit(ctx, to)
+		return line{from: from, commits: []gitmirror.Commit{last}, ends: true}, err
 	}
-	return line, err
+	return line{from: from, commits: commits}, err
 }
 
-// revertedIn follows what one overlay pins from commit to commit.
-func (w *Worker) revertedIn(ctx context.Context, u use, name, from string, line []gitmirror.Commit) error {
-	was, id, err := w.pinnedAt(ctx, u, name, from, image.Ref{}, "")
-	known := err == nil
-	for _, c := range line {
+// revertedIn follows what one overlay pins from commit to commit. Where it is not there,
+// or cannot be read, it pins what it did before: who broke it and mended it with an older
+// version went back.
+func (w *Worker) revertedIn(ctx context.Context, u use, name string, l line) error {
+	was, id, known, err := w.pinnedLast(ctx, u, name, l.from)
+	if err != nil {
+		return err
+	}
+	for _, c := range l.commits {
+		is, now, err := w.pinnedAt(ctx, u, name, c.SHA, was, id)
 		if err != nil && fault.KindOf(err).Retryable() {
 			return err
 		}
-		var is image.Ref
-		is, id, err = w.pinnedAt(ctx, u, name, c.SHA, was, id)
-		if err != nil { // the overlay is not there, or cannot be read: nothing went back
-			known = false
+		if err != nil {
+			id = "" // so that the same broken file is not taken for what was there before
 			continue
 		}
 		if known && is != was {
-			if err := w.revertedBy(ctx, u, name, was, is, c); err != nil {
+			if err := w.revertedBy(ctx, u, name, was, is, c, l); err != nil {
 				return err
 			}
 		}
-		was, known = is, true
-	}
-	if err != nil && fault.KindOf(err).Retryable() {
-		return err
+		was, id, known = is, now, true
 	}
 	return nil
 }
 
+// pinnedLast is what an overlay pins in a commit, or pinned last before it could not be
+// read: as far back as is looked.
+func (w *Worker) pinnedLast(ctx context.Context, u use, name, at string) (ref image.Ref, id string, known bool, err error) {
+	mirror, err := w.bases.mirror(u.repo)
+	if err != nil {
+		return image.Ref{}, "", false, err
+	}
+	for range lookedBack {
+		ref, id, err = w.pinnedAt(ctx, u, name, at, image.Ref{}, "")
+		if err == nil || fault.KindOf(err).Retryable() {
+			return ref, id, err == nil, err
+		}
+		had, err := w.Store.ImagesThere(ctx, u.repo.ID, u.pair.App, u.env.Name)
+		if err != nil || !slices.Contains(had, name) {
+			return image.Ref{}, "", false, err // a new overlay: there is nothing to go back to
+		}
+		c, err := mirror.Commit(ctx, at)
+		if err != nil && fault.KindOf(err).Retryable() {
+			return image.Ref{}, "", false, err
+		}
+		if err != nil || len(c.Parents) == 0 {
+			break
+		}
+		at = c.Parents[0]
+	}
+	return image.Ref{}, "", false, nil
+}
+
 // revertedBy takes a commit that took a version back for a rollback, unless it is ours.
-func (w *Worker) revertedBy(ctx context.Context, u use, name string, was, is image.Ref, c gitmirror.Commit) error {
+func (w *Worker) revertedBy(ctx context.Context, u use, name string, was, is image.Ref, c gitmirror.Commit, l line) error {
 	was.Name, is.Name = name, name
 	back, err := w.wentBack(ctx, u, was, is)
 	if err != nil || !back {
@@ -117,21 +162,13 @@ func (w *Worker) revertedBy(ctx context.Context, u use, name string, was, is ima
 	} else if bad.Digest != "" {
 		was.Tag, was.Digest = cmp.Or(was.Tag, bad.Tag), bad.Digest
 	}
-	door := w.repo(u.repo)
-	brought, err := door.Brought(ctx, c.SHA)
-	if err != nil && fault.KindOf(err).Retryable() {
-		return err
-	}
-	if err != nil { // whoever it was, it is done
-		brought = github.Brought{By: github.User{Login: c.Author}}
-	}
 	taken := store.Taken{
 		Scope: store.Scope{Owner: u.repo.Owner, Repo: u.repo.ID, Env: u.env.Name, App: u.pair.App},
-		Image: name, Tag: was.Tag, Digest: was.Digest, Reason: c.Subject, Commit: c.SHA, URL: brought.URL,
-		By: store.Actor{ID: brought.By.ID, Login: cmp.Or(brought.By.Login, c.Author)},
+		Image: name, Tag: was.Tag, Digest: was.Digest, Commit: c.SHA,
+		Reason: fmt.Sprintf("found between %.12s and %.12s", l.from, c.SHA),
 	}
-	if brought.Pull != 0 {
-		if taken.Comment, err = w.tellReverted(ctx, door, brought.Pull, taken, is); err != nil {
+	if !l.ends {
+		if taken, err = w.byWhom(ctx, taken, is, c, w.repo(u.repo)); err != nil {
 			return err
 		}
 	}
@@ -140,6 +177,28 @@ func (w *Worker) revertedBy(ctx context.Context, u use, name string, was, is ima
 		w.Log.InfoContext(ctx, "people took a version back", "app", u.pair.App, "env", u.env.Name, "tag", was.Tag, "commit", c.SHA)
 	}
 	return err
+}
+
+// byWhom finds out who took a version back by a commit, and tells them what it means.
+func (w *Worker) byWhom(ctx context.Context, taken store.Taken, is image.Ref, c gitmirror.Commit, door *github.Repo) (store.Taken, error) {
+	brought, err := door.Brought(ctx, c.SHA)
+	if err != nil && fault.KindOf(err).Retryable() {
+		return taken, err
+	}
+	if err != nil { // whoever it was, it is done
+		brought = github.Brought{By: github.User{Login: c.Author}}
+	}
+	taken.By = store.Actor{ID: brought.By.ID, Login: cmp.Or(brought.By.Login, c.Author)}
+	taken.Reason, taken.URL = c.Subject, brought.URL
+	if brought.Pull == 0 {
+		return taken, nil
+	}
+	taken.Comment, err = w.tellReverted(ctx, door, brought.Pull, taken, is)
+	if saidNo(err) { // a locked conversation does not let it come back
+		w.Log.WarnContext(ctx, "what a revert means could not be said", "pull", brought.Pull, "error", err)
+		err = nil
+	}
+	return taken, err
 }
 
 // wentBack reports whether a pair went from one version to an older one that it had
