@@ -106,22 +106,34 @@ func (l *learning) see(ctx context.Context, r github.Repository) error {
 	if err != nil || !is {
 		return err
 	}
+	was, known := l.was(r.ID)
 	now, err := l.w.Store.SeeRepo(ctx, store.SeenRepo{
 		GitHubID: r.ID, Owner: r.Owner, Name: r.Name, Installation: r.InstallationID, DefaultBranch: r.DefaultBranch, Archived: r.Archived,
 	}, reconcileJob)
 	if err != nil || !store.Readable(now) || !l.w.EnvRepos.Means(now) {
 		return err
 	}
-	if now.Surveyed == "" && now.ConfigError == "" { // new, or back
+	// It is new, or back. One that was there already is surveyed by the sweep: what cannot
+	// be read has it learnt why, and that must not have it read again.
+	if !known || was.Presence != now.Presence {
 		return l.w.Store.Enqueue(ctx, job.Survey{Repo: now.ID})
 	}
 	return nil
 }
 
+// was is what was known of an env repo, by GitHub's number, before this round.
+func (l *learning) was(number int64) (r store.Repo, known bool) {
+	i := slices.IndexFunc(l.known, func(k store.Repo) bool { return k.GithubID != nil && *k.GithubID == number })
+	if i < 0 {
+		return r, false
+	}
+	return l.known[i], true
+}
+
 // isEnvRepo: one that is known stays one. Of the others, those that are named in the
 // configuration are; where it leaves open which are, those with a tagboat.yaml.
 func (l *learning) isEnvRepo(ctx context.Context, r github.Repository) (bool, error) {
-	if slices.ContainsFunc(l.known, func(k store.Repo) bool { return k.GithubID != nil && *k.GithubID == r.ID }) {
+	if _, known := l.was(r.ID); known {
 		return true, nil
 	}
 	may, named := l.w.EnvRepos.May(r.Owner, r.Name, r.ID)

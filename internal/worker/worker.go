@@ -57,6 +57,7 @@ type Worker struct {
 	people *people
 	rules  *protections
 	swept  swept
+	unread wonder
 	// renderings keeps what edits do to clusters, by everything that it comes from.
 	renderings *lru.Cache[string, rendering]
 	// origins keeps what images in no ledger were built from, lying what lies between

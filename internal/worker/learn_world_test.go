@@ -1,0 +1,113 @@
+package worker
+
+import (
+	"log/slog"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/githubsim"
+	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/store"
+	"github.com/tagboat/tagboat/internal/store/storetest"
+)
+
+// newcomer is a worker that knows of no env repo yet, whose time passes when a test says
+// so, and a GitHub with repositories of some files, on which it has a permission for the contents.
+type newcomer struct {
+	*testing.T
+	*Worker
+	sim *githubsim.Server
+	now time.Time // for less than an hour: then GitHub's tokens end
+}
+
+func newNewcomer(t *testing.T, contents string, repos map[string]map[string]string) *newcomer {
+	t.Helper()
+	t.Parallel()
+	n := &newcomer{T: t, now: time.Now().UTC().Truncate(time.Second)}
+	clock := func() time.Time { return n.now }
+	var err error
+	n.sim, err = githubsim.New(githubsim.Options{Dir: t.TempDir(), Now: clock})
+	must(t, err)
+	server := httptest.NewServer(n.sim)
+	t.Cleanup(func() { must(t, n.sim.Close()); server.Close() })
+	n.sim.SetURL(server.URL)
+	n.sim.AddOrg("acme")
+	var names []string
+	for name, files := range repos {
+		names = append(names, name)
+		must(t, n.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: name, Private: true, Files: files}))
+	}
+	permissions := map[string]string{"metadata": "read"}
+	if contents != "" {
+		permissions["contents"] = contents
+	}
+	app, err := n.sim.AddApp(githubsim.AppSpec{Slug: "tagboat", Name: "Tagboat", Owner: "acme", Permissions: permissions})
+	must(t, err)
+	_, err = n.sim.Install(app.ID, "acme", names...)
+	must(t, err)
+	door, err := github.New(github.Config{APIURL: server.URL + "/api/v3/", GitURL: server.URL, AppID: app.ID, PrivateKey: app.PrivateKey, Now: clock})
+	must(t, err)
+	var entries []string
+	for _, name := range names {
+		entries = append(entries, "acme/"+name)
+	}
+	n.Worker = New(Config{Store: storetest.OpenWith(t, store.Options{Now: clock}), GitHub: door, EnvRepos: selection(t, entries...), Mirrors: t.TempDir(),
+		Now: clock, Log: slog.New(slog.DiscardHandler)})
+	return n
+}
+
+func (n *newcomer) learns() {
+	n.Helper()
+	must(n.T, n.learn(n.Context(), &river.Job[job.Learn]{}))
+}
+
+func (n *newcomer) surveys(name string) error {
+	n.Helper()
+	r, err := n.Store.RepoByName(n.Context(), "acme", name)
+	must(n.T, err)
+	return n.survey(n.Context(), &river.Job[job.Survey]{Args: job.Survey{Repo: r.ID}})
+}
+
+// wantJobs counts the jobs of a kind that were ever asked for.
+func (n *newcomer) wantJobs(kind string, want int, when string) {
+	n.Helper()
+	var got int
+	must(n.T, n.Store.Pool().QueryRow(n.Context(), "SELECT count(*) FROM river.river_job WHERE kind = $1", kind).Scan(&got))
+	if got != want {
+		n.Errorf("%s: %d jobs of kind %s were asked for, want %d", when, got, kind, want)
+	}
+}
+
+// An env repo that is there and cannot be read, because the App lacks the permission, is
+// looked at by each sweep, and what is found out of it asks for nothing more.
+func TestWhatCannotBeReadIsNotAskedForWithoutEnd(t *testing.T) {
+	n := newNewcomer(t, "", map[string]map[string]string{"env": nil})
+	n.learns()
+	n.wantJobs("survey", 1, "when it is new")
+	for range 3 {
+		if err := n.surveys("env"); err == nil {
+			t.Fatal("what cannot be read was surveyed")
+		}
+	}
+	n.wantJobs("learn", 1, "after it could not be read for the third time")
+	n.learns()
+	n.wantJobs("survey", 1, "when nothing new was learnt")
+	n.now = n.now.Add(wonderEvery)
+	if err := n.surveys("env"); err == nil {
+		t.Fatal("what cannot be read was surveyed")
+	}
+	n.wantJobs("learn", 2, "when it cannot be read a minute later")
+
+	// One that comes back is surveyed at once.
+	r, err := n.Store.RepoByName(t.Context(), "acme", "env")
+	must(t, err)
+	must(t, n.Store.RepoAway(t.Context(), r.ID, store.PresenceSuspended, "", reconcileJob))
+	n.learns()
+	n.wantJobs("survey", 2, "when it is back")
+	n.learns()
+	n.wantJobs("survey", 2, "when it was back already")
+}
