@@ -42,7 +42,7 @@ func (w *Worker) seeRepos(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &learning{w: w, known: known, seen: map[int64]bool{}, installations: map[int64]string{}}
+	l := &learning{w: w, began: w.Now(), known: known, seen: map[int64]bool{}, installations: map[int64]string{}}
 	if err := l.list(ctx); err != nil {
 		return err
 	}
@@ -59,6 +59,7 @@ func (w *Worker) seeRepos(ctx context.Context) error {
 // learning is one round of it.
 type learning struct {
 	w             *Worker
+	began         time.Time
 	known         []store.Repo
 	seen          map[int64]bool   // by GitHub's number
 	installations map[int64]string // what became of each: "listed", "suspended", or "" where that could not be found out
@@ -154,10 +155,11 @@ func (l *learning) isEnvRepo(ctx context.Context, r github.Repository) (bool, er
 	return has, err
 }
 
-// away keeps which env repos cannot be worked in any more.
+// away keeps which env repos cannot be worked in any more. One that another process has
+// seen since this round began may be newer than the lists that it is not in.
 func (l *learning) away(ctx context.Context) error {
 	for _, r := range l.known {
-		if r.GithubID != nil && l.seen[*r.GithubID] || !l.w.EnvRepos.Means(r) {
+		if r.GithubID != nil && l.seen[*r.GithubID] || !l.w.EnvRepos.Means(r) || !r.SeenAt.Before(l.began) {
 			continue
 		}
 		presence := store.PresenceRemoved

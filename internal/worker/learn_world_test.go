@@ -111,3 +111,25 @@ func TestWhatCannotBeReadIsNotAskedForWithoutEnd(t *testing.T) {
 	n.learns()
 	n.wantJobs("survey", 2, "when it was back already")
 }
+
+// What another process has seen since a round of learning began is not away because this
+// round's lists are older.
+func TestWhatAnotherProcessHasSeenIsNotAway(t *testing.T) {
+	n := newNewcomer(t, "read", map[string]map[string]string{"env": nil})
+	n.learns()
+	r, err := n.Store.RepoByName(t.Context(), "acme", "env")
+	must(t, err)
+	presence := func(began time.Time) string {
+		l := &learning{w: n.Worker, began: began, known: []store.Repo{r}, seen: map[int64]bool{}, installations: map[int64]string{r.InstallationID: store.PresenceInstalled}}
+		must(t, l.away(t.Context()))
+		now, err := n.Store.Repo(t.Context(), r.ID)
+		must(t, err)
+		return now.Presence
+	}
+	if is := presence(n.now.Add(-time.Second)); is != store.PresenceInstalled {
+		t.Errorf("seen after the round began, it is %s", is)
+	}
+	if is := presence(n.now.Add(time.Second)); is != store.PresenceRemoved {
+		t.Errorf("not seen since the round began, it is %s", is)
+	}
+}
