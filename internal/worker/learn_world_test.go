@@ -1,8 +1,11 @@
 package worker
 
 import (
+	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/githubsim"
 	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/store"
 	"github.com/tagboat/tagboat/internal/store/storetest"
 )
@@ -110,6 +114,45 @@ func TestWhatCannotBeReadIsNotAskedForWithoutEnd(t *testing.T) {
 	n.wantJobs("survey", 2, "when it is back")
 	n.learns()
 	n.wantJobs("survey", 2, "when it was back already")
+}
+
+// One env repo that cannot be read, or is broken, does not keep the images of others from
+// being looked for.
+func TestABrokenEnvRepoStopsNoOthersImages(t *testing.T) {
+	n := newNewcomer(t, "read", map[string]map[string]string{
+		"abroken": {"tagboat.yaml": "environments: nonsense\n"},
+		"env": {"tagboat.yaml": "apiVersion: tagboat.dev/v1\nenvironments:\n  - {name: dev, clusters: [dev]}\n",
+			"apps/payments/overlays/dev/kustomization.yaml": "images:\n  - {name: payments, newName: registry.example.com/payments, newTag: 1.0.0}\n"},
+	})
+	asked := 0
+	registries := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/payments/tags/list") {
+			asked++
+			fmt.Fprint(rw, `{"name": "payments", "tags": ["1.0.0", "1.1.0"]}`)
+		}
+	}))
+	t.Cleanup(registries.Close)
+	n.Registry = registry.New(registry.Config{Endpoints: []registry.Endpoint{{Host: "registry.example.com", API: registries.Listener.Addr().String(), Insecure: true}}})
+	n.Polls.Registries = time.Minute
+	n.learns()
+	must(t, n.pollRegistries(t.Context()))
+	n.wantJobs("tags", 1, "beside a broken env repo")
+	look := &river.Job[job.Tags]{Args: job.Tags{Image: "registry.example.com/payments"}}
+	must(t, n.tags(t.Context(), look))
+	n.wantJobs("verify", 1, "beside a broken env repo")
+	if asked != 1 {
+		t.Errorf("the registry was asked %d times", asked)
+	}
+
+	// An image that no env repo is known to have, because one is broken, is not looked for
+	// at every sweep, either.
+	other := &river.Job[job.Tags]{Args: job.Tags{Image: "registry.example.com/shop"}}
+	must(t, n.tags(t.Context(), other))
+	due, err := n.Store.DuePolls(t.Context(), store.PollTags, []string{other.Args.Image})
+	must(t, err)
+	if len(due) != 0 || asked != 1 {
+		t.Errorf("it is due at once: %+v; the registry was asked %d times", due, asked)
+	}
 }
 
 // What another process has seen since a round of learning began is not away because this
