@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/envrepo"
@@ -36,12 +38,36 @@ func (w *Worker) unusable(ctx context.Context, repo store.Repo, cause error) err
 
 // outOfReach has it found out why GitHub does not let an env repo be read: the App may
 // be suspended or removed, or the repository or its default branch be called otherwise,
-// without Tagboat having been told.
+// without Tagboat having been told. It may as well be there and stay unreadable, as one
+// without a commit is: nothing new is learnt of that, so it is not asked at every look.
 func (w *Worker) outOfReach(ctx context.Context, cause error) error {
-	if fault.Is(cause, fault.Denied) || fault.Is(cause, fault.NotFound) {
-		return errors.Join(cause, w.Store.Enqueue(ctx, job.Learn{}))
+	if !fault.Is(cause, fault.Denied) && !fault.Is(cause, fault.NotFound) {
+		return cause
 	}
-	return cause
+	if !errors.Is(cause, github.ErrAbsent) && !w.unread.again(w.Now()) {
+		return cause
+	}
+	return errors.Join(cause, w.Store.Enqueue(ctx, job.Learn{}))
+}
+
+// wonderEvery is how often it is asked why env repos cannot be read.
+const wonderEvery = time.Minute
+
+// wonder is when that was asked last. Surveys and syncs ask side by side.
+type wonder struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+// again reports whether it is time to ask, and takes it that whoever asks here does.
+func (a *wonder) again(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now.Sub(a.last) < wonderEvery {
+		return false
+	}
+	a.last = now
+	return true
 }
 
 // tellBroken shows the error on the default branch's commit, once, where whoever pushed

@@ -45,7 +45,7 @@ func (w *Worker) seeRepos(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &learning{w: w, known: known, seen: map[int64]bool{}, installations: map[int64]string{}}
+	l := &learning{w: w, began: w.Now(), known: known, seen: map[int64]bool{}, installations: map[int64]string{}}
 	if err := l.list(ctx); err != nil {
 		return err
 	}
@@ -62,6 +62,7 @@ func (w *Worker) seeRepos(ctx context.Context) error {
 // learning is one round of it.
 type learning struct {
 	w             *Worker
+	began         time.Time
 	known         []store.Repo
 	seen          map[int64]bool   // by GitHub's number
 	installations map[int64]string // what became of each: "listed", "suspended", or "" where that could not be found out
@@ -109,22 +110,35 @@ func (l *learning) see(ctx context.Context, r github.Repository) error {
 	if err != nil || !is {
 		return err
 	}
+	was, known := l.was(r.ID)
 	now, err := l.w.Store.SeeRepo(ctx, store.SeenRepo{
 		GitHubID: r.ID, Owner: r.Owner, Name: r.Name, Installation: r.InstallationID, DefaultBranch: r.DefaultBranch, Archived: r.Archived,
 	}, reconcileJob)
 	if err != nil || !store.Readable(now) || !l.w.EnvRepos.Means(now) {
 		return err
 	}
-	if now.Surveyed == "" && now.ConfigError == "" { // new, back, or with another default branch
+	// It is new, back, or has another default branch. One that was there already is
+	// surveyed by the sweep: what cannot be read has it learnt why, and that must not
+	// have it read again.
+	if !known || was.Presence != now.Presence || was.DefaultBranch != now.DefaultBranch {
 		return l.w.Store.Enqueue(ctx, job.Survey{Repo: now.ID})
 	}
 	return nil
 }
 
+// was is what was known of an env repo, by GitHub's number, before this round.
+func (l *learning) was(number int64) (r store.Repo, known bool) {
+	i := slices.IndexFunc(l.known, func(k store.Repo) bool { return k.GithubID != nil && *k.GithubID == number })
+	if i < 0 {
+		return r, false
+	}
+	return l.known[i], true
+}
+
 // isEnvRepo: one that is known stays one. Of the others, those that are named in the
 // configuration are; where it leaves open which are, those with a tagboat.yaml.
 func (l *learning) isEnvRepo(ctx context.Context, r github.Repository) (bool, error) {
-	if slices.ContainsFunc(l.known, func(k store.Repo) bool { return k.GithubID != nil && *k.GithubID == r.ID }) {
+	if _, known := l.was(r.ID); known {
 		return true, nil
 	}
 	may, named := l.w.EnvRepos.May(r.Owner, r.Name, r.ID)
@@ -145,10 +159,11 @@ func (l *learning) isEnvRepo(ctx context.Context, r github.Repository) (bool, er
 	return has, err
 }
 
-// away keeps which env repos cannot be worked in any more.
+// away keeps which env repos cannot be worked in any more. One that another process has
+// seen since this round began may be newer than the lists that it is not in.
 func (l *learning) away(ctx context.Context) error {
 	for _, r := range l.known {
-		if r.GithubID != nil && l.seen[*r.GithubID] || !l.w.EnvRepos.Means(r) {
+		if r.GithubID != nil && l.seen[*r.GithubID] || !l.w.EnvRepos.Means(r) || !r.SeenAt.Before(l.began) {
 			continue
 		}
 		presence := store.PresenceRemoved

@@ -151,6 +151,36 @@ func TestWhichDeliveriesAreAskedForAgain(t *testing.T) {
 	}
 }
 
+// What cannot be delivered does not keep a sweep busy, nor other deliveries from being
+// asked for.
+func TestWhichLostDeliveriesHaveTheirTurn(t *testing.T) {
+	missing := []github.Delivery{{GUID: "c", At: at(30)}, {GUID: "b", At: at(20)}, {GUID: "a", At: at(10)}}
+	for _, c := range []struct {
+		story string
+		asked map[string]asking
+		now   time.Time
+		most  int
+		want  string
+	}{
+		{"none was asked for", nil, at(30), 9, "a b c"},
+		{"more than one sweep asks for", nil, at(30), 2, "a b"},
+		{"no more in this sweep", nil, at(30), 0, ""},
+		{"the oldest was asked for just now", map[string]asking{"a": {1, at(25)}}, at(30), 2, "b c"},
+		{"its attempt was a minute ago", map[string]asking{"a": {1, at(5)}}, at(70), 2, "a b"},
+		{"the third in vain was two minutes ago", map[string]asking{"a": {3, at(10)}}, at(130), 9, "b c"},
+		{"the third in vain was three minutes ago", map[string]asking{"a": {3, at(10)}}, at(190), 9, "a b c"},
+		{"the hundredth in vain was an hour ago", map[string]asking{"a": {100, at(10)}}, at(3610), 9, "a b c"},
+	} {
+		var got []string
+		for _, d := range again(missing, c.asked, c.now, c.most) {
+			got = append(got, d.GUID)
+		}
+		if all := strings.Join(got, " "); all != c.want {
+			t.Errorf("%s: asked for %q, want %q", c.story, all, c.want)
+		}
+	}
+}
+
 func TestWhenACheckSaysSomethingNew(t *testing.T) {
 	known := store.CheckResult{Kind: "check_run", AppID: 5, Name: "lint", Status: "completed", Conclusion: "failure", ObservedAt: at(10)}
 	for _, c := range []struct {

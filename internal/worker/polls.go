@@ -148,20 +148,19 @@ func (w *Worker) sources(ctx context.Context, envRepos map[string]github.Reposit
 	return sources, nil
 }
 
-// pollRegistries has the registries asked for the images that overlays set.
+// pollRegistries has the registries asked for the images that overlays set, of all env
+// repos that can be read.
 func (w *Worker) pollRegistries(ctx context.Context) error {
 	repos, err := w.repos(ctx)
 	if err != nil {
 		return err
 	}
 	var images []string
+	var unread []error
 	for _, repo := range repos {
 		uses, err := w.usesIn(ctx, repo, func(p envrepo.Pair) bool { return p.Err == nil })
-		if fault.Is(err, fault.Invalid) {
-			continue // its survey says so
-		}
-		if err != nil {
-			return err
+		if fault.KindOf(err).Retryable() {
+			unread = append(unread, err) // any other its survey tells
 		}
 		for _, u := range uses {
 			images = append(images, slices.DeleteFunc(slices.Clone(u.pair.Moves()), func(name string) bool { return registryOf(name) == "" })...)
@@ -182,7 +181,7 @@ func (w *Worker) pollRegistries(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(unread...)
 }
 
 // registryOf is the part of an image's name that stands for its registry: what limits

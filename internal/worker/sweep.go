@@ -22,6 +22,7 @@ const (
 // that works on one job at a time.
 type swept struct {
 	deliveries deliveryLog
+	asked      map[string]asking // lost deliveries that GitHub was asked for, by their id
 	learnt     time.Time
 	// without are repositories that had no tagboat.yaml when they had been pushed to last.
 	without map[int64]time.Time
@@ -35,9 +36,9 @@ func (w *Worker) sweep(ctx context.Context, _ *river.Job[job.Sweep]) error {
 	return errors.Join(
 		w.learnSometimes(ctx),
 		w.surveyAll(ctx),
-		w.redeliver(ctx),
 		w.wakeDue(ctx),
 		w.poll(ctx),
+		w.redeliver(ctx), // last, because what GitHub could not deliver may be much
 	)
 }
 

@@ -23,9 +23,11 @@ func (w *Worker) tags(ctx context.Context, j *river.Job[job.Tags]) error {
 	if err != nil {
 		return err
 	}
-	uses, err := w.uses(ctx, name)
-	if err != nil {
-		return err
+	// An env repo that cannot be read does not keep the others from getting new versions.
+	uses, unread := w.uses(ctx, name)
+	if len(uses) == 0 && unread != nil {
+		last.Due = w.Now().Add(w.Polls.Registries)
+		return w.pollFailed(ctx, last, unread)
 	}
 	listed, pages, err := w.Registry.Tags(ctx, name)
 	if err == nil {

@@ -57,6 +57,7 @@ type Worker struct {
 	people *people
 	rules  *protections
 	swept  swept
+	unread wonder
 	// renderings keeps what edits do to clusters, by everything that it comes from.
 	renderings *lru.Cache[string, rendering]
 	// origins keeps what images in no ledger were built from, lying what lies between
@@ -74,7 +75,7 @@ func New(c Config) *Worker {
 	w.renderings, _ = lru.New[string, rendering](renderingsKept) // fails for a size below one only
 	w.origins, _ = lru.New[string, origin](betweenKept)
 	w.lying, _ = lru.New[string, lying](betweenKept)
-	w.swept.without = map[int64]time.Time{}
+	w.swept.without, w.swept.asked = map[int64]time.Time{}, map[string]asking{}
 	return w
 }
 
