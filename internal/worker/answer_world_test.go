@@ -149,7 +149,7 @@ func (k *talk) answer(comment int64) {
 	must(k.T, err)
 	must(k.T, k.worker.Store.RecordCommand(ctx, store.NewCommand{
 		Owner: said.Repo.Owner, Repo: said.Repo.Name, Installation: repo.InstallationID, Number: said.Number, IsPull: said.IsPull, Comment: said.CommentID, Body: said.Body,
-		Author: store.Actor{ID: said.Author.ID, Login: said.Author.Login},
+		Author: store.Actor{ID: said.Author.ID, Login: said.Author.Login}, SaidAt: said.At,
 	}, func(command int64) river.JobArgs { id = command; return job.Answer{Command: command} }))
 	for range 2 {
 		must(k.T, k.worker.answer(ctx, &river.Job[job.Answer]{Args: job.Answer{Command: id}}))
