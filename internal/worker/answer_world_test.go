@@ -257,3 +257,62 @@ func TestCommandsOnTheSource(t *testing.T) {
 	k.says("alice", "/hold dev", "confused", "Everybody can read this, and not everybody can read the env repo. Comment there.")
 	k.says("oscar", "/promote dev", "confused")
 }
+
+// who is somebody as GitHub tells of them.
+func (k *talk) who(login string) github.User {
+	k.Helper()
+	id, err := k.sim.As(login).Comment(k.repo, k.issue, "Hello")
+	must(k.T, err)
+	said := <-k.said
+	for said.CommentID != id {
+		said = <-k.said
+	}
+	return said.Author
+}
+
+// closedPull is a promotion to production whose pull request somebody closed, and that
+// is open again.
+func (k *talk) closedPull() store.Promotion {
+	k.Helper()
+	ctx, db := k.Context(), k.worker.Store
+	repo, err := db.RepoByName(ctx, "acme", "env")
+	must(k.T, err)
+	digest := "sha256:" + strings.Repeat("a", 64)
+	a, err := db.Ledger(ctx, store.Verified{Image: "registry.example.com/payments", Tag: "1.1.0", Digest: digest, MediaType: "m", Platforms: []string{"linux/amd64"}})
+	must(k.T, err)
+	out, err := db.Propose(ctx, store.Proposal{Repo: repo.ID, App: "payments", Env: "prod", Artifact: a.ID, Branch: "tagboat/prod/payments", BaseBranch: "main"}, reconcileJob)
+	must(k.T, err)
+	head, err := k.sim.As("alice").Push("acme/env", "tagboat/prod/payments", "payments 1.1.0", map[string]string{"new": "1.1.0\n"})
+	must(k.T, err)
+	number, err := k.sim.As("alice").OpenPull("acme/env", "tagboat/prod/payments", "main", "payments 1.1.0", "")
+	must(k.T, err)
+	c := store.Commit{HeadSHA: head, BaseSHA: head, EditHash: "edit", Digest: digest}
+	must(k.T, db.KeepHead(ctx, out.Promotion.ID, c))
+	must(k.T, db.RecordOpened(ctx, out.Promotion, c, store.Opened{Number: number}))
+	p, err := db.PromotionByPull(ctx, repo.ID, number)
+	must(k.T, err)
+	must(k.T, db.RecordClosedBy(ctx, p, store.Closing{By: store.Actor{ID: 1, Login: "bob"}, Owner: "acme"}))
+	p, err = db.PromotionByPull(ctx, repo.ID, number)
+	must(k.T, err)
+	return p
+}
+
+// Opening a pull request again asks for its promotion, and is no way around what
+// tagboat.yaml says of who may.
+func TestReopeningIsAskingAgain(t *testing.T) {
+	k := newTalk(t, false)
+	p := k.closedPull()
+	for _, by := range []struct{ login, want string }{
+		{"erin", "reopened by somebody who may not ask for that: Only people with write permission on acme/env can use /promote; erin has “read”."},
+		{"alice", "reopened by somebody who may not ask for that: In prod only people with maintain permission can use /promote, says tagboat.yaml; alice cannot."},
+		{"carol", "reopened, and so asked for again"},
+	} {
+		got, err := k.worker.reopened(t.Context(), store.Delivery{}, p, github.PullChanged{Number: int(p.PullNumber), Action: "reopened", Sender: k.who(by.login)})
+		if err != nil || !strings.HasPrefix(got, by.want) {
+			t.Errorf("%s reopens it: %q, %v", by.login, got, err)
+		}
+	}
+	if again, err := k.worker.Store.LatestPromotion(t.Context(), p.RepoID, p.App, p.Env); err != nil || again.Requester != "carol" {
+		t.Errorf("it is %+v now, %v", again, err)
+	}
+}
