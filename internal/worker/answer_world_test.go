@@ -228,7 +228,7 @@ func TestCommandsOnTheSource(t *testing.T) {
 	k := newTalk(t, true)
 	ctx := t.Context()
 	must(t, k.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "payments", Private: true, Collaborators: map[string]string{"alice": "write", "oscar": "admin"}}))
-	must(t, k.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "open", Collaborators: map[string]string{"alice": "write"}}))
+	must(t, k.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "open", Collaborators: map[string]string{"alice": "write", "erin": "write"}}))
 	_, err := k.sim.Install(k.worker.GitHub.ID(), "acme", "env", "payments", "open")
 	must(t, err)
 	merge := func(repo string) (number int, sha string) {
@@ -256,6 +256,24 @@ func TestCommandsOnTheSource(t *testing.T) {
 	merge("acme/open")
 	k.says("alice", "/hold dev", "confused", "Everybody can read this, and not everybody can read the env repo. Comment there.")
 	k.says("oscar", "/promote dev", "confused")
+	// Not even which one that is, or what is wrong with it.
+	told := func() (all string) {
+		for _, c := range k.comments() {
+			if strings.Contains(c.Body, "tagboat:reply") {
+				all += c.Body
+			}
+		}
+		return all
+	}
+	before := told()
+	k.says("erin", "/promote dev", "confused", "Everybody can read this, and not everybody can read the env repo. Comment there.")
+	_, err = k.sim.As("carol").Push("acme/env", "main", "Break it", map[string]string{"tagboat.yaml": "environments: 7\n"})
+	must(t, err)
+	k.worker.bases.heads = map[branchKey]head{}
+	k.says("alice", "/promote dev", "confused", "An env repo cannot be used, and everybody can read this. Comment in the env repo.")
+	if after := strings.TrimPrefix(told(), before); strings.Contains(after, "acme/env") {
+		t.Errorf("it is told in public: %s", after)
+	}
 }
 
 // who is somebody as GitHub tells of them.
