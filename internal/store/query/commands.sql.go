@@ -74,7 +74,7 @@ func (q *Queries) Command(ctx context.Context, id int64) (Command, error) {
 const insertCommand = `-- name: InsertCommand :one
 INSERT INTO command (owner, repo, github_repo_id, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, said_at, received_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-ON CONFLICT (owner, repo, comment_id) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING id
 `
 
@@ -94,6 +94,7 @@ type InsertCommandParams struct {
 	ReceivedAt     time.Time
 }
 
+// A comment is one, by its repository's number and by its name.
 func (q *Queries) InsertCommand(ctx context.Context, arg InsertCommandParams) (int64, error) {
 	row := q.db.QueryRow(ctx, insertCommand,
 		arg.Owner,
