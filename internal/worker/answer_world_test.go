@@ -334,3 +334,31 @@ func TestReopeningIsAskingAgain(t *testing.T) {
 		t.Errorf("it is %+v now, %v", again, err)
 	}
 }
+
+// Also where no webhook told that it was opened again; and not where nobody did.
+func TestAReopeningThatNobodyTold(t *testing.T) {
+	k := newTalk(t, false)
+	ctx := t.Context()
+	p := k.closedPull()
+	repo, err := k.worker.Store.Repo(ctx, p.RepoID)
+	must(t, err)
+	look := func(want string) {
+		t.Helper()
+		pull, err := k.worker.repo(repo).Pull(ctx, int(p.PullNumber))
+		must(t, err)
+		must(t, k.worker.missedPull(ctx, repo, pull))
+		if last, err := k.worker.Store.LatestPromotion(ctx, repo.ID, p.App, p.Env); err != nil || last.Requester != want {
+			t.Errorf("it is %q who asks, want %q (%v)", last.Requester, want, err)
+		}
+	}
+	look("") // it is closed here, and not yet on GitHub
+	must(t, k.sim.As("bob").ClosePull(k.repo, int(p.PullNumber)))
+	look("")
+	must(t, k.sim.As("carol").ReopenPull(k.repo, int(p.PullNumber)))
+	look("carol")
+	look("carol")
+	promotions, err := k.worker.Store.ActivePromotionsOf(ctx, repo.ID)
+	if err != nil || len(promotions) != 1 {
+		t.Errorf("%d promotions are active, %v", len(promotions), err)
+	}
+}
