@@ -26,3 +26,5 @@ CREATE UNIQUE INDEX env_repo_name ON env_repo (lower(owner), lower(name)) WHERE 
 
 -- A comment's repository by number, too: who may command is asked there.
 ALTER TABLE command ADD COLUMN github_repo_id bigint NOT NULL DEFAULT 0;
+-- It is one comment under whichever name it becomes known. (0: from before.)
+CREATE UNIQUE INDEX command_comment ON command (github_repo_id, comment_id) WHERE github_repo_id <> 0;

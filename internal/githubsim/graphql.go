@@ -46,10 +46,12 @@ func (s *Server) graphql(c *call) (any, error) {
 		return s.enqueuePull(c, in.Variables)
 	case strings.Contains(in.Query, "userContentEdits(") && strings.Contains(in.Query, "HEAD_REF_FORCE_PUSHED_EVENT"):
 		return s.ofPull(c, in.Variables, pullHistory)
+	case strings.Contains(in.Query, "itemTypes: [CLOSED_EVENT, REOPENED_EVENT]"):
+		return s.ofPull(c, in.Variables, lastTurn)
 	case strings.Contains(in.Query, "mergeQueueEntry {"):
 		return s.ofPull(c, in.Variables, func(r *repo, i *issue) object { return object{"mergeQueueEntry": r.queueEntry(i)} })
 	}
-	return object{"errors": list{object{"message": "the simulated GitHub knows only enqueuePullRequest, and two queries about a pull request"}}}, nil
+	return object{"errors": list{object{"message": "the simulated GitHub knows only enqueuePullRequest, and three queries about a pull request"}}}, nil
 }
 
 // mostEdits is how many versions of a description one query gets.
@@ -98,6 +100,18 @@ func pullHistory(_ *repo, i *issue) object {
 		"body": i.body, "headRefOid": i.pull.headSHA,
 		"userContentEdits": object{"nodes": edits}, "timelineItems": object{"nodes": moves},
 	}
+}
+
+// lastTurn is the event that closed a pull request last, or opened it again.
+func lastTurn(_ *repo, i *issue) object {
+	events := []object{}
+	switch {
+	case i.state == "closed":
+		events = append(events, object{"__typename": "ClosedEvent"})
+	case i.reopenedBy != nil:
+		events = append(events, object{"__typename": "ReopenedEvent", "actor": graphqlActor(i.reopenedBy)})
+	}
+	return object{"timelineItems": object{"nodes": events}}
 }
 
 // queueEntry is where a pull request stands in its merge queue; nil where it does not.

@@ -250,7 +250,7 @@ func (s *Server) setPullState(c *call, i *issue, state string) error {
 	if len(others) > 0 {
 		return unprocessable("PullRequest", "state", "invalid", fmt.Sprintf("state cannot be changed. There is already an open pull request from %s.", i.pull.headRef))
 	}
-	i.state, i.closed, i.closedBy, i.updated = "open", time.Time{}, nil, s.now()
+	i.state, i.closed, i.closedBy, i.reopenedBy, i.updated = "open", time.Time{}, nil, c.actor.account(), s.now()
 	if tip != i.pull.headSHA {
 		old := i.pull.headSHA
 		i.pull.headSHA = tip

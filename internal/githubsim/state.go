@@ -165,6 +165,8 @@ type issue struct {
 	closedBy  *account
 	edits     []edit // of the body, oldest first; with the first one comes what it was made of
 	pull      *pull
+
+	reopenedBy *account // of a pull request, the last time
 }
 
 type comment struct {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -20,7 +21,8 @@ type NewCommand struct {
 	Comment      int64
 	Body         string
 	Author       Actor
-	Delivery     int64
+	SaidAt       time.Time
+	Delivery     int64 // 0: nobody told of it, it was found
 }
 
 // RecordCommand keeps a comment and the job that answers it, once per comment.
@@ -30,7 +32,7 @@ func (s *Store) RecordCommand(ctx context.Context, c NewCommand, job func(comman
 		id, err := q.InsertCommand(ctx, query.InsertCommandParams{
 			Owner: c.Owner, Repo: c.Repo, GithubRepoID: c.RepoID, InstallationID: c.Installation, Number: int32(c.Number), IsPull: c.IsPull,
 			CommentID: c.Comment, Body: c.Body, AuthorID: c.Author.ID, Author: c.Author.Login,
-			DeliveryID: reference(c.Delivery), ReceivedAt: s.now(),
+			DeliveryID: reference(c.Delivery), SaidAt: c.SaidAt, ReceivedAt: s.now(),
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil

@@ -122,12 +122,16 @@ func TestNothingIsKeptWhoseJobCannotBeQueued(t *testing.T) {
 func TestACommentIsAnsweredOnce(t *testing.T) {
 	w := newWorld(t)
 	comment := store.NewCommand{
-		Owner: "acme", Repo: "env", Installation: 77, Number: 7, IsPull: true, Comment: 99, Body: "/promote prod", Author: alice,
+		Owner: "acme", Repo: "env", RepoID: 7, Installation: 77, Number: 7, IsPull: true, Comment: 99, Body: "/promote prod", Author: alice,
 	}
 	answer := func(id int64) river.JobArgs { return job.Answer{Command: id} }
 	for range 2 { // the webhook, and its redelivery under another delivery id
 		w.must(w.store.RecordCommand(w.ctx, comment, answer))
 	}
+	renamed, unnumbered := comment, comment
+	renamed.Repo, unnumbered.RepoID = "environments", 0
+	w.must(w.store.RecordCommand(w.ctx, renamed, answer))
+	w.must(w.store.RecordCommand(w.ctx, unnumbered, answer))
 	if rows, jobs := w.count("SELECT count(*) FROM command"), w.jobs("answer"); rows != 1 || jobs != 1 {
 		t.Fatalf("%d rows, %d jobs; want one of each", rows, jobs)
 	}

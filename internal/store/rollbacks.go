@@ -240,7 +240,7 @@ func (s *Store) takeBack(ctx context.Context, q *query.Queries, t Taken) (fresh 
 	if err != nil || held {
 		return true, err
 	}
-	if err := q.ReplaceStop(ctx, query.ReplaceStopParams(t.lift(now, t.By.Login, 0))); err != nil { // one whose time is over
+	if err := q.ReplaceStop(ctx, t.replace(now, t.By.Login)); err != nil { // one whose time is over
 		return false, err
 	}
 	if _, err := q.InsertStop(ctx, query.InsertStopParams{

@@ -22,11 +22,11 @@ type Scope struct {
 // NewStop is a hold or a freeze that a person asked for.
 type NewStop struct {
 	Scope
-	Reason   string
-	By       Actor
-	URL      string     // of the comment
-	Until    *time.Time // nil: until it is lifted
-	Delivery int64
+	Reason  string
+	By      Actor
+	URL     string     // of the comment
+	Until   *time.Time // nil: until it is lifted
+	Command int64      // that asked for it
 }
 
 // Stop keeps the scope from changing, in the place of an older stop of the same
@@ -42,22 +42,26 @@ func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) r
 			}
 		}
 		done, err := q.StoppedBy(ctx, query.StoppedByParams{
-			Owner: n.Owner, RepoID: reference(n.Repo), Env: n.Env, App: n.App, Reason: n.Reason, DeliveryID: reference(n.Delivery),
+			Owner: n.Owner, RepoID: reference(n.Repo), Env: n.Env, App: n.App, Reason: n.Reason, CommandID: reference(n.Command),
 		})
 		if err != nil || done {
 			return err
 		}
 		now := s.now()
-		if err := q.ReplaceStop(ctx, query.ReplaceStopParams(n.lift(now, n.By.Login, n.Delivery))); err != nil {
+		if err := q.ReplaceStop(ctx, n.replace(now, n.By.Login)); err != nil {
 			return err
 		}
 		if _, err := q.InsertStop(ctx, query.InsertStopParams{
 			Owner: n.Owner, RepoID: reference(n.Repo), Env: n.Env, App: n.App, Reason: n.Reason,
-			ActorID: n.By.ID, Actor: n.By.Login, URL: n.URL, Since: now, Until: n.Until, DeliveryID: reference(n.Delivery),
+			ActorID: n.By.ID, Actor: n.By.Login, URL: n.URL, Since: now, Until: n.Until, CommandID: reference(n.Command),
 		}); err != nil {
 			return err
 		}
-		return s.changedStop(ctx, tx, q, n.Scope, []Entry{{Actor: n.By, Action: "stopped", Delivery: n.Delivery, Inputs: map[string]any{
+		delivery, err := deliveryOf(ctx, q, n.Command)
+		if err != nil {
+			return err
+		}
+		return s.changedStop(ctx, tx, q, n.Scope, []Entry{{Actor: n.By, Action: "stopped", Delivery: delivery, Inputs: map[string]any{
 			"scope": n.Scope, "reason": n.Reason, "until": n.Until, "comment": n.URL,
 		}}}, job)
 	})
@@ -67,25 +71,31 @@ func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) r
 var ErrNoStop = errors.New("nothing of this scope is stopped")
 
 // Lift ends the stops of a scope, has the promotions that they concerned looked at, and
-// enqueues what follows from it. What the same delivery lifted before is lifted.
-func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64, job func(promotion int64) river.JobArgs, more ...river.JobArgs) (lifted Stop, err error) {
+// enqueues what follows from it. What the same command lifted before is lifted: whoever
+// stopped it again since is not overruled by a command that is worked on twice.
+func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, command int64, job func(promotion int64) river.JobArgs, more ...river.JobArgs) (lifted Stop, err error) {
 	defer wrap(&err, "lift the stop of %+v", scope)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		rows, err := q.LiftStop(ctx, scope.lift(s.now(), by.Login, delivery))
+		before, err := q.LiftedBy(ctx, query.LiftedByParams{Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App, CommandID: reference(command)})
+		if err != nil {
+			return err
+		}
+		if len(before) > 0 {
+			lifted = before[0]
+			return nil
+		}
+		rows, err := q.LiftStop(ctx, scope.lift(s.now(), by.Login, command))
 		if err != nil {
 			return err
 		}
 		if len(rows) == 0 {
-			rows, err = q.LiftedBy(ctx, query.LiftedByParams{Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App, DeliveryID: reference(delivery)})
-			if err == nil && len(rows) == 0 {
-				err = ErrNoStop
-			}
-			if err == nil {
-				lifted = rows[0]
-			}
-			return err
+			return ErrNoStop
 		}
 		if err := s.enqueue(ctx, tx, more...); err != nil {
+			return err
+		}
+		delivery, err := deliveryOf(ctx, q, command)
+		if err != nil {
 			return err
 		}
 		var entries []Entry
@@ -99,8 +109,21 @@ func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, delivery int64,
 	return lifted, err
 }
 
-func (scope Scope) lift(at time.Time, by string, delivery int64) query.LiftStopParams {
-	return query.LiftStopParams{At: &at, By: by, DeliveryID: reference(delivery), Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App}
+func (scope Scope) lift(at time.Time, by string, command int64) query.LiftStopParams {
+	return query.LiftStopParams{At: &at, By: by, CommandID: reference(command), Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App}
+}
+
+func (scope Scope) replace(at time.Time, by string) query.ReplaceStopParams {
+	return query.ReplaceStopParams{At: &at, By: by, Owner: scope.Owner, RepoID: reference(scope.Repo), Env: scope.Env, App: scope.App}
+}
+
+// deliveryOf is the delivery that told of a command, 0 where none did.
+func deliveryOf(ctx context.Context, q *query.Queries, command int64) (int64, error) {
+	if command == 0 {
+		return 0, nil
+	}
+	c, err := q.Command(ctx, command)
+	return dereference(c.DeliveryID), err
 }
 
 // changedStop writes a change down and wakes whom it concerns.

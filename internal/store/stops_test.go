@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/riverqueue/river"
 
+	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -80,18 +81,17 @@ func TestAStopHoldsWhatItNames(t *testing.T) {
 
 // A command that a crash interrupted is worked on once more: what it stopped or lifted
 // before is not stopped or lifted again, whatever became of it since.
-func TestADeliveryStopsAndLiftsOnce(t *testing.T) {
+func TestACommandStopsAndLiftsOnce(t *testing.T) {
 	w := newWorld(t)
-	said := func(id string) (delivery int64) {
+	said := func(comment int64) (command int64) { // found, and not told: there is no delivery
 		t.Helper()
-		_, err := w.store.Accept(w.ctx, store.Arrival{Source: store.SourceGitHub, DeliveryID: id, Event: "issue_comment", Body: []byte("{}")},
-			func(id int64) river.JobArgs { delivery = id; return deliver(id) })
-		w.must(err)
-		return delivery
+		w.must(w.store.RecordCommand(w.ctx, store.NewCommand{Owner: "acme", Repo: "env", Number: 7, Comment: comment, Body: "/freeze prod", Author: alice, SaidAt: w.clock.now()},
+			func(id int64) river.JobArgs { command = id; return job.Answer{Command: id} }))
+		return command
 	}
 	prod := store.Scope{Owner: w.repo.Owner, Repo: w.repo.ID, Env: "prod"}
-	freeze, thaw := said("1"), said("2")
-	stop := store.NewStop{Scope: prod, By: alice, Reason: "holidays", Delivery: freeze}
+	freeze, thaw := said(1), said(2)
+	stop := store.NewStop{Scope: prod, By: alice, Reason: "holidays", Command: freeze}
 	w.must(w.store.Stop(w.ctx, stop, reconcile))
 	w.must(w.store.Stop(w.ctx, stop, reconcile))
 	if n := w.count("SELECT count(*) FROM stop"); n != 1 {
@@ -107,10 +107,24 @@ func TestADeliveryStopsAndLiftsOnce(t *testing.T) {
 	if left, err := w.store.Stops(w.ctx, prod); err != nil || len(left) > 0 {
 		t.Errorf("stopped again: %+v, %v", left, err)
 	}
-	if _, err := w.store.Lift(w.ctx, prod, bob, said("3"), reconcile); !errors.Is(err, store.ErrNoStop) {
-		t.Errorf("lifted by another delivery: %v", err)
+	if _, err := w.store.Lift(w.ctx, prod, bob, said(3), reconcile); !errors.Is(err, store.ErrNoStop) {
+		t.Errorf("lifted by another command: %v", err)
 	}
-	if diff := cmp.Diff([]string{"stopped", "stop lifted"}, w.actions()); diff != "" {
+	// Bob's thaw is worked on once more after somebody else has frozen it: theirs stands.
+	w.must(w.store.Stop(w.ctx, store.NewStop{Scope: prod, By: alice, Reason: "incident", Command: said(4)}, reconcile))
+	if lifted, err := w.store.Lift(w.ctx, prod, bob, thaw, reconcile); err != nil || lifted.Reason != "holidays" {
+		t.Errorf("lifted %+v, %v", lifted, err)
+	}
+	if left, err := w.store.Stops(w.ctx, prod); err != nil || len(left) != 1 || left[0].Reason != "incident" {
+		t.Errorf("left are %+v, %v", left, err)
+	}
+	// What takes a stop's place has not lifted it: the same comment may go on to.
+	both := said(5)
+	w.must(w.store.Stop(w.ctx, store.NewStop{Scope: prod, By: bob, Reason: "no", Command: both}, reconcile))
+	if lifted, err := w.store.Lift(w.ctx, prod, bob, both, reconcile); err != nil || lifted.Reason != "no" {
+		t.Errorf("lifted %+v, %v", lifted, err)
+	}
+	if diff := cmp.Diff([]string{"stopped", "stop lifted", "stopped", "stopped", "stop lifted"}, w.actions()); diff != "" {
 		t.Errorf("the log (-want +got):\n%s", diff)
 	}
 }

@@ -149,7 +149,7 @@ func (k *talk) answer(comment int64) {
 	must(k.T, err)
 	must(k.T, k.worker.Store.RecordCommand(ctx, store.NewCommand{
 		Owner: said.Repo.Owner, Repo: said.Repo.Name, Installation: repo.InstallationID, Number: said.Number, IsPull: said.IsPull, Comment: said.CommentID, Body: said.Body,
-		Author: store.Actor{ID: said.Author.ID, Login: said.Author.Login},
+		Author: store.Actor{ID: said.Author.ID, Login: said.Author.Login}, SaidAt: said.At,
 	}, func(command int64) river.JobArgs { id = command; return job.Answer{Command: command} }))
 	for range 2 {
 		must(k.T, k.worker.answer(ctx, &river.Job[job.Answer]{Args: job.Answer{Command: id}}))
@@ -228,7 +228,7 @@ func TestCommandsOnTheSource(t *testing.T) {
 	k := newTalk(t, true)
 	ctx := t.Context()
 	must(t, k.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "payments", Private: true, Collaborators: map[string]string{"alice": "write", "oscar": "admin"}}))
-	must(t, k.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "open", Collaborators: map[string]string{"alice": "write"}}))
+	must(t, k.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "open", Collaborators: map[string]string{"alice": "write", "erin": "write"}}))
 	_, err := k.sim.Install(k.worker.GitHub.ID(), "acme", "env", "payments", "open")
 	must(t, err)
 	merge := func(repo string) (number int, sha string) {
@@ -256,4 +256,109 @@ func TestCommandsOnTheSource(t *testing.T) {
 	merge("acme/open")
 	k.says("alice", "/hold dev", "confused", "Everybody can read this, and not everybody can read the env repo. Comment there.")
 	k.says("oscar", "/promote dev", "confused")
+	// Not even which one that is, or what is wrong with it.
+	told := func() (all string) {
+		for _, c := range k.comments() {
+			if strings.Contains(c.Body, "tagboat:reply") {
+				all += c.Body
+			}
+		}
+		return all
+	}
+	before := told()
+	k.says("erin", "/promote dev", "confused", "Everybody can read this, and not everybody can read the env repo. Comment there.")
+	_, err = k.sim.As("carol").Push("acme/env", "main", "Break it", map[string]string{"tagboat.yaml": "environments: 7\n"})
+	must(t, err)
+	k.worker.bases.heads = map[branchKey]head{}
+	k.says("alice", "/promote dev", "confused", "An env repo cannot be used, and everybody can read this. Comment in the env repo.")
+	if after := strings.TrimPrefix(told(), before); strings.Contains(after, "acme/env") {
+		t.Errorf("it is told in public: %s", after)
+	}
+}
+
+// who is somebody as GitHub tells of them.
+func (k *talk) who(login string) github.User {
+	k.Helper()
+	id, err := k.sim.As(login).Comment(k.repo, k.issue, "Hello")
+	must(k.T, err)
+	said := <-k.said
+	for said.CommentID != id {
+		said = <-k.said
+	}
+	return said.Author
+}
+
+// closedPull is a promotion to production whose pull request somebody closed, and that
+// is open again.
+func (k *talk) closedPull() store.Promotion {
+	k.Helper()
+	ctx, db := k.Context(), k.worker.Store
+	repo, err := db.RepoByName(ctx, "acme", "env")
+	must(k.T, err)
+	digest := "sha256:" + strings.Repeat("a", 64)
+	a, err := db.Ledger(ctx, store.Verified{Image: "registry.example.com/payments", Tag: "1.1.0", Digest: digest, MediaType: "m", Platforms: []string{"linux/amd64"}})
+	must(k.T, err)
+	out, err := db.Propose(ctx, store.Proposal{Repo: repo.ID, App: "payments", Env: "prod", Artifact: a.ID, Branch: "tagboat/prod/payments", BaseBranch: "main"}, reconcileJob)
+	must(k.T, err)
+	head, err := k.sim.As("alice").Push("acme/env", "tagboat/prod/payments", "payments 1.1.0", map[string]string{"new": "1.1.0\n"})
+	must(k.T, err)
+	number, err := k.sim.As("alice").OpenPull("acme/env", "tagboat/prod/payments", "main", "payments 1.1.0", "")
+	must(k.T, err)
+	c := store.Commit{HeadSHA: head, BaseSHA: head, EditHash: "edit", Digest: digest}
+	must(k.T, db.KeepHead(ctx, out.Promotion.ID, c))
+	must(k.T, db.RecordOpened(ctx, out.Promotion, c, store.Opened{Number: number}))
+	p, err := db.PromotionByPull(ctx, repo.ID, number)
+	must(k.T, err)
+	must(k.T, db.RecordClosedBy(ctx, p, store.Closing{By: store.Actor{ID: 1, Login: "bob"}, Owner: "acme"}))
+	p, err = db.PromotionByPull(ctx, repo.ID, number)
+	must(k.T, err)
+	return p
+}
+
+// Opening a pull request again asks for its promotion, and is no way around what
+// tagboat.yaml says of who may.
+func TestReopeningIsAskingAgain(t *testing.T) {
+	k := newTalk(t, false)
+	p := k.closedPull()
+	for _, by := range []struct{ login, want string }{
+		{"erin", "reopened by somebody who may not ask for that: Only people with write permission on acme/env can use /promote; erin has “read”."},
+		{"alice", "reopened by somebody who may not ask for that: In prod only people with maintain permission can use /promote, says tagboat.yaml; alice cannot."},
+		{"carol", "reopened, and so asked for again"},
+	} {
+		got, err := k.worker.reopened(t.Context(), store.Delivery{}, p, github.PullChanged{Number: int(p.PullNumber), Action: "reopened", Sender: k.who(by.login)})
+		if err != nil || !strings.HasPrefix(got, by.want) {
+			t.Errorf("%s reopens it: %q, %v", by.login, got, err)
+		}
+	}
+	if again, err := k.worker.Store.LatestPromotion(t.Context(), p.RepoID, p.App, p.Env); err != nil || again.Requester != "carol" {
+		t.Errorf("it is %+v now, %v", again, err)
+	}
+}
+
+// Also where no webhook told that it was opened again; and not where nobody did.
+func TestAReopeningThatNobodyTold(t *testing.T) {
+	k := newTalk(t, false)
+	ctx := t.Context()
+	p := k.closedPull()
+	repo, err := k.worker.Store.Repo(ctx, p.RepoID)
+	must(t, err)
+	look := func(want string) {
+		t.Helper()
+		pull, err := k.worker.repo(repo).Pull(ctx, int(p.PullNumber))
+		must(t, err)
+		must(t, k.worker.missedPull(ctx, repo, pull))
+		if last, err := k.worker.Store.LatestPromotion(ctx, repo.ID, p.App, p.Env); err != nil || last.Requester != want {
+			t.Errorf("it is %q who asks, want %q (%v)", last.Requester, want, err)
+		}
+	}
+	look("") // it is closed here, and not yet on GitHub
+	must(t, k.sim.As("bob").ClosePull(k.repo, int(p.PullNumber)))
+	look("")
+	must(t, k.sim.As("carol").ReopenPull(k.repo, int(p.PullNumber)))
+	look("carol")
+	look("carol")
+	promotions, err := k.worker.Store.ActivePromotionsOf(ctx, repo.ID)
+	if err != nil || len(promotions) != 1 {
+		t.Errorf("%d promotions are active, %v", len(promotions), err)
+	}
 }

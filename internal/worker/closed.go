@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/command"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
@@ -134,9 +135,10 @@ func (w *Worker) reopened(ctx context.Context, d store.Delivery, p store.Promoti
 	if err != nil || pull.State != "open" {
 		return "closed again since", err
 	}
-	role, err := door.PermissionOf(ctx, e.Sender)
-	if err != nil || !writer(role) {
-		return "reopened by somebody who may not ask for promotions", err
+	if err := w.mayAskAgain(ctx, repo, p, e.Sender); err != nil && fault.KindOf(err).Retryable() {
+		return "", err
+	} else if err != nil {
+		return "reopened by somebody who may not ask for that: " + explain(err), nil
 	}
 	latest, err := w.Store.LatestPromotion(ctx, repo.ID, p.App, p.Env)
 	if err != nil || latest.ID != p.ID {
@@ -183,4 +185,25 @@ func (w *Worker) backAgain(ctx context.Context, p store.Promotion) (*store.NewRo
 		again.TakesBack = *back.TakesBack
 	}
 	return again, nil
+}
+
+// mayAskAgain refuses whoever may not ask for a promotion by a command either: opening
+// its pull request again is no way around what tagboat.yaml says of that.
+func (w *Worker) mayAskAgain(ctx context.Context, repo store.Repo, p store.Promotion, by github.User) error {
+	verb := "promote"
+	if p.Kind == store.KindRollback {
+		verb = "rollback"
+	}
+	v, known := command.VerbOf(verb)
+	if !known {
+		return fault.Errorf(fault.Broken, "there is no row for /%s in the table of verbs", verb)
+	}
+	s, err := w.speaker(ctx, store.Command{AuthorID: by.ID, Author: by.Login}, w.repo(repo))
+	if err != nil {
+		return err
+	}
+	if err := s.mayUse(ctx, repo, v); err != nil {
+		return err
+	}
+	return s.mayUseIn(ctx, repo, v, p.Env)
 }

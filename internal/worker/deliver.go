@@ -123,15 +123,19 @@ func (w *Worker) github(ctx context.Context, d store.Delivery) (string, error) {
 }
 
 // commented keeps a comment that holds a command. Bots are not obeyed: two of
-// them could talk for ever.
+// them could talk for ever. What comes after a day asks for nothing any more, whether a
+// delivery was late or somebody sent it again: its author has done something else since.
 func (w *Worker) commented(ctx context.Context, d store.Delivery, e github.CommentCreated) (string, error) {
 	if e.Author.Bot || len(command.Parse(e.Body)) == 0 {
 		return "no command", nil
 	}
+	if w.Now().Sub(e.At) > heeded {
+		return "too old to be obeyed", nil
+	}
 	return "command", w.Store.RecordCommand(ctx, store.NewCommand{
 		Owner: e.Repo.Owner, Repo: e.Repo.Name, RepoID: e.Repo.ID, Installation: e.Repo.InstallationID, Number: e.Number, IsPull: e.IsPull,
 		// PostgreSQL takes no NUL, and Markdown reads it so, too.
-		Comment: e.CommentID, Body: strings.ReplaceAll(e.Body, "\x00", "\ufffd"), Author: store.Actor{ID: e.Author.ID, Login: e.Author.Login}, Delivery: d.ID,
+		Comment: e.CommentID, Body: strings.ReplaceAll(e.Body, "\x00", "\ufffd"), Author: store.Actor{ID: e.Author.ID, Login: e.Author.Login}, SaidAt: e.At, Delivery: d.ID,
 	}, func(id int64) river.JobArgs { return job.Answer{Command: id} })
 }
 

@@ -71,7 +71,7 @@ func (w *Worker) mayBeNew(e github.Pushed) bool {
 // placeIn finds the env repo that a comment in an application's repository means: the
 // one that has the environment; of several, the one in which the author may write. (Who
 // may do what there is asked next.)
-func (w *Worker) placeIn(ctx context.Context, r *request, uses []use) error {
+func (w *Worker) placeIn(ctx context.Context, r *request, door *github.Repo, uses []use) error {
 	places := placesFor(r.env, uses)
 	may := places
 	if len(places) > 1 {
@@ -89,6 +89,9 @@ func (w *Worker) placeIn(ctx context.Context, r *request, uses []use) error {
 	if len(may) > 1 {
 		var names []string
 		for _, u := range may {
+			if err := w.mayBeTold(ctx, door, u.repo); err != nil {
+				return err
+			}
 			names = append(names, nameOf(u.repo))
 		}
 		return fault.Errorf(fault.Invalid, "Several env repos have the image in %s: %s. Comment in the one that you mean.", r.env, strings.Join(names, ", "))

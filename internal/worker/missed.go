@@ -109,10 +109,30 @@ func (w *Worker) missedPull(ctx context.Context, repo store.Repo, pull github.Pu
 	if fault.Is(err, fault.NotFound) {
 		return w.missedStranger(ctx, repo, pull)
 	}
-	if err != nil || !promotion.State(p.State).Active() {
+	if err != nil {
 		return err
 	}
+	if p.State == string(promotion.Closed) && pull.State == pullOpen {
+		return w.missedReopening(ctx, repo, p, pull)
+	}
+	if !promotion.State(p.State).Active() {
+		return nil
+	}
 	return w.missedOf(ctx, repo, p, pull)
+}
+
+// missedReopening has a promotion asked for again whose pull request somebody opened
+// again.
+func (w *Worker) missedReopening(ctx context.Context, repo store.Repo, p store.Promotion, pull github.Pull) error {
+	by, known, err := w.repo(repo).ReopenedBy(ctx, pull.Number)
+	if err != nil || !known {
+		return err
+	}
+	outcome, err := w.reopened(ctx, store.Delivery{}, p, github.PullChanged{
+		Repo: github.RepoRef{Owner: repo.Owner, Name: repo.Name, ID: numberOf(repo)}, Number: pull.Number, Action: "reopened", Pull: pull, Sender: by,
+	})
+	w.Log.InfoContext(ctx, "no webhook told that a pull request was reopened", "promotion", p.ID, "pull", pull.Number, "outcome", outcome, "error", err)
+	return err
 }
 
 // missedOf compares a pull request of ours with what is known of it.

@@ -331,7 +331,7 @@ func TestCommentsThatNobodyTold(t *testing.T) {
 	u.look()
 	_, err = u.commented(u.Context(), store.Delivery{}, github.CommentCreated{
 		Repo: github.RepoRef{Owner: "acme", Name: "env", ID: 7, InstallationID: u.repo.InstallationID}, Number: u.number, IsPull: true, CommentID: heard, Body: "/help",
-		Author: github.User{ID: 1, Login: "alice"},
+		Author: github.User{ID: 1, Login: "alice"}, At: u.clock(),
 	})
 	u.must(err)
 	if n := u.count("SELECT count(*) FROM command"); n != 1 {
@@ -346,6 +346,54 @@ func TestCommentsThatNobodyTold(t *testing.T) {
 	u.look()
 	if n := u.count("SELECT count(*) FROM command"); n != 1 {
 		t.Errorf("a command of yesterday is obeyed")
+	}
+}
+
+// A delivery that comes after a day, or is sent again then, asks for nothing any more.
+func TestACommandThatIsToldTooLate(t *testing.T) {
+	u := newUnheard(t)
+	told := func(comment int64, at time.Time) string {
+		u.Helper()
+		outcome, err := u.commented(u.Context(), store.Delivery{}, github.CommentCreated{
+			Repo: github.RepoRef{Owner: "acme", Name: "env", ID: 7, InstallationID: u.repo.InstallationID}, Number: u.number, IsPull: true, CommentID: comment, Body: "/rollback prod",
+			Author: github.User{ID: 1, Login: "alice"}, At: at,
+		})
+		u.must(err)
+		return outcome
+	}
+	if got := told(1, u.clock().Add(-heeded-time.Second)); got != "too old to be obeyed" || u.count("SELECT count(*) FROM command") != 0 {
+		t.Errorf("a command of yesterday: %q", got)
+	}
+	if got := told(2, u.clock().Add(-time.Hour)); got != "command" || u.count("SELECT count(*) FROM command WHERE said_at = received_at - interval '1 hour'") != 1 {
+		t.Errorf("a command of an hour ago: %q", got)
+	}
+}
+
+// What was just said is left to its webhook, and looked at next time.
+func TestACommentWhoseWebhookMayBeOnTheWay(t *testing.T) {
+	u := newUnheard(t)
+	u.look()
+	u.pass(2 * time.Minute)
+	_, err := u.sim.As("alice").Comment("acme/env", u.number, "/help")
+	u.must(err)
+	u.pass(-2 * time.Minute) // look passes them
+	u.look()
+	if n := u.count("SELECT count(*) FROM command"); n != 0 {
+		t.Error("it is not waited for")
+	}
+	u.look()
+	if n := u.count("SELECT count(*) FROM command WHERE delivery_id IS NULL AND said_at = received_at - interval '2 minutes'"); n != 1 {
+		t.Error("it was not looked at the next time")
+	}
+}
+
+// When a comment was written counts, and not how it became known.
+func TestWhenACommandWasSaid(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for said, want := range map[time.Duration]time.Duration{-time.Hour: -time.Hour + time.Second, -time.Second: 0, 0: 0, time.Minute: 0} {
+		if got := saidAt(store.Command{SaidAt: now.Add(said)}, now); !got.Equal(now.Add(want)) {
+			t.Errorf("said %s from now: %s", said, got)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/store"
 )
 
-// heeded is for how long a command is worth obeying that nobody told of: later its
+// heeded is for how long a command is worth obeying, however it became known: later its
 // author has done something else.
 const heeded = 24 * time.Hour
 
@@ -39,9 +39,12 @@ func (w *Worker) overheard(ctx context.Context, j *river.Job[job.Overheard]) err
 	if err != nil {
 		return w.pollFailed(ctx, last, err)
 	}
-	for _, c := range comments {
-		if w.Now().Sub(c.At) > heeded {
-			continue
+	quiet := w.Now().Add(-w.Polls.late())
+	for _, c := range comments { // oldest first
+		if c.At.After(quiet) {
+			// Its webhook may be on the way, and tells more. It is looked at next time.
+			next = github.Recent{Until: c.At}
+			break
 		}
 		c.Repo = place
 		if _, err := w.commented(ctx, store.Delivery{}, c); err != nil {

@@ -13,7 +13,6 @@ import (
 	"github.com/tagboat/tagboat/internal/command"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
-	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -39,10 +38,7 @@ func (w *Worker) override(ctx context.Context, c store.Command, cmd command.Over
 	if err != nil {
 		return "", err
 	}
-	at, err := w.saidAt(ctx, c, l.at)
-	if err != nil {
-		return "", err
-	}
+	at := saidAt(c, l.at)
 	made, err := w.Store.HeadMade(ctx, l.row.ID, l.row.SeenHeadSHA)
 	if err != nil {
 		return "", err
@@ -72,25 +68,13 @@ func (w *Worker) override(ctx context.Context, c store.Command, cmd command.Over
 	return fmt.Sprintf("**%s**: %s", checklist.Escape(gate.Title), checklist.Escape(gate.Reason)), nil
 }
 
-// saidAt is when a comment was written, at the latest: a delivery may come days later,
+// saidAt is when a comment was written, at the latest: it may become known days later,
 // and GitHub tells whole seconds.
-func (w *Worker) saidAt(ctx context.Context, c store.Command, now time.Time) (time.Time, error) {
-	d, err := w.Store.Delivery(ctx, deliveryOf(c))
-	if err != nil {
-		return now, err
+func saidAt(c store.Command, now time.Time) time.Time {
+	if at := c.SaidAt.Add(time.Second); at.Before(now) {
+		return at
 	}
-	event, err := github.Decode(d.Event, d.Body)
-	if err != nil {
-		return now, err
-	}
-	e, ok := event.(github.CommentCreated)
-	if !ok || e.At.IsZero() {
-		return now, fault.Errorf(fault.Broken, "delivery %s does not tell when comment %d was written", d.DeliveryID, c.CommentID)
-	}
-	if at := e.At.Add(time.Second); at.Before(now) {
-		return at, nil
-	}
-	return now, nil
+	return now
 }
 
 // mayOverride finds the gate that is meant, and refuses with words whoever may not

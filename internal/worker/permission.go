@@ -64,6 +64,9 @@ func (s *speaker) roleOn(ctx context.Context, repo store.Repo) (command.Role, er
 // mayUse refuses, with words, a verb for which the speaker may do too little on the env
 // repo: who may write to an application may not, for that, write to production.
 func (s *speaker) mayUse(ctx context.Context, repo store.Repo, v command.Verb) error {
+	if err := s.w.mayBeTold(ctx, s.door, repo); err != nil {
+		return err
+	}
 	role, err := s.roleOn(ctx, repo)
 	if err != nil {
 		return err
@@ -71,19 +74,20 @@ func (s *speaker) mayUse(ctx context.Context, repo store.Repo, v command.Verb) e
 	if text := v.Refuse(command.Person{Login: s.command.Author, Role: role}, nameOf(repo)); text != "" {
 		return fault.Errorf(fault.Denied, "%s", text)
 	}
-	return s.mayBeTold(ctx, repo)
+	return nil
 }
 
-// mayBeTold keeps what an env repo knows from being told where more people read it.
-func (s *speaker) mayBeTold(ctx context.Context, repo store.Repo) error {
-	if s.door.String() == nameOf(repo) {
+// mayBeTold keeps what an env repo knows, and its name, from being told where more
+// people read it.
+func (w *Worker) mayBeTold(ctx context.Context, door *github.Repo, repo store.Repo) error {
+	if door.String() == nameOf(repo) {
 		return nil
 	}
-	public, err := s.door.Public(ctx)
+	public, err := door.Public(ctx)
 	if err != nil || !public {
 		return err
 	}
-	if public, err = s.w.repo(repo).Public(ctx); err != nil || public {
+	if public, err = w.repo(repo).Public(ctx); err != nil || public {
 		return err
 	}
 	return fault.Errorf(fault.Denied, "Everybody can read this, and not everybody can read the env repo. Comment there.")

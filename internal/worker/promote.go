@@ -109,12 +109,28 @@ func (w *Worker) placeInSource(ctx context.Context, r *request, door *github.Rep
 	r.meant = &a
 	uses, err := w.uses(ctx, a.Image)
 	if err != nil && len(uses) == 0 {
-		return err
+		return hushed(ctx, door, err)
 	}
 	if len(uses) == 0 {
 		return fault.Errorf(fault.NotFound, "No env repo uses %s.", a.Image)
 	}
-	return w.placeIn(ctx, r, uses)
+	return w.placeIn(ctx, r, door, uses)
+}
+
+// hushed keeps what is wrong with an env repo, which may not be known which, from being
+// told where everybody reads it.
+func hushed(ctx context.Context, door *github.Repo, wrong error) error {
+	if fault.KindOf(wrong).Retryable() {
+		return wrong
+	}
+	public, err := door.Public(ctx)
+	if err != nil {
+		return err
+	}
+	if !public {
+		return wrong
+	}
+	return fault.E(fault.KindOf(wrong), "An env repo cannot be used, and everybody can read this. Comment in the env repo.", wrong)
 }
 
 func (w *Worker) knownEnvironment(ctx context.Context, r request, uses []use) error {

@@ -26,7 +26,7 @@ func (w *Worker) rollback(ctx context.Context, r request, cmd command.Rollback) 
 	if err != nil {
 		return "", err
 	}
-	if done, err := w.takenBackSince(ctx, u, name, r.command.ReceivedAt); err != nil || done != "" {
+	if done, err := w.takenBackSince(ctx, u, name, r.command.SaidAt); err != nil || done != "" {
 		return done, err
 	}
 	back, err := w.wayBack(ctx, u, name)
@@ -71,7 +71,7 @@ func (w *Worker) rolledBack(ctx context.Context, r request, cmd command.Rollback
 	return u, reason, err
 }
 
-// takenBackSince says what was taken back since a comment was received, "" where nothing
+// takenBackSince says what was taken back since a comment was written, "" where nothing
 // was: by the same comment, before a crash, or by somebody who was faster. Whoever wrote it
 // had that in mind, and does not want to go back twice.
 func (w *Worker) takenBackSince(ctx context.Context, u use, name string, at time.Time) (string, error) {

@@ -110,14 +110,14 @@ func (w *Worker) frozenBy(ctx context.Context, r request, s *speaker, env string
 func (w *Worker) stop(ctx context.Context, c store.Command, scope store.Scope, reason string, until command.Until) error {
 	return w.Store.Stop(ctx, store.NewStop{
 		Scope: scope, Reason: reason, By: store.Actor{ID: c.AuthorID, Login: c.Author}, Until: until.From(w.Now()),
-		URL: fmt.Sprintf("%s/%s#%d", c.Owner, c.Repo, c.Number), Delivery: deliveryOf(c),
+		URL: fmt.Sprintf("%s/%s#%d", c.Owner, c.Repo, c.Number), Command: c.ID,
 	}, reconcileJob)
 }
 
 // lift takes a stop back; without one, the words say so. Where a wider one is still
 // in force, the answer tells: nothing would move, and nobody would know why.
 func (w *Worker) lift(ctx context.Context, c store.Command, scope store.Scope, more []river.JobArgs, none string, args ...any) (string, error) {
-	_, err := w.Store.Lift(ctx, scope, store.Actor{ID: c.AuthorID, Login: c.Author}, deliveryOf(c), reconcileJob, more...)
+	_, err := w.Store.Lift(ctx, scope, store.Actor{ID: c.AuthorID, Login: c.Author}, c.ID, reconcileJob, more...)
 	if errors.Is(err, store.ErrNoStop) {
 		return "", fault.Errorf(fault.NotFound, none, args...)
 	}

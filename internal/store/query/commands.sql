@@ -1,7 +1,8 @@
 -- name: InsertCommand :one
-INSERT INTO command (owner, repo, github_repo_id, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at)
-VALUES (@owner, @repo, @github_repo_id, @number, @is_pull, @comment_id, @installation_id, @body, @author_id, @author, @delivery_id, @received_at)
-ON CONFLICT (owner, repo, comment_id) DO NOTHING
+-- A comment is one, by its repository's number and by its name.
+INSERT INTO command (owner, repo, github_repo_id, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, said_at, received_at)
+VALUES (@owner, @repo, @github_repo_id, @number, @is_pull, @comment_id, @installation_id, @body, @author_id, @author, @delivery_id, @said_at, @received_at)
+ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- name: Command :one

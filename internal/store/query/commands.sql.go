@@ -41,7 +41,7 @@ func (q *Queries) AnswerCommand(ctx context.Context, arg AnswerCommandParams) er
 }
 
 const command = `-- name: Command :one
-SELECT id, owner, repo, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at, outcome, reply, reply_id, replying, github_repo_id, slips FROM command WHERE id = $1
+SELECT id, owner, repo, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at, outcome, reply, reply_id, replying, github_repo_id, slips, said_at FROM command WHERE id = $1
 `
 
 func (q *Queries) Command(ctx context.Context, id int64) (Command, error) {
@@ -66,14 +66,15 @@ func (q *Queries) Command(ctx context.Context, id int64) (Command, error) {
 		&i.Replying,
 		&i.GithubRepoID,
 		&i.Slips,
+		&i.SaidAt,
 	)
 	return i, err
 }
 
 const insertCommand = `-- name: InsertCommand :one
-INSERT INTO command (owner, repo, github_repo_id, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, received_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-ON CONFLICT (owner, repo, comment_id) DO NOTHING
+INSERT INTO command (owner, repo, github_repo_id, number, is_pull, comment_id, installation_id, body, author_id, author, delivery_id, said_at, received_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT DO NOTHING
 RETURNING id
 `
 
@@ -89,9 +90,11 @@ type InsertCommandParams struct {
 	AuthorID       int64
 	Author         string
 	DeliveryID     *int64
+	SaidAt         time.Time
 	ReceivedAt     time.Time
 }
 
+// A comment is one, by its repository's number and by its name.
 func (q *Queries) InsertCommand(ctx context.Context, arg InsertCommandParams) (int64, error) {
 	row := q.db.QueryRow(ctx, insertCommand,
 		arg.Owner,
@@ -105,6 +108,7 @@ func (q *Queries) InsertCommand(ctx context.Context, arg InsertCommandParams) (i
 		arg.AuthorID,
 		arg.Author,
 		arg.DeliveryID,
+		arg.SaidAt,
 		arg.ReceivedAt,
 	)
 	var id int64

@@ -81,6 +81,7 @@ type Command struct {
 	Replying       bool
 	GithubRepoID   int64
 	Slips          []string
+	SaidAt         time.Time
 }
 
 type Delivery struct {
@@ -340,23 +341,23 @@ type SourceComparison struct {
 }
 
 type Stop struct {
-	ID               int64
-	Owner            string
-	RepoID           *int64
-	Env              string
-	App              string
-	Reason           string
-	ActorID          int64
-	Actor            string
-	URL              string
-	Since            time.Time
-	Until            *time.Time
-	LiftedAt         *time.Time
-	LiftedBy         string
-	ClosedPull       int32
-	LiftedFor        *int64
-	DeliveryID       *int64
-	LiftedDeliveryID *int64
+	ID              int64
+	Owner           string
+	RepoID          *int64
+	Env             string
+	App             string
+	Reason          string
+	ActorID         int64
+	Actor           string
+	URL             string
+	Since           time.Time
+	Until           *time.Time
+	LiftedAt        *time.Time
+	LiftedBy        string
+	ClosedPull      int32
+	LiftedFor       *int64
+	CommandID       *int64
+	LiftedCommandID *int64
 }
 
 type Sync struct {

@@ -1,32 +1,32 @@
 -- name: InsertStop :one
-INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until, delivery_id, closed_pull)
-VALUES (@owner, @repo_id, @env, @app, @reason, @actor_id, @actor, @url, @since, @until, @delivery_id, @closed_pull)
+INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until, command_id, closed_pull)
+VALUES (@owner, @repo_id, @env, @app, @reason, @actor_id, @actor, @url, @since, @until, @command_id, @closed_pull)
 RETURNING *;
 
 -- name: StoppedBy :one
--- Whether a delivery made a stop already, whatever became of it since.
+-- Whether a command made a stop already, whatever became of it since.
 SELECT EXISTS (
     SELECT FROM stop
     WHERE (repo_id = @repo_id OR repo_id IS NULL AND @repo_id::bigint IS NULL AND lower(owner) = lower(@owner)) AND env = @env AND app = @app
-      AND reason = @reason AND delivery_id = @delivery_id
+      AND reason = @reason AND command_id = @command_id
 );
 
 -- name: LiftStop :many
-UPDATE stop SET lifted_at = @at, lifted_by = @by, lifted_delivery_id = @delivery_id
+UPDATE stop SET lifted_at = @at, lifted_by = @by, lifted_command_id = @command_id
 WHERE (repo_id = @repo_id OR repo_id IS NULL AND @repo_id::bigint IS NULL AND lower(owner) = lower(@owner))
   AND env = @env AND app = @app AND lifted_at IS NULL
 RETURNING *;
 
 -- name: LiftedBy :many
--- What a delivery lifted already.
+-- What a command lifted already.
 SELECT * FROM stop
-WHERE (repo_id = @repo_id OR repo_id IS NULL AND @repo_id::bigint IS NULL AND lower(owner) = lower(@owner)) AND env = @env AND app = @app AND lifted_delivery_id = @delivery_id
+WHERE (repo_id = @repo_id OR repo_id IS NULL AND @repo_id::bigint IS NULL AND lower(owner) = lower(@owner)) AND env = @env AND app = @app AND lifted_command_id = @command_id
 ORDER BY id DESC LIMIT 1;
 
 -- name: ReplaceStop :exec
 -- What people say takes the place of what people said; a hold that came of closing a
 -- pull request stands beside it.
-UPDATE stop SET lifted_at = @at, lifted_by = @by, lifted_delivery_id = @delivery_id
+UPDATE stop SET lifted_at = @at, lifted_by = @by
 WHERE (repo_id = @repo_id OR repo_id IS NULL AND @repo_id::bigint IS NULL AND lower(owner) = lower(@owner)) AND env = @env AND app = @app AND lifted_at IS NULL AND closed_pull = 0;
 
 -- name: ClosedHold :one

@@ -86,7 +86,7 @@ func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]
 }
 
 const closedHold = `-- name: ClosedHold :one
-SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop WHERE repo_id = $1 AND env = $2 AND app = $3 AND lifted_at IS NULL AND closed_pull > 0
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, command_id, lifted_command_id FROM stop WHERE repo_id = $1 AND env = $2 AND app = $3 AND lifted_at IS NULL AND closed_pull > 0
 `
 
 type ClosedHoldParams struct {
@@ -115,8 +115,8 @@ func (q *Queries) ClosedHold(ctx context.Context, arg ClosedHoldParams) (Stop, e
 		&i.LiftedBy,
 		&i.ClosedPull,
 		&i.LiftedFor,
-		&i.DeliveryID,
-		&i.LiftedDeliveryID,
+		&i.CommandID,
+		&i.LiftedCommandID,
 	)
 	return i, err
 }
@@ -144,9 +144,9 @@ func (q *Queries) EndClosedHold(ctx context.Context, arg EndClosedHoldParams) er
 }
 
 const insertStop = `-- name: InsertStop :one
-INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until, delivery_id, closed_pull)
+INSERT INTO stop (owner, repo_id, env, app, reason, actor_id, actor, url, since, until, command_id, closed_pull)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id
+RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, command_id, lifted_command_id
 `
 
 type InsertStopParams struct {
@@ -160,7 +160,7 @@ type InsertStopParams struct {
 	URL        string
 	Since      time.Time
 	Until      *time.Time
-	DeliveryID *int64
+	CommandID  *int64
 	ClosedPull int32
 }
 
@@ -176,7 +176,7 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 		arg.URL,
 		arg.Since,
 		arg.Until,
-		arg.DeliveryID,
+		arg.CommandID,
 		arg.ClosedPull,
 	)
 	var i Stop
@@ -196,8 +196,8 @@ func (q *Queries) InsertStop(ctx context.Context, arg InsertStopParams) (Stop, e
 		&i.LiftedBy,
 		&i.ClosedPull,
 		&i.LiftedFor,
-		&i.DeliveryID,
-		&i.LiftedDeliveryID,
+		&i.CommandID,
+		&i.LiftedCommandID,
 	)
 	return i, err
 }
@@ -224,27 +224,27 @@ func (q *Queries) KeepOwnersStop(ctx context.Context, arg KeepOwnersStopParams) 
 }
 
 const liftStop = `-- name: LiftStop :many
-UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_delivery_id = $3
+UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_command_id = $3
 WHERE (repo_id = $4 OR repo_id IS NULL AND $4::bigint IS NULL AND lower(owner) = lower($5))
   AND env = $6 AND app = $7 AND lifted_at IS NULL
-RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id
+RETURNING id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, command_id, lifted_command_id
 `
 
 type LiftStopParams struct {
-	At         *time.Time
-	By         string
-	DeliveryID *int64
-	RepoID     *int64
-	Owner      string
-	Env        string
-	App        string
+	At        *time.Time
+	By        string
+	CommandID *int64
+	RepoID    *int64
+	Owner     string
+	Env       string
+	App       string
 }
 
 func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, error) {
 	rows, err := q.db.Query(ctx, liftStop,
 		arg.At,
 		arg.By,
-		arg.DeliveryID,
+		arg.CommandID,
 		arg.RepoID,
 		arg.Owner,
 		arg.Env,
@@ -273,8 +273,8 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 			&i.LiftedBy,
 			&i.ClosedPull,
 			&i.LiftedFor,
-			&i.DeliveryID,
-			&i.LiftedDeliveryID,
+			&i.CommandID,
+			&i.LiftedCommandID,
 		); err != nil {
 			return nil, err
 		}
@@ -287,27 +287,27 @@ func (q *Queries) LiftStop(ctx context.Context, arg LiftStopParams) ([]Stop, err
 }
 
 const liftedBy = `-- name: LiftedBy :many
-SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop
-WHERE (repo_id = $1 OR repo_id IS NULL AND $1::bigint IS NULL AND lower(owner) = lower($2)) AND env = $3 AND app = $4 AND lifted_delivery_id = $5
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, command_id, lifted_command_id FROM stop
+WHERE (repo_id = $1 OR repo_id IS NULL AND $1::bigint IS NULL AND lower(owner) = lower($2)) AND env = $3 AND app = $4 AND lifted_command_id = $5
 ORDER BY id DESC LIMIT 1
 `
 
 type LiftedByParams struct {
-	RepoID     *int64
-	Owner      string
-	Env        string
-	App        string
-	DeliveryID *int64
+	RepoID    *int64
+	Owner     string
+	Env       string
+	App       string
+	CommandID *int64
 }
 
-// What a delivery lifted already.
+// What a command lifted already.
 func (q *Queries) LiftedBy(ctx context.Context, arg LiftedByParams) ([]Stop, error) {
 	rows, err := q.db.Query(ctx, liftedBy,
 		arg.RepoID,
 		arg.Owner,
 		arg.Env,
 		arg.App,
-		arg.DeliveryID,
+		arg.CommandID,
 	)
 	if err != nil {
 		return nil, err
@@ -332,8 +332,8 @@ func (q *Queries) LiftedBy(ctx context.Context, arg LiftedByParams) ([]Stop, err
 			&i.LiftedBy,
 			&i.ClosedPull,
 			&i.LiftedFor,
-			&i.DeliveryID,
-			&i.LiftedDeliveryID,
+			&i.CommandID,
+			&i.LiftedCommandID,
 		); err != nil {
 			return nil, err
 		}
@@ -346,18 +346,17 @@ func (q *Queries) LiftedBy(ctx context.Context, arg LiftedByParams) ([]Stop, err
 }
 
 const replaceStop = `-- name: ReplaceStop :exec
-UPDATE stop SET lifted_at = $1, lifted_by = $2, lifted_delivery_id = $3
-WHERE (repo_id = $4 OR repo_id IS NULL AND $4::bigint IS NULL AND lower(owner) = lower($5)) AND env = $6 AND app = $7 AND lifted_at IS NULL AND closed_pull = 0
+UPDATE stop SET lifted_at = $1, lifted_by = $2
+WHERE (repo_id = $3 OR repo_id IS NULL AND $3::bigint IS NULL AND lower(owner) = lower($4)) AND env = $5 AND app = $6 AND lifted_at IS NULL AND closed_pull = 0
 `
 
 type ReplaceStopParams struct {
-	At         *time.Time
-	By         string
-	DeliveryID *int64
-	RepoID     *int64
-	Owner      string
-	Env        string
-	App        string
+	At     *time.Time
+	By     string
+	RepoID *int64
+	Owner  string
+	Env    string
+	App    string
 }
 
 // What people say takes the place of what people said; a hold that came of closing a
@@ -366,7 +365,6 @@ func (q *Queries) ReplaceStop(ctx context.Context, arg ReplaceStopParams) error 
 	_, err := q.db.Exec(ctx, replaceStop,
 		arg.At,
 		arg.By,
-		arg.DeliveryID,
 		arg.RepoID,
 		arg.Owner,
 		arg.Env,
@@ -379,20 +377,20 @@ const stoppedBy = `-- name: StoppedBy :one
 SELECT EXISTS (
     SELECT FROM stop
     WHERE (repo_id = $1 OR repo_id IS NULL AND $1::bigint IS NULL AND lower(owner) = lower($2)) AND env = $3 AND app = $4
-      AND reason = $5 AND delivery_id = $6
+      AND reason = $5 AND command_id = $6
 )
 `
 
 type StoppedByParams struct {
-	RepoID     *int64
-	Owner      string
-	Env        string
-	App        string
-	Reason     string
-	DeliveryID *int64
+	RepoID    *int64
+	Owner     string
+	Env       string
+	App       string
+	Reason    string
+	CommandID *int64
 }
 
-// Whether a delivery made a stop already, whatever became of it since.
+// Whether a command made a stop already, whatever became of it since.
 func (q *Queries) StoppedBy(ctx context.Context, arg StoppedByParams) (bool, error) {
 	row := q.db.QueryRow(ctx, stoppedBy,
 		arg.RepoID,
@@ -400,7 +398,7 @@ func (q *Queries) StoppedBy(ctx context.Context, arg StoppedByParams) (bool, err
 		arg.Env,
 		arg.App,
 		arg.Reason,
-		arg.DeliveryID,
+		arg.CommandID,
 	)
 	var exists bool
 	err := row.Scan(&exists)
@@ -408,7 +406,7 @@ func (q *Queries) StoppedBy(ctx context.Context, arg StoppedByParams) (bool, err
 }
 
 const stopsOf = `-- name: StopsOf :many
-SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, command_id, lifted_command_id FROM stop
 WHERE (repo_id = $1 OR repo_id IS NULL AND lower(owner) = lower($2)) AND (env = '' OR env = $3) AND (app = '' OR app = $4)
   AND lifted_at IS NULL AND (until IS NULL OR until > $5)
 ORDER BY repo_id NULLS FIRST, env, app, closed_pull
@@ -455,8 +453,8 @@ func (q *Queries) StopsOf(ctx context.Context, arg StopsOfParams) ([]Stop, error
 			&i.LiftedBy,
 			&i.ClosedPull,
 			&i.LiftedFor,
-			&i.DeliveryID,
-			&i.LiftedDeliveryID,
+			&i.CommandID,
+			&i.LiftedCommandID,
 		); err != nil {
 			return nil, err
 		}
@@ -469,7 +467,7 @@ func (q *Queries) StopsOf(ctx context.Context, arg StopsOfParams) ([]Stop, error
 }
 
 const wideStops = `-- name: WideStops :many
-SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, delivery_id, lifted_delivery_id FROM stop
+SELECT id, owner, repo_id, env, app, reason, actor_id, actor, url, since, until, lifted_at, lifted_by, closed_pull, lifted_for, command_id, lifted_command_id FROM stop
 WHERE app = '' AND lifted_at IS NULL AND (until IS NULL OR until > $1)
 ORDER BY repo_id NULLS FIRST, env, id
 `
@@ -500,8 +498,8 @@ func (q *Queries) WideStops(ctx context.Context, now *time.Time) ([]Stop, error)
 			&i.LiftedBy,
 			&i.ClosedPull,
 			&i.LiftedFor,
-			&i.DeliveryID,
-			&i.LiftedDeliveryID,
+			&i.CommandID,
+			&i.LiftedCommandID,
 		); err != nil {
 			return nil, err
 		}

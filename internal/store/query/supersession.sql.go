@@ -11,7 +11,7 @@ import (
 )
 
 const asked = `-- name: Asked :many
-SELECT r.actor_id, r.actor, r.at, command.id, command.owner, command.repo, command.number, command.is_pull, command.comment_id, command.installation_id, command.body, command.author_id, command.author, command.delivery_id, command.received_at, command.outcome, command.reply, command.reply_id, command.replying, command.github_repo_id, command.slips
+SELECT r.actor_id, r.actor, r.at, command.id, command.owner, command.repo, command.number, command.is_pull, command.comment_id, command.installation_id, command.body, command.author_id, command.author, command.delivery_id, command.received_at, command.outcome, command.reply, command.reply_id, command.replying, command.github_repo_id, command.slips, command.said_at
 FROM request r JOIN command ON command.delivery_id = r.delivery_id
 WHERE r.promotion_id = $1 ORDER BY r.id
 `
@@ -55,6 +55,7 @@ func (q *Queries) Asked(ctx context.Context, promotionID int64) ([]AskedRow, err
 			&i.Command.Replying,
 			&i.Command.GithubRepoID,
 			&i.Command.Slips,
+			&i.Command.SaidAt,
 		); err != nil {
 			return nil, err
 		}
