@@ -39,8 +39,20 @@ CREATE TABLE denial (
     lifted_delivery_id bigint REFERENCES delivery (id)
 );
 CREATE UNIQUE INDEX denial_in_force ON denial (repo_id, app, env, image, digest) WHERE lifted_at IS NULL;
--- A commit is taken for somebody's rollback once, whatever becomes of the denial.
-CREATE UNIQUE INDEX denial_commit ON denial (repo_id, app, env, image, digest, commit_sha);
+
+-- The commits that took something back. A commit is taken notice of once, whether it
+-- denied anything or not, and whatever becomes of what it denied.
+CREATE TABLE taking (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    repo_id    bigint      NOT NULL REFERENCES env_repo (id),
+    app        text        NOT NULL,
+    env        text        NOT NULL,
+    image      text        NOT NULL,
+    commit_sha text        NOT NULL,
+    at         timestamptz NOT NULL,
+    UNIQUE (repo_id, app, env, image, commit_sha)
+);
+CREATE TRIGGER taking_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON taking FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Whether the target is failed because a rollout ended ill: anything else that keeps a
 -- sync from its end says nothing about the version.

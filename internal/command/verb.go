@@ -88,7 +88,7 @@ var Verbs = []Verb{
 	},
 	{
 		Verb: "allow", Args: "<env> [app] <tag>", min: 2, max: 3,
-		Description: "Take a version off the denylist of an environment, where it was taken back; /unhold lifts the hold.",
+		Description: "Take a version off the denylist of an environment, where it was taken back (what has no tag, by its digest or the first 12 digits of it); /unhold lifts the hold.",
 		Example:     "/allow prod payments 1.7.0", Kind: Moves, Least: Write,
 		build: func(line string, args []string) Command {
 			args = append(args, "")

@@ -106,6 +106,16 @@ func (r Ref) String() string {
 	return s
 }
 
+// DigestPrefix reads a digest, or its beginning of at least 12 hex digits, as people copy it:
+// with "sha256:" or without. ok is false for anything else.
+func DigestPrefix(word string) (prefix string, ok bool) {
+	digits := strings.TrimPrefix(word, "sha256:")
+	if len(digits) < 12 || len(digits) > 64 || strings.IndexFunc(digits, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }) >= 0 {
+		return "", false
+	}
+	return "sha256:" + digits, true
+}
+
 // ShortDigest is a digest as people compare it by eye: "sha256:" and the first
 // 12 hex digits.
 func ShortDigest(digest string) string {

@@ -79,6 +79,17 @@ func TestMutableTags(t *testing.T) {
 	}
 }
 
+func TestTheBeginningOfADigest(t *testing.T) {
+	for word, want := range map[string]string{
+		digest: digest, "sha256:0123456789ab": "sha256:0123456789ab", "0123456789ab": "sha256:0123456789ab",
+		"0123456789a": "", "sha256:": "", "0123456789AB": "", "1.7.0": "", "": "", digest + "0": "", "012345%6789ab": "",
+	} {
+		if got, ok := DigestPrefix(word); got != want || ok != (want != "") {
+			t.Errorf("DigestPrefix(%q) = %q, %t, want %q", word, got, ok, want)
+		}
+	}
+}
+
 func TestShortDigest(t *testing.T) {
 	for in, want := range map[string]string{digest: "sha256:0123456789ab", "sha256:01": "sha256:01", "": ""} {
 		if got := ShortDigest(in); got != want {

@@ -21,7 +21,7 @@ type Rollback struct {
 
 // Denial keeps a digest out of an (app, environment).
 type Denial struct {
-	Tag    string
+	Tag    string // a short digest where it has none
 	By     string // login
 	Reason string // in their words; may be ""
 	Since  time.Time

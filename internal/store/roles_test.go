@@ -58,11 +58,13 @@ func TestTheWriterCannotChangeHistory(t *testing.T) {
 	older.Back = &store.NewRollback{Reason: "it is slow"}
 	_, err := w.store.Propose(w.ctx, older, reconcile)
 	w.must(err)
-	for _, table := range []string{"review", "request", "tick", "evidence", "voice", "rollback"} {
+	_, err = w.store.RecordRevert(w.ctx, store.Taken{Scope: store.Scope{Owner: "acme", Repo: w.repo.ID, Env: "load", App: "payments"}, Commit: sha("7")}, reconcile)
+	w.must(err)
+	for _, table := range []string{"review", "request", "tick", "evidence", "voice", "rollback", "taking"} {
 		w.exec("ALTER TABLE " + table + " DISABLE TRIGGER USER")
 	}
 	conn := connect(t, asWriter(t, storetest.URL(t)))
-	for _, table := range []string{"audit", "review", "request", "tick", "evidence", "voice", "rollback", "audit_head", "goose_db_version", "river.river_migration"} {
+	for _, table := range []string{"audit", "review", "request", "tick", "evidence", "voice", "rollback", "taking", "audit_head", "goose_db_version", "river.river_migration"} {
 		if strs(t, conn, "SELECT count(*)::text FROM "+table)[0] == "0" {
 			t.Errorf("%s is empty", table)
 		}

@@ -134,7 +134,7 @@ func (s *Store) Denials(ctx context.Context, repo int64, app, env string) (_ []D
 }
 
 // Taking is a commit that took something back.
-type Taking = query.TakingsRow
+type Taking = query.Taking
 
 // Takings are the commits that took something back from an (app, environment), whatever
 // became of what they denied: the newest first.
@@ -143,19 +143,20 @@ func (s *Store) Takings(ctx context.Context, repo int64, app, env string) (_ []T
 	return s.query.Takings(ctx, query.TakingsParams{RepoID: repo, App: app, Env: env})
 }
 
-// Allow takes a tag off the denylist of an (app, environment), and has the promotions
-// that wait there looked at. It answers what was denied; nothing where nothing was. What
+// Allow takes a version off the denylist of an (app, environment), by its tag or, where it
+// has none, by the beginning of its digest, and has the promotions that wait there looked at. It answers what was denied; nothing where nothing was. What
 // the same delivery allowed before is allowed.
-func (s *Store) Allow(ctx context.Context, scope Scope, tag string, by Actor, delivery int64, job func(promotion int64) river.JobArgs) (lifted []Denial, err error) {
-	defer wrap(&err, "allow %s in %s", tag, scope.Env)
+func (s *Store) Allow(ctx context.Context, scope Scope, version string, by Actor, delivery int64, job func(promotion int64) river.JobArgs) (lifted []Denial, err error) {
+	defer wrap(&err, "allow %s in %s", version, scope.Env)
+	digest, _ := image.DigestPrefix(version)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		now := s.now()
-		lifted, err = q.LiftDenial(ctx, query.LiftDenialParams{At: &now, By: by.Login, DeliveryID: reference(delivery), RepoID: scope.Repo, App: scope.App, Env: scope.Env, Tag: tag})
+		lifted, err = q.LiftDenial(ctx, query.LiftDenialParams{At: &now, By: by.Login, DeliveryID: reference(delivery), RepoID: scope.Repo, App: scope.App, Env: scope.Env, Tag: version, Digest: digest})
 		if err != nil {
 			return err
 		}
 		if len(lifted) == 0 {
-			lifted, err = q.AllowedBy(ctx, query.AllowedByParams{RepoID: scope.Repo, App: scope.App, Env: scope.Env, Tag: tag, DeliveryID: reference(delivery)})
+			lifted, err = q.AllowedBy(ctx, query.AllowedByParams{RepoID: scope.Repo, App: scope.App, Env: scope.Env, Tag: version, Digest: digest, DeliveryID: reference(delivery)})
 			return err
 		}
 		promotions, err := q.ActivePromotionsOfRepo(ctx, scope.Repo)
@@ -197,13 +198,17 @@ func (s *Store) takeBack(ctx context.Context, q *query.Queries, t Taken) (fresh 
 	if !image.ValidDigest(t.Digest) { // an overlay may say anything
 		t.Digest = ""
 	}
+	rows, err := q.InsertTaking(ctx, query.InsertTakingParams{RepoID: t.Repo, App: t.App, Env: t.Env, Image: t.Image, CommitSHA: t.Commit, At: now})
+	if err != nil || rows == 0 {
+		return false, err
+	}
 	inputs := map[string]any{"app": t.App, "env": t.Env, "image": t.Image, "tag": t.Tag, "reason": t.Reason}
 	if t.Digest != "" {
 		rows, err := q.InsertDenial(ctx, query.InsertDenialParams{
 			RepoID: t.Repo, App: t.App, Env: t.Env, Image: t.Image, Tag: t.Tag, Digest: t.Digest, Reason: t.Reason,
 			ActorID: t.By.ID, Actor: t.By.Login, CommitSHA: t.Commit, Since: now,
 		})
-		if err != nil || rows == 0 && t.Promotion == 0 {
+		if err != nil {
 			return false, err
 		}
 		if rows > 0 {

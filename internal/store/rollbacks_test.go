@@ -100,8 +100,53 @@ func TestAHoldThatIsThereStays(t *testing.T) {
 	w.exec("UPDATE stop SET until = $1", past)
 	w.clock.pass(time.Minute)
 	fresh, err := w.store.RecordRevert(w.ctx, w.revert(bad, "by hand", sha("7")), reconcile)
-	if stops := w.stops(); err != nil || fresh || len(stops) != 0 {
-		t.Errorf("denied already: %t, %v, %+v", fresh, err, stops)
+	if stops := w.stops(); err != nil || !fresh || len(stops) != 1 || stops[0].Reason != "by hand" {
+		t.Errorf("another commit, denied already: %t, %v, %+v", fresh, err, stops)
+	}
+}
+
+// Nothing is denied where nobody knows what the digest was; the hold is made all the same,
+// and once.
+func TestARevertOfNobodyKnowsWhatHoldsOnce(t *testing.T) {
+	w, _, bad, _ := rolledBack(t)
+	bad.Digest = ""
+	for i, want := range []bool{true, false} {
+		fresh, err := w.store.RecordRevert(w.ctx, w.revert(bad, "by hand", sha("7")), reconcile)
+		if stops := w.stops(); err != nil || fresh != want || len(stops) != 1-i {
+			t.Errorf("seen %d times: %t, %v, %+v", i+1, fresh, err, stops)
+		}
+		if i == 0 {
+			w.must(lift(w))
+		}
+	}
+	if n := w.count("SELECT count(*) FROM audit WHERE action = $1", store.ActionReverted); n != 1 {
+		t.Errorf("it is written down %d times", n)
+	}
+	takings, err := w.store.Takings(w.ctx, w.repo.ID, "payments", "prod")
+	if err != nil || len(takings) != 1 || takings[0].CommitSHA != sha("7") {
+		t.Errorf("%+v, %v", takings, err)
+	}
+}
+
+// What was pinned by a digest alone is allowed by that, or by what people read of it.
+func TestWhatHasNoTagIsAllowedByItsDigest(t *testing.T) {
+	w, _, bad, _ := rolledBack(t)
+	tagged := w.artifact("1.8.0", digest("c"))
+	bad.Tag = ""
+	for i, allowed := range []string{bad.Digest, bad.Digest[:19], bad.Digest[7:19]} {
+		for j, a := range []store.Artifact{bad, tagged} {
+			_, err := w.store.RecordRevert(w.ctx, w.revert(a, "by hand", sha("123456"[2*i+j:2*i+j+1])), reconcile)
+			w.must(err)
+		}
+		for _, other := range []string{"", "sha256:", bad.Digest[:18], tagged.Digest, "1.7.0"} {
+			if lifted, err := w.store.Allow(w.ctx, w.pair(), other, alice, 0, reconcile); err != nil || len(lifted) != 0 {
+				t.Errorf("%q allows %+v, %v", other, lifted, err)
+			}
+		}
+		lifted, err := w.store.Allow(w.ctx, w.pair(), allowed, alice, 0, reconcile)
+		if err != nil || len(lifted) != 1 || w.denied(bad) || !w.denied(tagged) {
+			t.Errorf("%q allows %+v, %v", allowed, lifted, err)
+		}
 	}
 }
 

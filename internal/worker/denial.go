@@ -8,15 +8,17 @@ import (
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/command"
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/image"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
 // denialFacts says a row of the denylist in words.
 func denialFacts(d store.Denial) *promotion.Denial {
+	version := cmp.Or(d.Tag, image.ShortDigest(d.Digest))
 	return &promotion.Denial{
-		Tag: d.Tag, By: cmp.Or(d.Actor, "Tagboat"), Reason: d.Reason, Since: d.Since,
-		Lift: fmt.Sprintf("/allow %s %s %s", d.Env, d.App, d.Tag),
+		Tag: version, By: cmp.Or(d.Actor, "Tagboat"), Reason: d.Reason, Since: d.Since,
+		Lift: fmt.Sprintf("/allow %s %s %s", d.Env, d.App, version),
 	}
 }
 
@@ -29,7 +31,7 @@ func (w *Worker) denied(ctx context.Context, u use, a store.Artifact) error {
 	return fault.Errorf(fault.Denied, "%s", denialFacts(d).Words())
 }
 
-// allow carries out /allow <env> [app] <tag>.
+// allow carries out /allow <env> [app] <tag>, where a digest stands for what has no tag.
 func (w *Worker) allow(ctx context.Context, r request, cmd command.Allow) (string, error) {
 	app, tag := cmd.Resolve()
 	if app == "" {

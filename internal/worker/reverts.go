@@ -191,6 +191,6 @@ func (w *Worker) tellReverted(ctx context.Context, door *github.Repo, number int
 	text := fmt.Sprintf("This takes %s back to %s. Tagboat takes it for a rollback by %s: %s is on the denylist of **%s** for **%s**, and **%s** is on hold there. %s lifts the one, %s the other.",
 		inEnvironment(t.App, t.Env), checklist.Code(cmp.Or(to.Tag, image.ShortDigest(to.Digest))), checklist.Escape(t.By.Login),
 		checklist.Code(cmp.Or(t.Tag, image.ShortDigest(t.Digest))), checklist.Escape(t.Env), checklist.Escape(t.App), checklist.Escape(t.App),
-		checklist.Code(fmt.Sprintf("/allow %s %s %s", t.Env, t.App, t.Tag)), checklist.Code(fmt.Sprintf("/unhold %s %s", t.Env, t.App)))
+		checklist.Code(fmt.Sprintf("/allow %s %s %s", t.Env, t.App, cmp.Or(t.Tag, image.ShortDigest(t.Digest)))), checklist.Code(fmt.Sprintf("/unhold %s %s", t.Env, t.App)))
 	return door.Comment(ctx, number, text+"\n\n"+marker)
 }

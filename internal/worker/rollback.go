@@ -86,7 +86,7 @@ func (w *Worker) takenBackSince(ctx context.Context, u use, name string, at time
 	if err != nil || len(denials) == 0 || denials[0].Image != name || !denials[0].Since.After(at) {
 		return "", err
 	}
-	return fmt.Sprintf("%s took %s back already.", checklist.Escape(cmp.Or(denials[0].Actor, "Tagboat")), checklist.Code(denials[0].Tag)), nil
+	return fmt.Sprintf("%s took %s back already.", checklist.Escape(cmp.Or(denials[0].Actor, "Tagboat")), checklist.Code(cmp.Or(denials[0].Tag, image.ShortDigest(denials[0].Digest)))), nil
 }
 
 // usesNow is usesIn as it is now: what is taken back is what Git has at this moment.

@@ -372,6 +372,16 @@ type Sync struct {
 	FinishedAt *time.Time
 }
 
+type Taking struct {
+	ID        int64
+	RepoID    int64
+	App       string
+	Env       string
+	Image     string
+	CommitSHA string
+	At        time.Time
+}
+
 type Target struct {
 	ID           int64
 	RepoID       int64

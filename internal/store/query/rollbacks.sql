@@ -27,7 +27,12 @@ SELECT * FROM denial WHERE repo_id = @repo_id AND app = @app AND env = @env AND 
 
 -- name: Takings :many
 -- The commits that took something back from an (app, environment), the newest first.
-SELECT commit_sha, since AS at FROM denial WHERE repo_id = @repo_id AND app = @app AND env = @env ORDER BY id DESC;
+SELECT * FROM taking WHERE repo_id = @repo_id AND app = @app AND env = @env ORDER BY id DESC;
+
+-- name: InsertTaking :execrows
+INSERT INTO taking (repo_id, app, env, image, commit_sha, at)
+VALUES (@repo_id, @app, @env, @image, @commit_sha, @at)
+ON CONFLICT DO NOTHING;
 
 -- name: DenialsInForce :many
 -- Everything that is denied anywhere, the newest first.
@@ -38,14 +43,17 @@ SELECT * FROM denial
 WHERE repo_id = @repo_id AND app = @app AND env = @env AND image = @image AND digest = @digest AND lifted_at IS NULL;
 
 -- name: LiftDenial :many
+-- What has no tag is meant by the beginning of its digest.
 UPDATE denial SET lifted_at = @at, lifted_by = @by, lifted_delivery_id = @delivery_id
-WHERE repo_id = @repo_id AND app = @app AND env = @env AND tag = @tag AND lifted_at IS NULL
+WHERE repo_id = @repo_id AND app = @app AND env = @env AND lifted_at IS NULL
+  AND (tag = @tag AND tag <> '' OR tag = '' AND @digest::text <> '' AND starts_with(digest, @digest::text))
 RETURNING *;
 
 -- name: AllowedBy :many
 -- What a delivery took off the denylist already.
 SELECT * FROM denial
-WHERE repo_id = @repo_id AND app = @app AND env = @env AND tag = @tag AND lifted_delivery_id = @delivery_id
+WHERE repo_id = @repo_id AND app = @app AND env = @env AND lifted_delivery_id = @delivery_id
+  AND (tag = @tag AND tag <> '' OR tag = '' AND @digest::text <> '' AND starts_with(digest, @digest::text))
 ORDER BY id DESC;
 
 -- name: HeldPair :one

@@ -12,7 +12,8 @@ import (
 
 const allowedBy = `-- name: AllowedBy :many
 SELECT id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_delivery_id FROM denial
-WHERE repo_id = $1 AND app = $2 AND env = $3 AND tag = $4 AND lifted_delivery_id = $5
+WHERE repo_id = $1 AND app = $2 AND env = $3 AND lifted_delivery_id = $4
+  AND (tag = $5 AND tag <> '' OR tag = '' AND $6::text <> '' AND starts_with(digest, $6::text))
 ORDER BY id DESC
 `
 
@@ -20,8 +21,9 @@ type AllowedByParams struct {
 	RepoID     int64
 	App        string
 	Env        string
-	Tag        string
 	DeliveryID *int64
+	Tag        string
+	Digest     string
 }
 
 // What a delivery took off the denylist already.
@@ -30,8 +32,9 @@ func (q *Queries) AllowedBy(ctx context.Context, arg AllowedByParams) ([]Denial,
 		arg.RepoID,
 		arg.App,
 		arg.Env,
-		arg.Tag,
 		arg.DeliveryID,
+		arg.Tag,
+		arg.Digest,
 	)
 	if err != nil {
 		return nil, err
@@ -295,9 +298,40 @@ func (q *Queries) InsertRollback(ctx context.Context, arg InsertRollbackParams) 
 	return err
 }
 
+const insertTaking = `-- name: InsertTaking :execrows
+INSERT INTO taking (repo_id, app, env, image, commit_sha, at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
+`
+
+type InsertTakingParams struct {
+	RepoID    int64
+	App       string
+	Env       string
+	Image     string
+	CommitSHA string
+	At        time.Time
+}
+
+func (q *Queries) InsertTaking(ctx context.Context, arg InsertTakingParams) (int64, error) {
+	result, err := q.db.Exec(ctx, insertTaking,
+		arg.RepoID,
+		arg.App,
+		arg.Env,
+		arg.Image,
+		arg.CommitSHA,
+		arg.At,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const liftDenial = `-- name: LiftDenial :many
 UPDATE denial SET lifted_at = $1, lifted_by = $2, lifted_delivery_id = $3
-WHERE repo_id = $4 AND app = $5 AND env = $6 AND tag = $7 AND lifted_at IS NULL
+WHERE repo_id = $4 AND app = $5 AND env = $6 AND lifted_at IS NULL
+  AND (tag = $7 AND tag <> '' OR tag = '' AND $8::text <> '' AND starts_with(digest, $8::text))
 RETURNING id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_delivery_id
 `
 
@@ -309,8 +343,10 @@ type LiftDenialParams struct {
 	App        string
 	Env        string
 	Tag        string
+	Digest     string
 }
 
+// What has no tag is meant by the beginning of its digest.
 func (q *Queries) LiftDenial(ctx context.Context, arg LiftDenialParams) ([]Denial, error) {
 	rows, err := q.db.Query(ctx, liftDenial,
 		arg.At,
@@ -320,6 +356,7 @@ func (q *Queries) LiftDenial(ctx context.Context, arg LiftDenialParams) ([]Denia
 		arg.App,
 		arg.Env,
 		arg.Tag,
+		arg.Digest,
 	)
 	if err != nil {
 		return nil, err
@@ -518,7 +555,7 @@ func (q *Queries) TakenBack(ctx context.Context, arg TakenBackParams) (*bool, er
 }
 
 const takings = `-- name: Takings :many
-SELECT commit_sha, since AS at FROM denial WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC
+SELECT id, repo_id, app, env, image, commit_sha, at FROM taking WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC
 `
 
 type TakingsParams struct {
@@ -527,22 +564,25 @@ type TakingsParams struct {
 	Env    string
 }
 
-type TakingsRow struct {
-	CommitSHA string
-	At        time.Time
-}
-
 // The commits that took something back from an (app, environment), the newest first.
-func (q *Queries) Takings(ctx context.Context, arg TakingsParams) ([]TakingsRow, error) {
+func (q *Queries) Takings(ctx context.Context, arg TakingsParams) ([]Taking, error) {
 	rows, err := q.db.Query(ctx, takings, arg.RepoID, arg.App, arg.Env)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []TakingsRow
+	var items []Taking
 	for rows.Next() {
-		var i TakingsRow
-		if err := rows.Scan(&i.CommitSHA, &i.At); err != nil {
+		var i Taking
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.Image,
+			&i.CommitSHA,
+			&i.At,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
