@@ -36,14 +36,14 @@ type Proposal struct {
 // Proposed is what came of a proposal.
 type Proposed struct {
 	Promotion Promotion
-	Fresh     bool       // false: this very artifact is active already
+	Fresh     bool       // false: this very wish is active already, or what is goes first
 	Older     *Promotion // the promotion whose place it took
 	Lifted    *Stop      // the hold that it ended: see Closing
 }
 
 // Propose makes a promotion the active one of its (app, environment). An older
 // active promotion is superseded, and the new one takes over its pull request;
-// one for the same artifact is left as it is. Conflict: the older one's pull
+// one that is the same wish is left as it is. Conflict: the older one's pull
 // request has ended, and what became of it has to be written down first. Where a
 // person closed the last one, only another person's asking proposes anything. What
 // leads back does not wait for that, and asks for nothing newer.
@@ -65,9 +65,15 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 				return err
 			}
 		}
+		var same bool
 		older, err := q.ActivePromotion(ctx, query.ActivePromotionParams{RepoID: in.Repo, App: in.App, Env: in.Env})
+		if err == nil {
+			if same, err = sameWish(ctx, q, older, in); err != nil {
+				return err
+			}
+		}
 		switch {
-		case err == nil && older.ArtifactID == in.Artifact:
+		case err == nil && same:
 			out = Proposed{Promotion: older}
 			return s.requested(ctx, tx, q, older, in, wake)
 		case err == nil && older.PullNumber > 0 && older.PullState != pullOpen:

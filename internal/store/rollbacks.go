@@ -50,11 +50,30 @@ func (s *Store) Rollback(ctx context.Context, promotion int64) (_ Rollback, err 
 	return s.query.Rollback(ctx, promotion)
 }
 
+// sameWish reports whether a promotion that is active is what a proposal wishes for. An
+// artifact alone does not say so: what leads back takes something back, which nothing that
+// leads forward does, nor a rollback of something else; and what a person asks for may do
+// more than what Tagboat proposed by itself.
+func sameWish(ctx context.Context, q *query.Queries, active Promotion, in Proposal) (bool, error) {
+	if active.ArtifactID != in.Artifact || (active.Kind == KindRollback) != (in.Back != nil) {
+		return false, nil
+	}
+	if in.Back == nil {
+		return true, nil
+	}
+	back, err := q.Rollback(ctx, active.ID)
+	if err != nil {
+		return false, err
+	}
+	return back.BadTag == in.Back.BadTag && back.BadDigest == in.Back.BadDigest && !(back.Automatic && in.Requester.ID != 0), nil
+}
+
 // yields decides about a proposal that finds another promotion active. Whoever goes
-// back goes first: nothing that leads forward takes the place of a rollback. A person
-// who asks for it is told; what Tagboat proposes by itself is left.
+// back goes first: nothing that leads forward takes the place of a rollback, and what
+// goes back by itself not of any other. A person who asks for it is told; what Tagboat
+// proposes by itself is left.
 func yields(active Promotion, in Proposal) (stays bool, err error) {
-	if active.Kind != KindRollback || in.Back != nil {
+	if active.Kind != KindRollback || in.Back != nil && !in.Back.Automatic {
 		return false, nil
 	}
 	if in.Requester.ID == 0 {

@@ -1,12 +1,11 @@
 package store_test
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/store"
@@ -75,7 +74,7 @@ func TestTheMergeOfARollbackHoldsThePairAndDeniesWhatItTookBack(t *testing.T) {
 	for _, p := range past {
 		was = append(was, p.Promotion.Kind+" "+p.Promotion.OldTag+" "+p.Artifact.Tag+" "+p.Promotion.MergeSHA)
 	}
-	if want := []string{"rollback  1.6.0 " + sha("8"), "forward 1.6.0 1.7.0 " + sha("9")}; !cmp.Equal(want, was) {
+	if want := []string{"rollback  1.6.0 " + sha("8"), "forward 1.6.0 1.7.0 " + sha("9")}; !slices.Equal(want, was) {
 		t.Errorf("the history is %q, want %q", was, want)
 	}
 
@@ -185,6 +184,64 @@ func TestARollbackTakesThePlaceOfANewerPromotion(t *testing.T) {
 	}
 	if p := w.promotion(open.ID); p.State != "superseded" {
 		t.Errorf("the newer one is %s", p.State)
+	}
+}
+
+// It is not the artifact alone that says what somebody wants: a rollback denies and holds,
+// and one that Tagboat proposed by itself waits for more than one that a person asked for.
+func TestWhatIsNotTheSameWishTakesThePlaceOfIt(t *testing.T) {
+	good, bad, other := "1.6.0", "1.7.0", "1.8.0"
+	for name, tt := range map[string]struct {
+		active, in  string // what is taken back; "" leads forward
+		auto, again bool   // which of the two Tagboat proposes by itself
+		to          string // "" is good
+		joins       bool
+	}{
+		"the same, by a person":                  {active: bad, in: bad, joins: true},
+		"the same, by itself":                    {active: bad, in: bad, auto: true, again: true, joins: true},
+		"a person wants what Tagboat proposes":   {active: bad, in: bad, auto: true},
+		"Tagboat comes after a person":           {active: bad, in: bad, again: true, joins: true},
+		"Tagboat comes after anybody":            {active: bad, in: other, again: true, joins: true},
+		"and after itself, to something else":    {active: bad, in: bad, auto: true, again: true, to: "1.5.0", joins: true},
+		"something else is taken back by now":    {active: bad, in: other},
+		"it leads there forward, and now back":   {active: "", in: bad},
+		"it leads there forward, and now itself": {active: "", in: bad, again: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			artifacts := map[string]store.Artifact{"1.5.0": w.artifact("1.5.0", digest("5")), good: w.artifact(good, digest("a")), bad: w.artifact(bad, digest("b")), other: w.artifact(other, digest("c"))}
+			wish := func(to, bad string, automatic bool) store.Proposal {
+				by := bob
+				if automatic {
+					by = store.Actor{}
+				}
+				if bad == "" {
+					return w.proposal("prod", artifacts[to])
+				}
+				in := w.goingBack(artifacts[to], artifacts[bad], by)
+				in.Back.Automatic = automatic
+				return in
+			}
+			first, err := w.store.Propose(w.ctx, wish(good, tt.active, tt.auto), reconcile)
+			w.must(err)
+			w.must(w.store.RecordOpened(w.ctx, first.Promotion, store.Commit{HeadSHA: sha("1"), BaseSHA: sha("0"), EditHash: "edit", Digest: digest("a")}, store.Opened{Number: 8}))
+			out, err := w.store.Propose(w.ctx, wish(cmp.Or(tt.to, good), tt.in, tt.again), reconcile)
+			w.must(err)
+			if joined := !out.Fresh && out.Promotion.ID == first.Promotion.ID; joined != tt.joins {
+				t.Fatalf("joined: %t, want %t: %+v", joined, tt.joins, out)
+			}
+			if tt.joins {
+				return
+			}
+			back, err := w.store.Rollback(w.ctx, out.Promotion.ID)
+			if err != nil || back.Automatic != tt.again || back.BadTag != tt.in {
+				t.Errorf("it takes back %+v, %v", back, err)
+			}
+			// In the same pull request, with a commit of its own.
+			if p := out.Promotion; p.PullNumber != 8 || p.HeadSHA != sha("1") || p.EditHash != "" || w.promotion(first.Promotion.ID).State != "superseded" {
+				t.Errorf("it goes on as %+v", p)
+			}
+		})
 	}
 }
 

@@ -44,7 +44,7 @@ func (w *Worker) takeBackItself(ctx context.Context, l *look) error {
 	}
 	done, err := w.goBack(ctx, uses[0], a, back, store.NewRollback{Reason: l.illness(), Automatic: true}, proposal{})
 	if err == nil && !done.Fresh {
-		err = fault.Errorf(fault.Denied, "people have closed a pull request there, or are going back already.")
+		err = fault.Errorf(fault.Denied, "a rollback is on its way there already.")
 	}
 	return err
 }

@@ -4,10 +4,13 @@ VALUES (@repo_id, @app, @env, @artifact_id, @kind, 'proposed', @requester_id, @r
 RETURNING *;
 
 -- name: InheritPull :one
--- A newer artifact takes over the pull request of the one that it supersedes.
+-- A newer promotion takes over the pull request of the one that it supersedes. Where both
+-- have the same artifact the commit is made anew all the same: it is the older one's, and
+-- its merge would be taken for the older one's.
 UPDATE promotion p SET
     state = 'open', pull_number = o.pull_number, pull_url = o.pull_url, pull_state = o.pull_state, pull_body = o.pull_body,
-    seen_head_sha = o.seen_head_sha, head_sha = o.head_sha, base_sha = o.base_sha, edit_hash = o.edit_hash,
+    seen_head_sha = o.seen_head_sha, head_sha = o.head_sha, base_sha = o.base_sha,
+    edit_hash = CASE WHEN o.artifact_id = p.artifact_id THEN '' ELSE o.edit_hash END,
     old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch, labelled = o.labelled
 FROM promotion o
 WHERE p.id = @id AND o.id = @older_id

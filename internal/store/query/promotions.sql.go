@@ -515,7 +515,8 @@ func (q *Queries) ImagesThere(ctx context.Context, arg ImagesThereParams) ([]str
 const inheritPull = `-- name: InheritPull :one
 UPDATE promotion p SET
     state = 'open', pull_number = o.pull_number, pull_url = o.pull_url, pull_state = o.pull_state, pull_body = o.pull_body,
-    seen_head_sha = o.seen_head_sha, head_sha = o.head_sha, base_sha = o.base_sha, edit_hash = o.edit_hash,
+    seen_head_sha = o.seen_head_sha, head_sha = o.head_sha, base_sha = o.base_sha,
+    edit_hash = CASE WHEN o.artifact_id = p.artifact_id THEN '' ELSE o.edit_hash END,
     old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch, labelled = o.labelled
 FROM promotion o
 WHERE p.id = $1 AND o.id = $2
@@ -527,7 +528,9 @@ type InheritPullParams struct {
 	OlderID int64
 }
 
-// A newer artifact takes over the pull request of the one that it supersedes.
+// A newer promotion takes over the pull request of the one that it supersedes. Where both
+// have the same artifact the commit is made anew all the same: it is the older one's, and
+// its merge would be taken for the older one's.
 func (q *Queries) InheritPull(ctx context.Context, arg InheritPullParams) (Promotion, error) {
 	row := q.db.QueryRow(ctx, inheritPull, arg.ID, arg.OlderID)
 	var i Promotion
