@@ -37,7 +37,7 @@ type Config struct {
 	Registries   []string          `name:"registry" env:"TAGBOAT_REGISTRIES" help:"Registry that images come from, and where it is reached if elsewhere: HOST or HOST=URL, such as registry.example.com=http://127.0.0.1:5000." placeholder:"HOST[=URL]"`
 	Remotes      []string          `name:"remote" env:"TAGBOAT_REMOTES" help:"Where remote bases and charts may be fetched from when an overlay pins them: a prefix such as https://github.com/acme/ or oci://registry.example.com/charts. Nothing by default." placeholder:"URL"`
 	Clusters     map[string]string `name:"cluster" env:"TAGBOAT_CLUSTERS" mapsep:"," help:"Cluster by its name in tagboat.yaml, and its kubeconfig and context; “in-cluster” is the one that Tagboat runs in." placeholder:"NAME=KUBECONFIG[#CONTEXT]"`
-	ClusterRepos []string          `name:"cluster-repo" env:"TAGBOAT_CLUSTER_REPOS" help:"Env repo that a cluster takes from: NAME=OWNER/NAME or NAME=OWNER/*; can be given several times. A cluster without any takes from the env repos that --env-repo names, and from no others." placeholder:"NAME=OWNER/NAME"`
+	ClusterRepos []string          `name:"cluster-repo" env:"TAGBOAT_CLUSTER_REPOS" help:"Env repo that a cluster takes from: NAME=OWNER/NAME or NAME=OWNER/NAME#NUMBER; can be given several times. A cluster without any takes from the env repos that --env-repo names, and from no others." placeholder:"NAME=OWNER/NAME"`
 
 	Policies string `env:"TAGBOAT_POLICIES" help:"The organisation's policies: a file whose rules hold in every env repo, and that no env repo can loosen." placeholder:"FILE" type:"path"`
 
@@ -204,6 +204,11 @@ func (c Config) clusterRepos(selected worker.Selection) (map[string]worker.Selec
 		var err error
 		if bound[name], err = worker.ParseSelection(repos); err != nil {
 			return nil, fmt.Errorf("--cluster-repo of %s: %w", name, err)
+		}
+		for _, s := range bound[name] {
+			if s.Name == "" { // an owner who gives the name up leaves it, with the cluster, to anybody
+				return nil, fault.Errorf(fault.Invalid, "--cluster-repo %s=%s: name each env repo that the cluster takes from, as %s=OWNER/NAME. An owner's name can be given up and taken by somebody else, whose repositories would then get the cluster.", name, s, name)
+			}
 		}
 	}
 	named := slices.ContainsFunc(selected, func(s worker.Selector) bool { return s.Name != "" })
