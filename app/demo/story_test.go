@@ -13,7 +13,7 @@ func TestStory(t *testing.T) {
 	if failed := report.Failed(); failed != "" {
 		t.Fatal(failed)
 	}
-	want := map[string]string{"payments": "1.7.0", "catalog": "2.3.0", "shop": "3.1.1"}
+	want := map[string]string{"payments": "1.6.0", "catalog": "2.3.0", "shop": "3.1.1"}
 	for app, tag := range want {
 		if got := report.Running["prod"][app].Tag; got != tag {
 			t.Errorf("prod runs %s %s, want %s", app, got, tag)

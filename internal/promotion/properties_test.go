@@ -44,13 +44,13 @@ var mishaps = map[string]func(f *Facts){
 	"signed before":             sig(func(s *Signature) { s.At = noon.Add(-6 * time.Minute) }),
 	"signed tomorrow":           sig(func(s *Signature) { s.At = noon.Add(24 * time.Hour) }),
 	"signed for another digest": sig(func(s *Signature) { s.Digest = digest("b") }),
-	"another key":               func(f *Facts) { f.Rule.Signatures[0].ID = "key 3" },
-	"no key": func(f *Facts) {
-		f.Rule.Signatures[0] = Demand{Who: "key release.pub", Err: "release.pub is not there.", Owner: "whoever"}
-	},
-	"an unusable key": func(f *Facts) {
-		f.Rule.Signatures[0].Err, f.Rule.Signatures[0].Owner = "release.pub is no key.", "whoever"
-	},
+	"another key":               demand(func(d *Demand) { d.ID = "key 3" }),
+	"no key": demand(func(d *Demand) {
+		*d = Demand{Who: "key release.pub", Err: "release.pub is not there.", Owner: "whoever"}
+	}),
+	"an unusable key": demand(func(d *Demand) {
+		d.Err, d.Owner = "release.pub is no key.", "whoever"
+	}),
 	"one more signature":        func(f *Facts) { f.Rule.Signatures = append(f.Rule.Signatures, Demand{ID: "key 4"}) },
 	"no signatures are asked":   func(f *Facts) { f.Rule.Signatures, f.Signatures = nil, nil },
 	"a foreign commit":          on(func(p *Pull) { p.HeadSHA = sha("2") }),
@@ -121,7 +121,7 @@ var losses = map[string]func(f *Facts){
 	"whose a signature is":        sig(func(s *Signature) { s.Demand = "" }),
 	"what a signature is for":     sig(func(s *Signature) { s.Digest = "" }),
 	"when it was looked for":      sig(func(s *Signature) { s.At = time.Time{} }),
-	"who has to sign":             func(f *Facts) { f.Rule.Signatures[0].ID, f.Signatures[0].Demand = "", "" },
+	"who has to sign":             func(f *Facts) { demand(func(d *Demand) { d.ID = "" })(f); sig(func(s *Signature) { s.Demand = "" })(f) },
 	"the pull request":            func(f *Facts) { f.Pull = nil },
 	"all of the pull request":     on(func(p *Pull) { *p = Pull{} }),
 	"the head":                    on(func(p *Pull) { p.HeadSHA = "" }),
@@ -217,6 +217,14 @@ func trial(change func(t *Trial)) func(f *Facts) {
 	return func(f *Facts) {
 		if len(f.Trials) > 0 {
 			change(&f.Trials[0])
+		}
+	}
+}
+
+func demand(change func(d *Demand)) func(f *Facts) {
+	return func(f *Facts) {
+		if len(f.Rule.Signatures) > 0 {
+			change(&f.Rule.Signatures[0])
 		}
 	}
 }
