@@ -151,7 +151,7 @@ var losses = map[string]func(f *Facts){
 	"what the body showed":        func(f *Facts) { f.Published.BodyHash = "" },
 	"the rule":                    func(f *Facts) { f.Rule.Auto = false },
 	"the artifact's own identity": func(f *Facts) { f.Artifact.Digest = "" },
-	"every digest":                func(f *Facts) { f.Artifact.Digest, f.Digest.Now, f.Rule.Needs = "", "", nil },
+	"every digest":                func(f *Facts) { f.Artifact.Digest, f.Digest.Now, f.Rule.Needs, f.Rule.Signatures = "", "", nil, nil },
 }
 
 // says adds somebody's word, given on what is there now and then changed.
