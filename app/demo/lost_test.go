@@ -91,7 +91,7 @@ func unheardPeople(s *scene) {
 	s.must(err)
 	running, err := s.w.Running(s.ctx)
 	s.must(err)
-	s.says("oscar", staging.Number, "/promote prod", "confused", "write permission")
+	s.says("oscar", staging.Number, "/promote prod", "confused") // outsiders get no words
 	s.says("alice", staging.Number, "/promote prod", "rocket")
 	number := s.opened("prod", "payments", "1.7.0").Number
 	s.approve(number, "alice", "bob", "carol")

@@ -271,7 +271,7 @@ func registryDownWhileVerifying(s *scene) {
 func (s *scene) registryDownWhileOpen() func(s *scene) {
 	number := s.asked("prod", "payments", "1.20.0").Number
 	talk := s.issue()
-	s.says("alice", talk, "/freeze dev so that staging stays with 1.20.0", "rocket")
+	s.says("alice", talk, "/hold dev payments so that staging stays with 1.20.0", "rocket", "payments in dev is on hold")
 	digest := s.release("payments", "1.20.1")
 	s.opened("dev", "payments", "1.20.1")
 	s.approve(number, "bob", "carol")
@@ -291,7 +291,7 @@ func (s *scene) registryDownWhileOpen() func(s *scene) {
 			_, err := s.w.isOpen("prod", "payments", "1.20.1")
 			return err
 		})
-		s.says("alice", talk, "/thaw dev", "rocket")
+		s.says("alice", talk, "/unhold dev payments", "rocket", "not on hold any more")
 		s.runs("staging", "payments", "1.20.1", digest)
 		s.approve(number, "bob", "carol")
 		s.tickAll(number)
