@@ -160,6 +160,8 @@ func revertedInWaves(s *scene) {
 	s.runsIn("dev", "dev", "payments", "1.8.0")
 	s.runsIn("prod", "dev", "payments", "1.8.0")
 	s.never("dev-us", "payments", "bad2")
+	// A revert is a rollback, whoever makes it.
+	s.says("alice", s.issue(), "/unhold dev payments", "rocket", "not on hold any more")
 }
 
 func soakingWave(s *scene) {
