@@ -49,7 +49,7 @@ parts: build ## Build the control plane, the registry, kustomize and helm into t
 
 .PHONY: test
 test: format vet lint parts fuzz ## Everything: unit, PostgreSQL, GitHub, registry, control plane, the stories.
-	$(GO) test -timeout 45m ./...
+	$(GO) test -timeout 70m ./...
 
 # Without a short minimisation Go spends the time on shrinking what it found, not on
 # looking further.
