@@ -14,12 +14,9 @@ import (
 
 const benchPromotions = 50
 
-// BenchmarkPromotion measures, over 50 promotions one after the other on a
-// GitHub without latency and real clusters: from the CI callback's 202 to the
-// open pull request, to the merge, and what it costs in REST requests until the
-// merge (all, and those that create content: POSTs but for tokens and
-// redeliveries).
-func BenchmarkPromotion(b *testing.B) {
+// benchWorld is a durable world at rest, and the story that knows its versions.
+func benchWorld(b *testing.B) (*World, *story) {
+	b.Helper()
 	ctx := context.Background()
 	w, err := NewWorld(ctx, Options{Tagboat: []string{tagboat}, Durable: true, Progress: func(string) {}})
 	if err != nil {
@@ -31,6 +28,17 @@ func BenchmarkPromotion(b *testing.B) {
 	if failed := s.report.Failed(); failed != "" {
 		b.Fatal(failed)
 	}
+	return w, s
+}
+
+// BenchmarkPromotion measures, over 50 promotions one after the other on a
+// GitHub without latency and real clusters: from the CI callback's 202 to the
+// open pull request, to the merge, and what it costs in REST requests until the
+// merge (all, and those that create content: POSTs but for tokens and
+// redeliveries).
+func BenchmarkPromotion(b *testing.B) {
+	ctx := context.Background()
+	w, _ := benchWorld(b)
 	opened, merged := make(chan time.Time, 1000), make(chan time.Time, 1000)
 	w.GitHub.OnEvent(func(e githubsim.Event) {
 		if e.Name != "pull_request" || e.Repo != envRepo || !isDev(w, e.Number) {

@@ -16,17 +16,7 @@ const benchRollbacks = 20
 // latency and real clusters: from a person's comment to the merged revert, and to the
 // former version being healthy in every cluster.
 func BenchmarkRollback(b *testing.B) {
-	ctx := context.Background()
-	w, err := NewWorld(ctx, Options{Tagboat: []string{tagboat}, Durable: true, Progress: func(string) {}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(w.Close)
-	s := &story{teller: &teller{say: func(string) {}}, w: w, digests: map[string]string{}}
-	s.chapter(ctx, "start", s.start)
-	if failed := s.report.Failed(); failed != "" {
-		b.Fatal(failed)
-	}
+	w, s := benchWorld(b)
 	merged := make(chan time.Time, 1000)
 	w.GitHub.OnEvent(func(e githubsim.Event) {
 		if e.Name != "pull_request" || e.Repo != envRepo || e.Action != "closed" || !isDev(w, e.Number) {

@@ -44,11 +44,19 @@ const (
 	trialHolds = time.Hour
 	// trialFresh is how old an answer may be that a merge rests on.
 	trialFresh = 5 * time.Minute
-	// A cluster that is away or says no is asked again after half the time for which
-	// it does so, within these bounds.
-	trialAgainMin = 30 * time.Second
-	trialAgainMax = 5 * time.Minute
 )
+
+// What keeps a promotion waiting is asked for again after half the time for which it does
+// so, within these bounds: nobody tells that it changed.
+const (
+	againMin = 30 * time.Second
+	againMax = 5 * time.Minute
+)
+
+// againAfter is when to ask again what answered so at a time, and since another.
+func againAfter(at, since time.Time) time.Time {
+	return at.Add(min(max(againMin, at.Sub(since)/2), againMax))
+}
 
 // trials are the answers of all clusters that the rule asks for, in its order.
 func trials(f Facts) []Trial {
@@ -73,7 +81,7 @@ func (t Trial) AskAgainAt() time.Time {
 	case Accepted:
 		return t.At.Add(trialHolds)
 	}
-	return t.At.Add(min(max(trialAgainMin, t.At.Sub(t.Since)/2), trialAgainMax))
+	return againAfter(t.At, t.Since)
 }
 
 // Stale reports whether the answer is too old for a merge to rest on it.

@@ -49,10 +49,6 @@ const (
 	signatureHolds = time.Hour
 	// signatureFresh is how old an answer may be that a merge rests on.
 	signatureFresh = 5 * time.Minute
-	// What keeps a promotion waiting is looked for again after half the time for which
-	// it does so, within these bounds: an image is signed after it was pushed.
-	signatureAgainMin = 30 * time.Second
-	signatureAgainMax = 5 * time.Minute
 )
 
 // signatures are what was found of everything that is demanded, in its order.
@@ -80,7 +76,7 @@ func (s Signature) askAgainAt() time.Time {
 	case SignedBy:
 		return s.At.Add(signatureHolds)
 	}
-	return s.At.Add(min(max(signatureAgainMin, s.At.Sub(s.Since)/2), signatureAgainMax))
+	return againAfter(s.At, s.Since) // an image is signed after it was pushed
 }
 
 // stale reports whether the answer is too old for a merge to rest on it.

@@ -48,11 +48,9 @@ func (w *Worker) allow(ctx context.Context, r request, cmd command.Allow) (strin
 	if err != nil {
 		return "", err
 	}
-	left, err := w.Store.Stops(ctx, scope)
-	if err != nil || len(left) == 0 {
+	stopped, err := w.stillStopped(ctx, scope)
+	if err != nil || stopped == "" {
 		return "", err
 	}
-	facts := stopFacts(left[0])
-	return fmt.Sprintf("%s may come again. %s is still stopped, by %s; %s lifts that.",
-		checklist.Code(tag), checklist.Escape(facts.What), checklist.Escape(facts.By), checklist.Code(facts.Lift)), nil
+	return checklist.Code(tag) + " may come again. " + stopped, nil
 }

@@ -124,6 +124,11 @@ func (w *Worker) lift(ctx context.Context, c store.Command, scope store.Scope, m
 	if err != nil {
 		return "", err
 	}
+	return w.stillStopped(ctx, scope)
+}
+
+// stillStopped says what is in force for a scope, and what lifts it; "" where nothing is.
+func (w *Worker) stillStopped(ctx context.Context, scope store.Scope) (string, error) {
 	left, err := w.Store.Stops(ctx, scope)
 	if err != nil || len(left) == 0 {
 		return "", err
