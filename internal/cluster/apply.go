@@ -14,21 +14,6 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 )
 
-const (
-	// FieldManager is the name under which the API server remembers which fields
-	// are Tagboat's.
-	FieldManager = "tagboat"
-	// TargetAnnotation names, on every object that Tagboat applied, the target it
-	// belongs to.
-	TargetAnnotation = "tagboat.dev/target"
-)
-
-// Target is what a set of objects is deployed as.
-type Target struct {
-	Key       string // stable and unique: "acme/env payments prod prod-eu"
-	Namespace string // for namespaced objects that name none; may be empty if all do
-}
-
 // Outcome is what an apply came to for one object.
 type Outcome string
 
@@ -176,19 +161,19 @@ func (p *plan) write(ctx context.Context, changes []*change) error {
 }
 
 func (p *plan) writeOne(ctx context.Context, ch *change) (err error) {
-	if ch.live != nil && ch.migration == nil && ch.same(ch.live, ch.tried) {
+	if ch.live != nil && ch.migration == nil && ch.same(p.manager(), ch.live, ch.tried) {
 		ch.after, ch.outcome = ch.live, Unchanged
 		return nil
 	}
 	if ch.migration != nil {
 		// Guarded by the resource version it was computed from: a conflict means
 		// that the object changed since.
-		_, err := ch.api.Patch(ctx, ch.desired.GetName(), types.JSONPatchType, ch.migration, patchOptions(false, false))
+		_, err := ch.api.Patch(ctx, ch.desired.GetName(), types.JSONPatchType, ch.migration, p.patchOptions(false, false))
 		if err != nil {
 			return p.c.classify(err, action{"take over kubectl's fields of", ch.desired})
 		}
 	}
-	after, err := p.patch(ctx, ch, patchOptions(false, false))
+	after, err := p.patch(ctx, ch, p.patchOptions(false, false))
 	if err != nil {
 		return p.c.classify(err, action{"apply", ch.desired})
 	}
@@ -196,7 +181,7 @@ func (p *plan) writeOne(ctx context.Context, ch *change) (err error) {
 	switch {
 	case ch.live == nil:
 		ch.outcome = Created
-	case ch.migration == nil && ch.same(ch.live, after):
+	case ch.migration == nil && ch.same(p.manager(), ch.live, after):
 		ch.outcome = Unchanged
 	}
 	return nil
@@ -250,16 +235,16 @@ func (p *plan) notServed(ch *change) error {
 
 // same reports whether two states of the object are equal in all that an apply
 // can change. Status is the controllers' and moves on its own, unless we set it.
-func (ch *change) same(a, b Object) bool {
+func (ch *change) same(manager string, a, b Object) bool {
 	_, ours := ch.desired.Object["status"]
-	return reflect.DeepEqual(essence(a, ours), essence(b, ours))
+	return reflect.DeepEqual(essence(a, manager, ours), essence(b, manager, ours))
 }
 
-func essence(o Object, withStatus bool) map[string]any {
+func essence(o Object, manager string, withStatus bool) map[string]any {
 	o = o.DeepCopy()
 	var owned any
 	for _, entry := range o.GetManagedFields() {
-		if entry.Manager == FieldManager && entry.Operation == "Apply" && entry.Subresource == "" && entry.FieldsV1 != nil {
+		if entry.Manager == manager && entry.Operation == "Apply" && entry.Subresource == "" && entry.FieldsV1 != nil {
 			owned = fmt.Sprintf("%s %v", entry.APIVersion, entry.FieldsV1)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -44,6 +45,7 @@ type Cluster struct {
 	inFlight  int
 	now       func() time.Time
 	dynamic   dynamic.Interface
+	metadata  metadata.Interface
 	discovery discovery.DiscoveryInterface
 	kinds     *kinds
 }
@@ -78,12 +80,16 @@ func Open(cfg Config) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
+	meta, err := metadata.NewForConfigAndClient(rc, client)
+	if err != nil {
+		return nil, err
+	}
 	disco, err := discovery.NewDiscoveryClientForConfigAndClient(rc, client)
 	if err != nil {
 		return nil, err
 	}
 	return &Cluster{
-		name: cfg.Name, server: withoutPassword(rc.Host), inFlight: inFlight, now: cfg.Now, dynamic: dyn, discovery: disco,
+		name: cfg.Name, server: withoutPassword(rc.Host), inFlight: inFlight, now: cfg.Now, dynamic: dyn, metadata: meta, discovery: disco,
 		kinds: &kinds{discovery: disco},
 	}, nil
 }

@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
@@ -21,24 +20,8 @@ import (
 // Object is one Kubernetes object of any kind.
 type Object = *unstructured.Unstructured
 
-// identity is what makes two objects the same one, whatever version of their
-// kind they are written in.
-type identity struct {
-	schema.GroupKind
-	namespace, name string
-}
-
-func identityOf(o Object) identity {
-	return identity{o.GroupVersionKind().GroupKind(), o.GetNamespace(), o.GetName()}
-}
-
 // name is how messages call an object: "Deployment payments/api".
-func name(o Object) string {
-	if o.GetNamespace() == "" {
-		return o.GetKind() + " " + o.GetName()
-	}
-	return o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName()
-}
+func name(o Object) string { return idOf(o).String() }
 
 // Decode reads the objects of rendered YAML in their order; lists are taken
 // apart. It refuses an empty result, because a render that lost everything looks
@@ -130,9 +113,9 @@ func decodable(o Object) error {
 }
 
 func refuseDuplicates(objects []Object) error {
-	seen := map[identity]bool{}
+	seen := map[ID]bool{}
 	for _, o := range objects {
-		id := identityOf(o)
+		id := idOf(o)
 		if seen[id] {
 			return fault.Errorf(fault.Invalid, "%s is there twice in what the overlay renders to", name(o))
 		}

@@ -113,9 +113,9 @@ func (p *plan) resolveEach() []error {
 			break
 		}
 	}
-	seen := map[identity]bool{} // two may have become one by the default namespace
+	seen := map[ID]bool{} // two may have become one by the default namespace
 	for i, ch := range p.changes {
-		if id := identityOf(ch.desired); errs[i] == nil && seen[id] {
+		if id := idOf(ch.desired); errs[i] == nil && seen[id] {
 			errs[i] = fault.Errorf(fault.Invalid, "%s is there twice in what the overlay renders to", name(ch.desired))
 		} else {
 			seen[id] = true
@@ -163,7 +163,7 @@ func (p *plan) came(ch *change, err error, hush []string) Tried {
 		}
 	case ch.live == nil:
 		t.Outcome = Created
-	case ch.migration == nil && ch.same(ch.live, ch.tried):
+	case ch.migration == nil && ch.same(p.manager(), ch.live, ch.tried):
 		t.Outcome = Unchanged
 	default:
 		t.Outcome = Configured
@@ -175,9 +175,9 @@ func (p *plan) came(ch *change, err error, hush []string) Tried {
 // left names what was rendered before, is not among the changes, and is in the
 // cluster.
 func (p *plan) left(ctx context.Context, before []Object) ([]string, error) {
-	stays := map[identity]bool{}
+	stays := map[ID]bool{}
 	for _, ch := range p.changes {
-		stays[identityOf(ch.desired)] = true
+		stays[idOf(ch.desired)] = true
 	}
 	old := newPlan(p.c, p.target, before)
 	errs := old.resolveEach()
@@ -186,7 +186,7 @@ func (p *plan) left(ctx context.Context, before []Object) ([]string, error) {
 	there := make([]bool, len(errs))
 	for i, ch := range old.changes {
 		// What has no kind in the cluster, or was never accepted, is not there.
-		if errs[i] != nil || stays[identityOf(ch.desired)] {
+		if errs[i] != nil || stays[idOf(ch.desired)] {
 			continue
 		}
 		g.Go(func() error {

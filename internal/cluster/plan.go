@@ -45,16 +45,14 @@ func newPlan(c *Cluster, t Target, objects []Object) *plan {
 	p := &plan{c: c, target: t}
 	for _, o := range objects {
 		o = o.DeepCopy()
-		annotations := o.GetAnnotations()
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
-		annotations[TargetAnnotation] = t.Key
-		o.SetAnnotations(annotations)
+		t.mark(o)
 		p.changes = append(p.changes, &change{stage: stageOf(o), desired: o})
 	}
 	return p
 }
+
+// manager is the plan's field manager.
+func (p *plan) manager() string { return p.target.FieldManager() }
 
 // check reads and dry-runs every change that was not tried yet. It leaves alone
 // what needs another object of the plan that is not written yet.
@@ -199,16 +197,16 @@ func (p *plan) checkOne(ctx context.Context, ch *change) error {
 		if err := p.mayTouch(live); err != nil {
 			return err
 		}
-		if ch.migration, err = csaupgrade.UpgradeManagedFieldsPatch(live, clientSideAppliers, FieldManager); err != nil {
+		if ch.migration, err = csaupgrade.UpgradeManagedFieldsPatch(live, clientSideAppliers, p.manager()); err != nil {
 			return fmt.Errorf("read the field managers of %s: %w", name(live), err)
 		}
 		ch.live = live
 	}
-	tried, err := p.patch(ctx, ch, patchOptions(true, false))
+	tried, err := p.patch(ctx, ch, p.patchOptions(true, false))
 	if isFieldConflict(err) && onlyClientSideAppliers(err) {
 		// The migration will give these fields to us before the real apply; that
 		// cannot be dry-run, but what it comes to can.
-		tried, err = p.patch(ctx, ch, patchOptions(true, true))
+		tried, err = p.patch(ctx, ch, p.patchOptions(true, true))
 	}
 	if apierrors.IsNotFound(err) && p.comes(err) {
 		ch.waitsFor = err
@@ -226,12 +224,12 @@ func (p *plan) mayTouch(live Object) error {
 	if live.GetDeletionTimestamp() != nil {
 		return fault.Errorf(fault.Conflict, "%s in cluster %s is still being deleted; it is applied anew when it is gone", name(live), p.c.name)
 	}
-	owner := live.GetAnnotations()[TargetAnnotation]
-	if owner == "" || owner == p.target.Key {
+	key, installation := live.GetAnnotations()[TargetAnnotation], live.GetAnnotations()[InstallationAnnotation]
+	if key == "" || key == p.target.Key && installation == p.target.Installation {
 		return nil
 	}
-	return fault.Errorf(fault.Denied, "%s in cluster %s belongs to another target, %q (this one is %q): keep the object in one overlay only, or remove its annotation %s to hand it over",
-		name(live), p.c.name, owner, p.target.Key, TargetAnnotation)
+	return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s (this one is %q): keep the object in one overlay only, or remove its annotation %s to hand it over",
+		name(live), p.c.name, p.target.other(key, installation), p.target.Key, TargetAnnotation)
 }
 
 // comes reports whether what the server does not find is an object of the plan
@@ -263,8 +261,8 @@ func (p *plan) patch(ctx context.Context, ch *change, o metav1.PatchOptions) (Ob
 
 // patchOptions are strict about fields that the kind does not have: a misspelt
 // one would be dropped in silence.
-func patchOptions(dryRun, force bool) metav1.PatchOptions {
-	o := metav1.PatchOptions{FieldManager: FieldManager, FieldValidation: metav1.FieldValidationStrict}
+func (p *plan) patchOptions(dryRun, force bool) metav1.PatchOptions {
+	o := metav1.PatchOptions{FieldManager: p.manager(), FieldValidation: metav1.FieldValidationStrict}
 	if dryRun {
 		o.DryRun = []string{metav1.DryRunAll}
 	}
