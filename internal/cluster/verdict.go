@@ -95,10 +95,10 @@ func keeper(live Metadata) string {
 	return ""
 }
 
-// deployers are the field managers of tools that bring objects into clusters as Tagboat
+// rivals are the field managers of tools that bring objects into clusters as Tagboat
 // does, from the source code of each. What one of them manages a part of is not
 // Tagboat's alone.
-var deployers = map[string]string{
+var rivals = map[string]string{
 	"argocd-controller":             "Argo CD",
 	"argocd-application-controller": "Argo CD",
 	"kustomize-controller":          "Flux",
@@ -109,9 +109,9 @@ var deployers = map[string]string{
 	"kapp":                          "kapp",
 }
 
-// deployersMarks are the labels and annotations by which those tools find what is
+// rivalMarks are the labels and annotations by which those tools find what is
 // theirs.
-var deployersMarks = map[string]string{
+var rivalMarks = map[string]string{
 	"argocd.argoproj.io/tracking-id":   "Argo CD",
 	"kustomize.toolkit.fluxcd.io/name": "Flux",
 	"helm.toolkit.fluxcd.io/name":      "Flux",
@@ -127,20 +127,20 @@ func (t Target) otherOwner(live Metadata) string {
 		return fmt.Sprintf("owned by %s %s, whose controller makes and deletes it", c.Kind, c.Name)
 	}
 	var marks []string
-	for mark := range deployersMarks {
+	for mark := range rivalMarks {
 		if live.Labels[mark]+live.Annotations[mark] != "" {
 			marks = append(marks, mark)
 		}
 	}
 	if len(marks) > 0 {
 		mark := slices.Min(marks)
-		return fmt.Sprintf("owned by %s, too: its mark %s says %q", deployersMarks[mark], mark, cmp.Or(live.Labels[mark], live.Annotations[mark]))
+		return fmt.Sprintf("owned by %s, too: its mark %s says %q", rivalMarks[mark], mark, cmp.Or(live.Labels[mark], live.Annotations[mark]))
 	}
 	for _, entry := range live.ManagedFields {
 		if entry.Subresource != "" {
 			continue
 		}
-		if tool, ok := deployers[entry.Manager]; ok {
+		if tool, ok := rivals[entry.Manager]; ok {
 			return fmt.Sprintf("owned by %s, too: the field manager %q manages fields of it", tool, entry.Manager)
 		}
 		if strings.HasPrefix(entry.Manager, managerPrefix) && entry.Manager != t.FieldManager() && entry.Operation == metav1.ManagedFieldsOperationApply {
