@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,6 +52,8 @@ type App struct {
 	server  *http.Server
 	socket  net.Listener
 	replica string
+	// clusters are those that this process brings.
+	clusters []string
 }
 
 // Log is the logger of a server: JSON lines without secrets.
@@ -77,6 +81,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.clusters = slices.Sorted(maps.Keys(clusters))
 	// A merge holds one connection while it reads and writes on others.
 	if a.store, err = store.Open(ctx, c.Database, store.Options{MaxConns: 40}); err != nil {
 		return nil, noDatabase(err)
@@ -112,7 +117,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters,
 		EnvRepos: envRepos, ClusterRepos: clusterRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
 		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots,
-		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log,
+		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica,
 	})
 	if a.queue, err = a.newQueue(work); err != nil {
 		return nil, err
@@ -151,12 +156,14 @@ func replica() string {
 }
 
 func (a *App) newQueue(work *worker.Worker) (*river.Client[pgx.Tx], error) {
+	queues := maps.Clone(job.Workers)
+	maps.Copy(queues, job.Syncs(a.clusters...))
 	workers := river.NewWorkers()
 	work.Register(workers)
 	return river.NewClient(riverpgxv5.New(a.store.Pool()), &river.Config{
 		ID:      a.replica,
 		Schema:  store.QueueSchema,
-		Queues:  job.Workers,
+		Queues:  queues,
 		Workers: workers,
 		Logger:  slog.New(quiet{a.log.Handler()}),
 		// People wait for promotions: fetch at once, not up to 100 ms later.
@@ -200,6 +207,10 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer presence.Leave(context.WithoutCancel(ctx))
+	// Before anything is worked on: who surveys tells of clusters that nobody brings.
+	if err := a.store.Reach(ctx, a.replica, a.clusters); err != nil {
+		return err
+	}
 	if _, err := a.store.RescueJobs(ctx); err != nil {
 		return err
 	}
@@ -236,6 +247,9 @@ func (a *App) rescue(ctx context.Context, presence *store.Presence) error {
 		if err := presence.Check(ctx); err != nil && ctx.Err() == nil {
 			// The others may take our jobs for abandoned: start over.
 			return fmt.Errorf("the database connection that shows this replica to the others is gone: %w", err)
+		}
+		if err := a.store.Reach(ctx, a.replica, a.clusters); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "the others could not be told which clusters this replica brings", "error", err)
 		}
 		if n, err := a.store.RescueJobs(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "the jobs of gone replicas could not be looked for", "error", err)

@@ -56,7 +56,7 @@ func await(t *testing.T, url string) {
 		}
 	}
 	wake := func(id int64) river.JobArgs { return job.Reconcile{Promotion: id} }
-	sync := func(id int64) river.JobArgs { return job.Sync{Target: id} }
+	sync := func(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
 	digest := "sha256:" + strings.Repeat("a", 64)
 	head := strings.Repeat("1", 40)
 	repo, err := s.SeeRepo(ctx, store.SeenRepo{GitHubID: 7, Owner: "acme", Name: "env", Installation: 1, DefaultBranch: "main"}, nil)

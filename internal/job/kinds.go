@@ -1,6 +1,9 @@
 package job
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -14,19 +17,43 @@ const (
 	QueueVerify    = "verify"    // ask registries
 	QueueMove      = "move"      // move promotions
 	QueueSurvey    = "survey"    // read env repos' base branches
-	QueueSync      = "sync"      // bring clusters to commits
 	QueueStrangers = "strangers" // render people's pull requests
 	QueueUpkeep    = "upkeep"    // periodic work
 	QueuePolls     = "polls"     // look for what nobody told
 )
 
-// Workers is how many jobs of each queue one process works on at a time.
+// QueueSync is the queue of one cluster: only processes that reach the cluster work on
+// it, and one that is slow or away keeps no other waiting.
+func QueueSync(cluster string) string {
+	if name := "sync_" + cluster; len(name) <= 64 && queueName.MatchString(name) {
+		return name
+	}
+	sum := sha256.Sum256([]byte(cluster)) // River's names are narrower than those of clusters
+	return "sync_x_" + hex.EncodeToString(sum[:12])
+}
+
+// queueName is what River takes for a name.
+var queueName = regexp.MustCompile(`^[a-z0-9]+(?:[_-][a-z0-9]+)*$`)
+
+// syncWorkers is how many targets of one cluster a process brings at a time.
+const syncWorkers = 8
+
+// Syncs are the queues of clusters.
+func Syncs(clusters ...string) map[string]river.QueueConfig {
+	queues := map[string]river.QueueConfig{}
+	for _, c := range clusters {
+		queues[QueueSync(c)] = river.QueueConfig{MaxWorkers: syncWorkers}
+	}
+	return queues
+}
+
+// Workers is how many jobs of each queue one process works on at a time, beside those
+// of clusters.
 var Workers = map[string]river.QueueConfig{
 	QueueEvents:    {MaxWorkers: 8},
 	QueueVerify:    {MaxWorkers: 8},
 	QueueMove:      {MaxWorkers: 8},
 	QueueSurvey:    {MaxWorkers: 1}, // a later look never ends before an earlier one
-	QueueSync:      {MaxWorkers: 8},
 	QueueStrangers: {MaxWorkers: 2}, // each of them renders as much side by side as there are children
 	QueueUpkeep:    {MaxWorkers: 1},
 	QueuePolls:     {MaxWorkers: 2},
@@ -80,7 +107,8 @@ type Reconcile struct {
 
 // Sync brings a target to the newest commit of its branch.
 type Sync struct {
-	Target int64 `json:"target" river:"unique"`
+	Target  int64  `json:"target" river:"unique"`
+	Cluster string `json:"cluster"` // the target's: whoever reaches it works on this
 }
 
 // Stranger looks at what a pull request of the env repo that is not ours moves, and
@@ -178,8 +206,8 @@ func (Reconcile) InsertOpts() river.InsertOpts {
 }
 
 // InsertOpts: one per target; what gives up is woken by the sweep.
-func (Sync) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueSync, MaxAttempts: 500, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
+func (s Sync) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueSync(s.Cluster), MaxAttempts: 500, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
 }
 
 // InsertOpts: a person's merge waits for the check, and nothing else would make it.

@@ -36,7 +36,7 @@ type NewTarget struct {
 // at heads, a text that tells its branches' commits. Those that are not healthy
 // are wanted looked at, and, when heads is not what was kept before, those that are
 // not at a commit at which they render the same.
-func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
+func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named []NewTarget, sync func(t Target) river.JobArgs) (err error) {
 	defer wrap(&err, "keep %d targets of env repo %d", len(named), repo)
 	// Whoever changes several targets does so in one order, so that nobody waits in
 	// a circle.
@@ -75,7 +75,7 @@ func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named
 
 // WantStale wants every target looked at that nobody has looked at since: what
 // was healthy may not be any more. So does one whose turn has come.
-func (s *Store) WantStale(ctx context.Context, since time.Time, sync func(target int64) river.JobArgs) (err error) {
+func (s *Store) WantStale(ctx context.Context, since time.Time, sync func(t Target) river.JobArgs) (err error) {
 	defer wrap(&err, "want stale targets")
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		targets, err := q.StaleTargets(ctx, query.StaleTargetsParams{Since: since, At: s.now()})
@@ -87,12 +87,12 @@ func (s *Store) WantStale(ctx context.Context, since time.Time, sync func(target
 }
 
 // want raises the want of targets and enqueues their syncs.
-func (s *Store) want(ctx context.Context, tx pgx.Tx, q *query.Queries, targets []Target, sync func(target int64) river.JobArgs) error {
+func (s *Store) want(ctx context.Context, tx pgx.Tx, q *query.Queries, targets []Target, sync func(t Target) river.JobArgs) error {
 	for _, t := range targets {
 		if err := q.RaiseTarget(ctx, t.ID); err != nil {
 			return err
 		}
-		if err := s.enqueue(ctx, tx, sync(t.ID)); err != nil {
+		if err := s.enqueue(ctx, tx, sync(t)); err != nil {
 			return err
 		}
 	}
@@ -153,9 +153,19 @@ func (s *Store) TargetsOfPair(ctx context.Context, repo int64, app, env string) 
 // StartTarget shows what a sync is doing now. What it brings is written down before
 // any of it is: a sync that does not come to its end is gone on with, also when it
 // would not be the target's turn any more.
-func (s *Store) StartTarget(ctx context.Context, id int64, state, message, rendered string) (err error) {
-	defer wrap(&err, "keep the state of target %d", id)
-	return s.query.StartTarget(ctx, query.StartTargetParams{ID: id, State: state, Message: message, RenderedHash: rendered, At: s.now()})
+func (s *Store) StartTarget(ctx context.Context, t Target, state, message, rendered string) (err error) {
+	defer wrap(&err, "keep the state of target %d", t.ID)
+	n, err := s.query.StartTarget(ctx, query.StartTargetParams{ID: t.ID, Fence: t.Fence, State: state, Message: message, RenderedHash: rendered, At: s.now()})
+	return holding(n, err)
+}
+
+// holding is ErrTakenOver where nothing was written, because another attempt has the
+// target.
+func holding(rows int64, err error) error {
+	if err == nil && rows == 0 {
+		return ErrTakenOver
+	}
+	return err
 }
 
 // StartSync begins an attempt; attempts that never ended are marked interrupted.
@@ -181,17 +191,34 @@ type Reached struct {
 	Changed              int       // objects that were written
 	Held                 string    // why it does not get the newest commit yet; "" where it does
 	HeldUntil            time.Time // when its turn comes if nothing happens; zero: something has to
+	Surplus              []byte    // JSON: what waits for a yes before it is deleted; nil: nothing
+	SurplusCode          string    // names exactly that; "" where nothing waits
+	Drift                []byte    // JSON: what differs from what was applied; nil: nothing
+	DriftCode            string    // names exactly that; "" where nothing differs
+	Heals                []byte    // JSON: what was taken back lately; nil: nothing
+	Vain                 bool      // no attempt is made, and none is wanted before something happens
+}
+
+// object and list are what is kept of JSON that nobody has anything to say in.
+func object(json []byte) []byte { return orElse(json, "{}") }
+func list(json []byte) []byte   { return orElse(json, "[]") }
+
+func orElse(json []byte, empty string) []byte {
+	if len(json) == 0 {
+		return []byte(empty)
+	}
+	return json
 }
 
 // moves reports whether whoever waits for a target has to look again.
 func (r Reached) moves(t Target) bool {
-	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill
+	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill || r.DriftCode != t.DriftCode || r.SurplusCode != t.SurplusCode
 }
 
-// FinishSync writes down how an attempt ended (sync 0: nothing had to be done),
-// where the target stands now, and has the app's promotions and the clusters of later
+// FinishSync writes down how an attempt ended (sync 0: nothing had to be done), unless
+// another attempt has the target by now (ErrTakenOver), where the target stands now, and has the app's promotions and the clusters of later
 // waves looked at.
-func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, wake, next func(id int64) river.JobArgs) (err error) {
+func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, wake func(promotion int64) river.JobArgs, next func(t Target) river.JobArgs) (err error) {
 	defer wrap(&err, "finish a sync of target %d", t.ID)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		now := s.now()
@@ -222,10 +249,16 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 				return err
 			}
 		}
-		return q.SetTarget(ctx, query.SetTargetParams{
-			ID: t.ID, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
+		if r.Vain {
+			if _, err := q.SettleTarget(ctx, query.SettleTargetParams{ID: t.ID, Got: t.Want}); err != nil {
+				return err
+			}
+		}
+		return holding(q.SetTarget(ctx, query.SetTargetParams{
+			ID: t.ID, Fence: t.Fence, Examined: t.Suspected, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), Ill: r.Ill, At: now,
-		})
+			Surplus: object(r.Surplus), SurplusCode: r.SurplusCode, Drift: object(r.Drift), DriftCode: r.DriftCode, Heals: list(r.Heals),
+		}))
 	})
 }
 

@@ -87,7 +87,7 @@ func TestASyncShowsWhatItDoes(t *testing.T) {
 	target := w.target("prod", "eu")
 	first, err := w.store.StartSync(w.ctx, target.ID, sha("1"), "1.7.0", digest("a"))
 	w.must(err)
-	w.must(w.store.StartTarget(w.ctx, target.ID, store.TargetApplying, "Applying.", "r"))
+	w.must(w.store.StartTarget(w.ctx, target, store.TargetApplying, "Applying.", "r"))
 	// The process dies here. The next one begins anew.
 	second, err := w.store.StartSync(w.ctx, target.ID, sha("1"), "1.7.0", digest("a"))
 	w.must(err)

@@ -111,7 +111,7 @@ func TestWhatATargetWaitsFor(t *testing.T) {
 		t.Error("nobody looks at it when its turn comes")
 	}
 
-	w.must(w.store.StartTarget(w.ctx, us.ID, store.TargetApplying, "Applying.", "two"))
+	w.must(w.store.StartTarget(w.ctx, us, store.TargetApplying, "Applying.", "two"))
 	us = w.targetsOfProd()["us"]
 	if us.Held != "" || us.HeldUntil != nil || us.RenderedHash != "two" || us.Digest != digest("0") {
 		t.Errorf("its turn has come, and it is %+v", us)
@@ -153,7 +153,7 @@ func TestSinceWhenATargetIsSteady(t *testing.T) {
 		}
 	}
 	// An attempt to bring something else that dies leaves no time behind.
-	w.must(w.store.StartTarget(w.ctx, w.targetsOfProd()["eu"].ID, store.TargetApplying, "Applying.", "three"))
+	w.must(w.store.StartTarget(w.ctx, w.targetsOfProd()["eu"], store.TargetApplying, "Applying.", "three"))
 	w.clock.pass(time.Minute)
 	w.must(w.store.FinishSync(w.ctx, w.targetsOfProd()["eu"], 0, store.Reached{
 		Commit: sha("3"), RenderedHash: "three", Digest: digest("a"), State: store.TargetHealthy,

@@ -102,11 +102,11 @@ func (w *world) page(path string) string {
 	return answer.Body.String()
 }
 
-func wake(id int64) river.JobArgs    { return job.Reconcile{Promotion: id} }
-func syncing(id int64) river.JobArgs { return job.Sync{Target: id} }
-func digest(c string) string         { return "sha256:" + strings.Repeat(c, 64) }
-func sha(c string) string            { return strings.Repeat(c, 40) }
-func (w *world) repo(s string) int64 { return w.seen(s).ID }
+func wake(id int64) river.JobArgs          { return job.Reconcile{Promotion: id} }
+func syncing(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
+func digest(c string) string               { return "sha256:" + strings.Repeat(c, 64) }
+func sha(c string) string                  { return strings.Repeat(c, 40) }
+func (w *world) repo(s string) int64       { return w.seen(s).ID }
 func (w *world) seen(s string) store.Repo {
 	w.t.Helper()
 	number := fnv.New32a()

@@ -29,22 +29,12 @@ import (
 // once more.
 func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 	for {
-		t, err := w.Store.Target(ctx, j.Args.Target)
+		t, err := w.attempt(ctx, j.Args.Target)
 		if err != nil {
 			return err
 		}
-		repo, err := w.Store.Repo(ctx, t.RepoID)
-		if err != nil {
+		if err := w.passOnFrom(ctx, t); err != nil {
 			return err
-		}
-		// What runs there stays as it is while nobody can read what should.
-		if !t.Gone && store.Readable(repo) {
-			if err := w.bring(ctx, t); err != nil {
-				return err
-			}
-			if err := w.passOnFrom(ctx, t); err != nil {
-				return err
-			}
 		}
 		again, err := store.SettleTarget(ctx, w.Store, t, reconcileJob, j)
 		if err != nil || !again {
@@ -53,10 +43,37 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 	}
 }
 
+// attempt is one attempt on a target, alone. One that something newer takes the place
+// of has ended well.
+func (w *Worker) attempt(ctx context.Context, id int64) (store.Target, error) {
+	alone, a, err := w.begin(ctx, id)
+	if err != nil {
+		return store.Target{}, err
+	}
+	defer a.end(ctx)
+	repo, err := w.Store.Repo(ctx, a.target.RepoID)
+	if err != nil {
+		return a.target, err
+	}
+	// What runs there stays as it is while nobody can read what should.
+	if a.target.Gone || !store.Readable(repo) {
+		return a.target, nil
+	}
+	err = w.bring(alone, a)
+	switch {
+	case errors.Is(err, errSuperseded):
+		return a.target, nil
+	case errors.Is(context.Cause(alone), store.ErrTakenOver):
+		return a.target, fault.E(fault.Transient, "", errors.Join(store.ErrTakenOver, err))
+	}
+	return a.target, err
+}
+
 // bring makes one attempt. What only a person can mend is written down and not
 // an error of the job: the next commit has it tried again. Anything else is
 // written down too, and retried.
-func (w *Worker) bring(ctx context.Context, t store.Target) error {
+func (w *Worker) bring(ctx context.Context, a *attempt) error {
+	t := a.target
 	s, err := w.rendered(ctx, t)
 	if errors.Is(err, errUnread) {
 		return err // the target stays as it is
@@ -240,7 +257,7 @@ func runs(container string, pin image.Ref) bool {
 
 // apply shows what is going on, and does it.
 func (w *Worker) apply(ctx context.Context, t store.Target, s *syncing) error {
-	if err := w.Store.StartTarget(ctx, t.ID, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.", s.reached.RenderedHash); err != nil {
+	if err := w.Store.StartTarget(ctx, t, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.", s.reached.RenderedHash); err != nil {
 		return err
 	}
 	return w.bringObjects(ctx, s, w.HealthTimeout)

@@ -40,6 +40,7 @@ type Config struct {
 	Policies     *policy.Source      // the organisation's; nil where it has none
 	Sigstore     *signature.Roots    // of the instance that certifies identities; nil: none is trusted
 	Polls        Polls               // how often to look for what nobody told
+	Replica      string              // names this process among those that share the database
 	// HealthTimeout is how long a rollout may take before it counts as failed.
 	HealthTimeout time.Duration
 	Now           func() time.Time
@@ -159,7 +160,7 @@ func (w *Worker) repo(r store.Repo) *github.Repo {
 
 func reconcileJob(promotion int64) river.JobArgs { return job.Reconcile{Promotion: promotion} }
 func replacedJob(promotion int64) river.JobArgs  { return job.Replaced{Promotion: promotion} }
-func syncJob(target int64) river.JobArgs         { return job.Sync{Target: target} }
+func syncJob(t store.Target) river.JobArgs       { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
 
 // explain is an error as a person should read it.
 func explain(err error) string {

@@ -186,10 +186,29 @@ type GithubBudget struct {
 	Spent          []byte
 }
 
+type Installation struct {
+	Single bool
+	Name   string
+}
+
 type Intent struct {
 	PromotionID int64
 	Effect      string
 	At          time.Time
+}
+
+type Inventory struct {
+	TargetID    int64
+	ApiGroup    string
+	Kind        string
+	Namespace   string
+	Name        string
+	Version     string
+	Uid         string
+	Hash        string
+	Fingerprint string
+	State       string
+	Reason      string
 }
 
 type Poll struct {
@@ -251,6 +270,8 @@ type Promotion struct {
 	Kind             string
 	ClosedByID       int64
 	ClosedBy         string
+	DriftCommentID   int64
+	DriftHash        string
 }
 
 type PromotionHead struct {
@@ -260,6 +281,16 @@ type PromotionHead struct {
 	EditHash    string
 	Digest      string
 	MadeAt      time.Time
+}
+
+type PruneYe struct {
+	TargetID  int64
+	Code      string
+	ActorID   int64
+	Actor     string
+	URL       string
+	CommandID *int64
+	SaidAt    time.Time
 }
 
 type Queued struct {
@@ -273,6 +304,12 @@ type Queued struct {
 	CheckRunID  int64
 	CheckSHA    string
 	CheckHash   string
+}
+
+type Reach struct {
+	Cluster string
+	Replica string
+	SeenAt  time.Time
 }
 
 type Refusal struct {
@@ -408,6 +445,18 @@ type Target struct {
 	Held         string
 	HeldUntil    *time.Time
 	SteadySince  *time.Time
+	Fence        int64
+	LeasedBy     string
+	LeasedUntil  *time.Time
+	CountedAt    *time.Time
+	Suspected    int64
+	Examined     int64
+	Surplus      []byte
+	SurplusCode  string
+	Drift        []byte
+	DriftCode    string
+	DriftSince   *time.Time
+	Heals        []byte
 }
 
 type Tick struct {

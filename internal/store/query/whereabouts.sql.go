@@ -63,7 +63,7 @@ func (q *Queries) Coming(ctx context.Context, repoID int64) ([]ComingRow, error)
 }
 
 const promotionsOfPair = `-- name: PromotionsOfPair :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open', 'merged') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, drift_comment_id, drift_hash FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open', 'merged') ORDER BY id
 `
 
 type PromotionsOfPairParams struct {
@@ -133,6 +133,8 @@ func (q *Queries) PromotionsOfPair(ctx context.Context, arg PromotionsOfPairPara
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.DriftCommentID,
+			&i.DriftHash,
 		); err != nil {
 			return nil, err
 		}
@@ -145,7 +147,7 @@ func (q *Queries) PromotionsOfPair(ctx context.Context, arg PromotionsOfPairPara
 }
 
 const running = `-- name: Running :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, m.merged_at, coalesce(m.pull_number, 0)::integer AS pull_number
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.heals, m.merged_at, coalesce(m.pull_number, 0)::integer AS pull_number
 FROM target t
 LEFT JOIN promotion m ON m.id = (
     SELECT p.id FROM promotion p JOIN artifact a ON a.id = p.artifact_id
@@ -197,6 +199,18 @@ func (q *Queries) Running(ctx context.Context, repoID int64) ([]RunningRow, erro
 			&i.Target.Held,
 			&i.Target.HeldUntil,
 			&i.Target.SteadySince,
+			&i.Target.Fence,
+			&i.Target.LeasedBy,
+			&i.Target.LeasedUntil,
+			&i.Target.CountedAt,
+			&i.Target.Suspected,
+			&i.Target.Examined,
+			&i.Target.Surplus,
+			&i.Target.SurplusCode,
+			&i.Target.Drift,
+			&i.Target.DriftCode,
+			&i.Target.DriftSince,
+			&i.Target.Heals,
 			&i.MergedAt,
 			&i.PullNumber,
 		); err != nil {
