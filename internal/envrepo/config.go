@@ -73,6 +73,8 @@ type Environment struct {
 	Rollback   *Rollback   `yaml:"rollback"`   // its fast lane back; nil: as it is by default
 	Signatures []Signature `yaml:"signatures"` // that an image must carry, all of them
 	Commands   Commands    `yaml:"commands"`   // who may use which comment command; the others are not narrowed
+	Drift      string      `yaml:"drift"`      // report, heal or off; "" is report
+	Force      string      `yaml:"force"`      // whose fields a sync may take: ForcePeople; "" is nobody's
 	Waves      []Wave      `yaml:"waves"`      // in which its clusters change one after the other; none: all at once
 }
 
@@ -89,6 +91,18 @@ const (
 	DryRunWarn    = "warn"
 	DryRunOff     = "off"
 )
+
+// What becomes of a change that somebody makes in a cluster, past Git: it is told, it is
+// told and taken back, or nobody looks.
+const (
+	DriftReport = "report"
+	DriftHeal   = "heal"
+	DriftOff    = "off"
+)
+
+// ForcePeople lets a sync take back fields that people hold, by kubectl and the like.
+// Those of another deployer, of a controller or of another installation it never takes.
+const ForcePeople = "people"
 
 // Follow makes an environment open its pull requests by itself, for new tags or
 // for what another environment runs. Exactly one of the fields is set.

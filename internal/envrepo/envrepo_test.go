@@ -261,6 +261,8 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"letters swapped", head + "  - {name: prod, clutsers: [p]}\n", `unknown field "clutsers"; write "clusters"`},
 		{"plural", head + "app: []\n", `unknown field "app"; write "apps"`},
 		{"environment nearly right", head + "  - {name: prod, clusters: [p], needs: [{env: deev}]}\n", `environment "deev" is not declared; write "dev"`},
+		{"drift", head + "  - {name: prod, clusters: [p], drift: repair}\n", `environments[1].drift is "repair"; write one of report, heal, off`},
+		{"force", head + "  - {name: prod, clusters: [p], force: all}\n", `environments[1].force is "all"; write one of people`},
 		{"dryRun", head + "  - {name: prod, clusters: [p], dryRun: warning}\n", `environments[1].dryRun is "warning"; write one of enforce, warn, off`},
 		{"merge nearly right", head + "  - {name: prod, clusters: [p], merge: manul}\n", `environments[1].merge is "manul"; write one of auto, manual; manual was meant?`},
 		{"cluster nearly right", head + "clusters: [{name: deev}]\n", `or remove it; dev was meant?`},

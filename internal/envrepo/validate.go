@@ -60,6 +60,12 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	if e.DryRun != "" {
 		r.oneOf(at+".dryRun", e.DryRun, DryRunEnforce, DryRunWarn, DryRunOff)
 	}
+	if e.Drift != "" {
+		r.oneOf(at+".drift", e.Drift, DriftReport, DriftHeal, DriftOff)
+	}
+	if e.Force != "" {
+		r.oneOf(at+".force", e.Force, ForcePeople)
+	}
 	r.follow(c, e, at)
 	r.needs(c, e, at)
 	r.approvals(e, at)
