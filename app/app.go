@@ -156,8 +156,10 @@ func replica() string {
 }
 
 func (a *App) newQueue(work *worker.Worker) (*river.Client[pgx.Tx], error) {
-	queues := maps.Clone(job.Workers)
-	maps.Copy(queues, job.Syncs(a.clusters...))
+	queues := job.Syncs(a.clusters...)
+	if !a.config.Syncs {
+		maps.Copy(queues, job.Workers)
+	}
 	workers := river.NewWorkers()
 	work.Register(workers)
 	return river.NewClient(riverpgxv5.New(a.store.Pool()), &river.Config{
@@ -168,6 +170,7 @@ func (a *App) newQueue(work *worker.Worker) (*river.Client[pgx.Tx], error) {
 		Logger:  slog.New(quiet{a.log.Handler()}),
 		// People wait for promotions: fetch at once, not up to 100 ms later.
 		FetchCooldown: 5 * time.Millisecond,
+		// Whoever is elected has the sweeps put into the queue, also where it works on none.
 		// Gone replicas' jobs are given back by store.RescueJobs within seconds;
 		// this is for a job whose own process forgot it.
 		RescueStuckJobsAfter: time.Hour,
@@ -180,17 +183,21 @@ func (a *App) handler(app *github.App) (http.Handler, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.Use(middleware.Recover())
-	doors, err := intake.New(a.store, a.config.Secrets.Doors, time.Now, a.log)
-	if err != nil {
-		return nil, err
-	}
-	doors.Register(e)
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(newCallsCollector(app), newBudgetsCollector(app))
 	board, err := web.New(web.Config{Store: a.store, Metrics: metrics, Now: time.Now, Log: a.log})
 	if err != nil {
 		return nil, err
 	}
+	if a.config.Syncs {
+		board.RegisterHealth(e)
+		return e, nil
+	}
+	doors, err := intake.New(a.store, a.config.Secrets.Doors, time.Now, a.log)
+	if err != nil {
+		return nil, err
+	}
+	doors.Register(e)
 	board.Register(e)
 	return e, nil
 }
@@ -217,7 +224,7 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.queue.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	a.log.InfoContext(ctx, "serving", "url", a.URL(), "replica", a.replica, "envRepos", a.config.EnvRepos)
+	a.log.InfoContext(ctx, "serving", "url", a.URL(), "replica", a.replica, "envRepos", a.config.EnvRepos, "clusters", a.clusters)
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := a.server.Serve(a.socket); !errors.Is(err, http.ErrServerClosed) {

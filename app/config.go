@@ -49,6 +49,9 @@ type Config struct {
 	LogLevel      Level         `default:"info" env:"TAGBOAT_LOG_LEVEL" help:"debug, info, warn or error."`
 
 	Secrets Secrets `kong:"-"`
+
+	// Syncs has the process bring its clusters to Git, and do nothing else.
+	Syncs bool `kong:"-"`
 }
 
 // Level is how much is logged.
@@ -161,9 +164,11 @@ func (c Config) Check() error {
 	need(c.Database != "", "TAGBOAT_DATABASE_URL (the PostgreSQL database)")
 	need(c.AppID != 0, "TAGBOAT_GITHUB_APP_ID (the number of the GitHub App)")
 	need(len(c.Secrets.PrivateKey) > 0, envPrivateKey+" (the GitHub App's private key)")
-	need(len(c.Secrets.Doors.GitHub) > 0, envWebhookSecret+" (without it everybody could send webhooks)")
-	need(len(c.Secrets.Doors.Registry) > 0, envRegistrySecret+" (without it everybody could announce images)")
-	need(len(c.Secrets.Doors.CI) > 0, envCISecret+" (without it everybody could announce images)")
+	if c.Syncs {
+		need(len(c.Clusters) > 0, "--cluster (the clusters that are brought to Git)")
+	} else {
+		c.Secrets.needDoors(need)
+	}
 	if len(missing) > 0 {
 		return lacking(missing)
 	}
@@ -178,6 +183,35 @@ func (c Config) Check() error {
 	}
 	_, err = c.clusterRepos(selected)
 	return err
+}
+
+// Only leaves of the clusters those that are named; all, where none is.
+func (c Config) Only(names []string) (Config, error) {
+	if len(names) == 0 {
+		return c, nil
+	}
+	clusters := map[string]string{}
+	for _, name := range names {
+		where, known := c.Clusters[name]
+		if !known {
+			return c, fault.Errorf(fault.Invalid, "--clusters names %s, and no --cluster says how to reach it: add --cluster %s=<kubeconfig>.", name, name)
+		}
+		clusters[name] = where
+	}
+	c.ClusterRepos = slices.DeleteFunc(slices.Clone(c.ClusterRepos), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		_, given := c.Clusters[name]
+		return given && clusters[name] == ""
+	})
+	c.Clusters = clusters
+	return c, nil
+}
+
+// needDoors asks for what authenticates those who send.
+func (s Secrets) needDoors(need func(ok bool, what string)) {
+	need(len(s.Doors.GitHub) > 0, envWebhookSecret+" (without it everybody could send webhooks)")
+	need(len(s.Doors.Registry) > 0, envRegistrySecret+" (without it everybody could announce images)")
+	need(len(s.Doors.CI) > 0, envCISecret+" (without it everybody could announce images)")
 }
 
 // envRepos reads --env-repo.

@@ -111,6 +111,13 @@ type Sync struct {
 	Cluster string `json:"cluster"` // the target's: whoever reaches it works on this
 }
 
+// Try asks a cluster, by dry run, what it would say to a promotion, where the process
+// that moves the promotion does not reach the cluster itself.
+type Try struct {
+	Promotion int64  `json:"promotion" river:"unique"`
+	Cluster   string `json:"cluster" river:"unique"`
+}
+
 // Stranger looks at what a pull request of the env repo that is not ours moves, and
 // makes its check.
 type Stranger struct {
@@ -153,6 +160,7 @@ func (CatchUp) Kind() string   { return "catch_up" }  // Kind names the job in t
 func (Survey) Kind() string    { return "survey" }    // Kind names the job in the queue's table.
 func (Reconcile) Kind() string { return "reconcile" } // Kind names the job in the queue's table.
 func (Sync) Kind() string      { return "sync" }      // Kind names the job in the queue's table.
+func (Try) Kind() string       { return "try" }       // Kind names the job in the queue's table.
 func (Stranger) Kind() string  { return "stranger" }  // Kind names the job in the queue's table.
 func (Learn) Kind() string     { return "learn" }     // Kind names the job in the queue's table.
 func (Sweep) Kind() string     { return "sweep" }     // Kind names the job in the queue's table.
@@ -208,6 +216,11 @@ func (Reconcile) InsertOpts() river.InsertOpts {
 // InsertOpts: one per target; what gives up is woken by the sweep.
 func (s Sync) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueSync(s.Cluster), MaxAttempts: 500, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
+}
+
+// InsertOpts: whoever waits for the answer asks again.
+func (t Try) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueSync(t.Cluster), MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
 }
 
 // InsertOpts: a person's merge waits for the check, and nothing else would make it.

@@ -16,7 +16,7 @@ type kind interface {
 	river.JobArgsWithInsertOpts
 }
 
-var kinds = []kind{Deliver{}, Verify{}, Answer{}, Replaced{}, CatchUp{}, Survey{}, Reconcile{}, Sync{}, Stranger{}, Sweep{}, Missed{}, Overheard{}, Tags{}}
+var kinds = []kind{Deliver{}, Verify{}, Answer{}, Replaced{}, CatchUp{}, Survey{}, Reconcile{}, Sync{}, Try{}, Stranger{}, Sweep{}, Missed{}, Overheard{}, Tags{}}
 
 // A job in a queue that nobody works on would wait for ever.
 func TestEveryKindHasWorkers(t *testing.T) {
@@ -47,7 +47,7 @@ func TestOneJobPerRow(t *testing.T) {
 	for _, k := range kinds {
 		unique := k.InsertOpts().UniqueOpts
 		switch k.(type) {
-		case Reconcile, Sync, Missed, Overheard, Tags:
+		case Reconcile, Sync, Try, Missed, Overheard, Tags:
 			if !unique.ByArgs {
 				t.Errorf("%s: two rows cannot be worked on at once", k.Kind())
 			}
@@ -83,6 +83,7 @@ func TestWhatTheQueueKeeps(t *testing.T) {
 		{Survey{Repo: 1}, `survey {"repo":1}`},
 		{Reconcile{Promotion: 1}, `reconcile {"promotion":1}`},
 		{Sync{Target: 1, Cluster: "eu"}, `sync {"target":1,"cluster":"eu"}`},
+		{Try{Promotion: 1, Cluster: "eu"}, `try {"promotion":1,"cluster":"eu"}`},
 		{Stranger{Repo: 1, HeadSHA: "h", BaseRef: "main", BaseSHA: "b"}, `stranger {"repo":1,"headSHA":"h","baseRef":"main","baseSHA":"b"}`},
 		{Sweep{}, `sweep {}`},
 		{Missed{Repo: 1}, `missed {"repo":1}`},

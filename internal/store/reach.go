@@ -28,6 +28,12 @@ func (s *Store) Reach(ctx context.Context, replica string, clusters []string) (e
 	})
 }
 
+// Reached are those of clusters that some process brings.
+func (s *Store) Reached(ctx context.Context, clusters []string) (_ []string, err error) {
+	defer wrap(&err, "read which clusters are reached")
+	return s.query.Reached(ctx, clusters)
+}
+
 // Unreached are the targets of clusters that no process brings.
 func (s *Store) Unreached(ctx context.Context) (_ []Target, err error) {
 	defer wrap(&err, "read the targets that nobody brings")

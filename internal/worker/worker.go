@@ -90,6 +90,7 @@ func (w *Worker) Register(workers *river.Workers) {
 	river.AddWorker(workers, worked(w, job.Timeout, w.survey))
 	river.AddWorker(workers, worked(w, job.Timeout, w.reconcile))
 	river.AddWorker(workers, worked(w, job.SyncTimeout, w.sync))
+	river.AddWorker(workers, worked(w, job.Timeout, w.try))
 	river.AddWorker(workers, worked(w, job.StrangerTimeout, w.stranger))
 	river.AddWorker(workers, worked(w, job.Timeout, w.learn))
 	river.AddWorker(workers, worked(w, job.Timeout, w.sweep))

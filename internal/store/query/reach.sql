@@ -6,6 +6,10 @@ ON CONFLICT (cluster, replica) DO UPDATE SET seen_at = excluded.seen_at;
 -- What a replica does not reach any more, and what those that are gone did.
 DELETE FROM reach WHERE replica = @replica AND NOT (cluster = ANY (@clusters::text[])) OR seen_at < clock_timestamp() - make_interval(secs => @seconds::float8);
 
+-- name: Reached :many
+-- Those of the clusters that somebody brings.
+SELECT DISTINCT cluster FROM reach WHERE cluster = ANY (@clusters::text[]);
+
 -- name: Unreached :many
 -- The targets of clusters that nobody brings.
 SELECT t.* FROM target t WHERE NOT t.gone AND NOT EXISTS (SELECT FROM reach r WHERE r.cluster = t.cluster)

@@ -40,6 +40,31 @@ func (q *Queries) Reach(ctx context.Context, arg ReachParams) error {
 	return err
 }
 
+const reached = `-- name: Reached :many
+SELECT DISTINCT cluster FROM reach WHERE cluster = ANY ($1::text[])
+`
+
+// Those of the clusters that somebody brings.
+func (q *Queries) Reached(ctx context.Context, clusters []string) ([]string, error) {
+	rows, err := q.db.Query(ctx, reached, clusters)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var cluster string
+		if err := rows.Scan(&cluster); err != nil {
+			return nil, err
+		}
+		items = append(items, cluster)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const unreached = `-- name: Unreached :many
 SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.heals FROM target t WHERE NOT t.gone AND NOT EXISTS (SELECT FROM reach r WHERE r.cluster = t.cluster)
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
