@@ -33,10 +33,16 @@ func (k *kinds) mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, error) 
 		}
 	}
 	m, err := k.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
-	if failure := k.failed[gvk.GroupVersion()]; failure != nil && meta.IsNoMatchError(err) {
-		return nil, fmt.Errorf("list the kinds of %s: %w", gvk.GroupVersion(), failure)
+	if !meta.IsNoMatchError(err) {
+		return m, err
 	}
-	return m, err
+	// Any version of the group that could not be asked may be the one that has it.
+	for gv, failure := range k.failed {
+		if gv.Group == gvk.Group {
+			return nil, fmt.Errorf("list the kinds of %s: %w", gv, failure)
+		}
+	}
+	return nil, err
 }
 
 // forget makes the next question a fresh one.
