@@ -86,6 +86,12 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.store, err = store.Open(ctx, c.Database, store.Options{MaxConns: 40}); err != nil {
 		return nil, noDatabase(err)
 	}
+	installation := c.Installation
+	if installation == "" {
+		if installation, err = a.store.Installation(ctx); err != nil {
+			return nil, err
+		}
+	}
 	app, err := github.New(github.Config{
 		APIURL: c.GitHubAPI, GitURL: c.GitHubURL, AppID: c.AppID, PrivateKey: c.Secrets.PrivateKey, Now: time.Now, Logger: log,
 		Limits: c.Limits.Limits, Ledger: a.store,
@@ -117,7 +123,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters,
 		EnvRepos: envRepos, ClusterRepos: clusterRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
 		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots,
-		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica,
+		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica, Installation: installation, InventoryKey: c.inventoryKey(),
 	})
 	if a.queue, err = a.newQueue(work); err != nil {
 		return nil, err

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -38,6 +40,8 @@ type Config struct {
 	Remotes      []string          `name:"remote" env:"TAGBOAT_REMOTES" help:"Where remote bases and charts may be fetched from when an overlay pins them: a prefix such as https://github.com/acme/ or oci://registry.example.com/charts. Nothing by default." placeholder:"URL"`
 	Clusters     map[string]string `name:"cluster" env:"TAGBOAT_CLUSTERS" mapsep:"," help:"Cluster by its name in tagboat.yaml, and its kubeconfig and context; “in-cluster” is the one that Tagboat runs in." placeholder:"NAME=KUBECONFIG[#CONTEXT]"`
 	ClusterRepos []string          `name:"cluster-repo" env:"TAGBOAT_CLUSTER_REPOS" help:"Env repo that a cluster takes from: NAME=OWNER/NAME or NAME=OWNER/NAME#NUMBER; can be given several times. A cluster without any takes from the env repos that --env-repo names, and from no others." placeholder:"NAME=OWNER/NAME"`
+
+	Installation string `env:"TAGBOAT_INSTALLATION" help:"Name of this Tagboat, which marks what it applies. It comes from the database; give it where the database is lost, so that the new one goes on with what the old one has applied." placeholder:"NAME"`
 
 	Policies string `env:"TAGBOAT_POLICIES" help:"The organisation's policies: a file whose rules hold in every env repo, and that no env repo can loosen." placeholder:"FILE" type:"path"`
 
@@ -183,6 +187,14 @@ func (c Config) Check() error {
 	}
 	_, err = c.clusterRepos(selected)
 	return err
+}
+
+// inventoryKey keys the hashes of what is applied, so that whoever reads the database
+// cannot guess a secret's value and see that it is right.
+func (c Config) inventoryKey() []byte {
+	mac := hmac.New(sha256.New, c.Secrets.PrivateKey)
+	mac.Write([]byte("tagboat inventory"))
+	return mac.Sum(nil)
 }
 
 // Only leaves of the clusters those that are named; all, where none is.

@@ -45,6 +45,8 @@ ALTER TABLE target ADD COLUMN surplus_code text NOT NULL DEFAULT '';
 ALTER TABLE target ADD COLUMN drift jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE target ADD COLUMN drift_code text NOT NULL DEFAULT '';
 ALTER TABLE target ADD COLUMN drift_since timestamptz;
+-- What people should know besides state and message: sentences.
+ALTER TABLE target ADD COLUMN notes text[] NOT NULL DEFAULT '{}';
 -- What was taken back lately, so that two who take it from each other are noticed.
 ALTER TABLE target ADD COLUMN heals jsonb NOT NULL DEFAULT '[]';
 

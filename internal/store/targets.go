@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -182,6 +183,20 @@ func (s *Store) StartSync(ctx context.Context, target int64, commit, tag, digest
 	return id, err
 }
 
+// InterruptSync ends an attempt that was left for another one.
+func (s *Store) InterruptSync(ctx context.Context, sync int64, message string) (err error) {
+	defer wrap(&err, "interrupt sync %d", sync)
+	now := s.now()
+	return s.query.InterruptSync(ctx, query.InterruptSyncParams{ID: sync, Message: message, At: &now})
+}
+
+// PrunedObject is what became of an object that is not in Git any more.
+type PrunedObject struct {
+	Object  string `json:"object"`
+	Outcome string `json:"outcome"`
+	Why     string `json:"why,omitempty"`
+}
+
 // Reached is where a target stands after a sync.
 type Reached struct {
 	Commit, RenderedHash string
@@ -196,7 +211,10 @@ type Reached struct {
 	Drift                []byte    // JSON: what differs from what was applied; nil: nothing
 	DriftCode            string    // names exactly that; "" where nothing differs
 	Heals                []byte    // JSON: what was taken back lately; nil: nothing
-	Vain                 bool      // no attempt is made, and none is wanted before something happens
+	Notes                []string  // what people should know besides, in sentences
+	Pruned               []PrunedObject
+	Healed               []string // objects of which a change was taken back
+	Vain                 bool     // no attempt is made, and none is wanted before something happens
 }
 
 // object and list are what is kept of JSON that nobody has anything to say in.
@@ -212,7 +230,7 @@ func orElse(json []byte, empty string) []byte {
 
 // moves reports whether whoever waits for a target has to look again.
 func (r Reached) moves(t Target) bool {
-	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill || r.DriftCode != t.DriftCode || r.SurplusCode != t.SurplusCode
+	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill || r.DriftCode != t.DriftCode || r.SurplusCode != t.SurplusCode || !slices.Equal(r.Notes, t.Notes)
 }
 
 // FinishSync writes down how an attempt ended (sync 0: nothing had to be done), unless
@@ -257,7 +275,7 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 		return holding(q.SetTarget(ctx, query.SetTargetParams{
 			ID: t.ID, Fence: t.Fence, Examined: t.Suspected, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), Ill: r.Ill, At: now,
-			Surplus: object(r.Surplus), SurplusCode: r.SurplusCode, Drift: object(r.Drift), DriftCode: r.DriftCode, Heals: list(r.Heals),
+			Surplus: object(r.Surplus), SurplusCode: r.SurplusCode, Drift: object(r.Drift), DriftCode: r.DriftCode, Heals: list(r.Heals), Notes: append([]string{}, r.Notes...),
 		}))
 	})
 }
@@ -266,8 +284,8 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 // last one did, or at another commit, and a look that mended something. One that
 // finds everything as it was, or fails as it did before, adds nothing.
 func (s *Store) auditSync(ctx context.Context, q *query.Queries, t Target, sync int64, r Reached) error {
-	same := r.State == t.State && r.Message == t.Message && (sync == 0 || r.Commit == t.CommitSHA)
-	if same && r.Changed == 0 {
+	same := r.State == t.State && r.Message == t.Message && (sync == 0 || r.Commit == t.CommitSHA) && r.DriftCode == t.DriftCode && r.SurplusCode == t.SurplusCode
+	if same && r.Changed == 0 && len(r.Pruned) == 0 && len(r.Healed) == 0 {
 		return nil
 	}
 	promotion, err := q.MergedWithDigest(ctx, query.MergedWithDigestParams{RepoID: t.RepoID, App: t.App, Env: t.Env, Digest: r.Digest})
@@ -276,7 +294,7 @@ func (s *Store) auditSync(ctx context.Context, q *query.Queries, t Target, sync 
 	}
 	return s.audit(ctx, q, Entry{Action: ActionSynced, Promotion: promotion, SHA: r.Commit, Inputs: Synced{
 		App: t.App, Env: t.Env, Cluster: t.Cluster, State: r.State, Message: r.Message, Tag: r.Tag, Digest: r.Digest,
-		Rendered: r.RenderedHash, Changed: r.Changed, Sync: sync,
+		Rendered: r.RenderedHash, Changed: r.Changed, Sync: sync, Pruned: r.Pruned, Healed: r.Healed, Drift: told(r.DriftCode, r.Drift), Surplus: told(r.SurplusCode, r.Surplus),
 	}})
 }
 
@@ -292,6 +310,19 @@ type Synced struct {
 	Rendered string `json:"rendered,omitempty"` // SHA-256 of the manifests
 	Changed  int    `json:"changed"`            // objects that were written
 	Sync     int64  `json:"sync,omitempty"`     // 0: a look at what was there
+
+	Pruned  []PrunedObject  `json:"pruned,omitempty"`
+	Healed  []string        `json:"healed,omitempty"`  // objects of which a change was taken back
+	Drift   json.RawMessage `json:"drift,omitempty"`   // what differs from what was applied, and who has changed it
+	Surplus json.RawMessage `json:"surplus,omitempty"` // what waits for a yes before it is deleted
+}
+
+// told is JSON that has something to say.
+func told(code string, text []byte) json.RawMessage {
+	if code == "" {
+		return nil
+	}
+	return text
 }
 
 // SyncedTo is the commit of the last sync of a target that succeeded, "" where none

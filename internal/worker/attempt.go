@@ -106,6 +106,16 @@ func (a *attempt) isOld(ctx context.Context) bool {
 	return err == nil && old
 }
 
+// brings has the attempt end when what the newest commit renders to for its target is
+// something else than s.
+func (a *attempt) brings(s syncing) {
+	newer := func(ctx context.Context) (bool, error) {
+		is, err := a.w.rendered(ctx, a.target)
+		return err == nil && is.reached.RenderedHash != s.reached.RenderedHash, err
+	}
+	a.newer.Store(&newer)
+}
+
 // goOn is asked before every write to the cluster: nil to go on. This is where an
 // attempt can be left and taken up again.
 func (a *attempt) goOn(context.Context) error { return context.Cause(a.superseded) }

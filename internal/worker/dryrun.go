@@ -220,7 +220,7 @@ func (w *Worker) dryRun(ctx context.Context, l *look, name string, manifests []b
 		// A sync would stop here, too: nothing of the overlay would be applied.
 		return cluster.Trial{Tried: []cluster.Tried{{Object: "the overlay", Outcome: cluster.Refused, Why: explain(err), Who: "whoever maintains the overlay"}}}, nil
 	}
-	return door.DryRun(ctx, targetOf(l.repo, l.row.App, l.row.Env, name), objects, before)
+	return door.DryRun(ctx, w.targetOf(l.repo, l.row.App, l.row.Env, name), objects, before)
 }
 
 // triedWords are the outcomes as people read them.

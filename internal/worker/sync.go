@@ -86,16 +86,20 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 		return w.syncFailed(ctx, t, 0, stays(t), err)
 	}
 	if turn.Waits() {
-		return w.keep(ctx, t, s, turn)
+		return w.keep(ctx, a, s, turn)
 	}
 	if t.State == store.TargetHealthy && t.RenderedHash == s.reached.RenderedHash {
-		return w.lookAfter(ctx, t, s)
+		return w.lookAfter(ctx, a, s)
 	}
+	a.brings(s)
 	id, err := w.Store.StartSync(ctx, t.ID, s.reached.Commit, s.reached.Tag, s.reached.Digest)
 	if err != nil {
 		return err
 	}
-	if err := w.apply(ctx, t, &s); err != nil {
+	if err := w.apply(ctx, a, &s); err != nil {
+		if errors.Is(err, errSuperseded) {
+			return errors.Join(err, w.Store.InterruptSync(ctx, id, "A newer commit has come; the next attempt brings that."))
+		}
 		if s.reached.Changed == 0 {
 			s.reached.RenderedHash = t.RenderedHash // nothing of it is there: it may not be its turn the next time
 		}
@@ -106,16 +110,24 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 
 // stays is what a target has that was brought nothing: what it had before.
 func stays(t store.Target) store.Reached {
-	return store.Reached{Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash}
+	return store.Reached{
+		Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash,
+		Surplus: t.Surplus, SurplusCode: t.SurplusCode, Drift: t.Drift, DriftCode: t.DriftCode, Heals: t.Heals,
+	}
 }
 
-// lookAfter looks whether a target that has what it should have is still healthy.
-// Shortly after the last look (it was another overlay's commit that moved) it is
-// taken to be. It is no attempt of its own, unless something has changed.
-func (w *Worker) lookAfter(ctx context.Context, t store.Target, s syncing) error {
+// lookAfter looks whether a target that has what it should have has it still, and is
+// healthy. Shortly after the last look (it was another overlay's commit that moved) it
+// is taken to be, unless somebody has seen a change. It is no attempt of its own,
+// unless something has changed.
+func (w *Worker) lookAfter(ctx context.Context, a *attempt, s syncing) error {
+	t := a.target
+	is := s.reached
+	s.reached = stays(t)
+	s.reached.Commit, s.reached.Image, s.reached.Tag, s.reached.Digest = is.Commit, is.Image, is.Tag, is.Digest
 	s.reached.State, s.reached.Message = t.State, t.Message
-	if w.Now().Sub(t.UpdatedAt) > lookAgain/2 {
-		if err := w.bringObjects(ctx, &s, w.HealthTimeout); err != nil {
+	if w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
+		if err := w.tend(ctx, a, &s, w.HealthTimeout); err != nil {
 			return w.syncFailed(ctx, t, 0, s.reached, err)
 		}
 	}
@@ -130,14 +142,14 @@ type syncing struct {
 	env     envrepo.Environment
 	door    *cluster.Cluster
 	target  cluster.Target
-	objects []cluster.Object
+	objects []cluster.Object // as rendered
 	reached store.Reached
 }
 
 // targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask
 // as exactly the same.
-func targetOf(repo store.Repo, app, env, name string) cluster.Target {
-	return cluster.Target{Key: fmt.Sprintf("%s %s %s %s", repo.Mark, app, env, name)}
+func (w *Worker) targetOf(repo store.Repo, app, env, name string) cluster.Target {
+	return cluster.Target{Key: fmt.Sprintf("%s %s %s %s", repo.Mark, app, env, name), Installation: w.Installation}
 }
 
 // errUnread: GitHub does not let the env repo be read. That says nothing about what
@@ -153,7 +165,7 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	if s.repo, err = w.Store.Repo(ctx, t.RepoID); err != nil {
 		return s, err
 	}
-	s.target = targetOf(s.repo, t.App, t.Env, t.Cluster)
+	s.target = w.targetOf(s.repo, t.App, t.Env, t.Cluster)
 	door, ok := w.Clusters[t.Cluster]
 	if !ok {
 		return s, unknownCluster(t.Cluster)
@@ -256,23 +268,72 @@ func runs(container string, pin image.Ref) bool {
 }
 
 // apply shows what is going on, and does it.
-func (w *Worker) apply(ctx context.Context, t store.Target, s *syncing) error {
-	if err := w.Store.StartTarget(ctx, t, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.", s.reached.RenderedHash); err != nil {
+func (w *Worker) apply(ctx context.Context, a *attempt, s *syncing) error {
+	if err := w.Store.StartTarget(ctx, a.target, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.", s.reached.RenderedHash); err != nil {
 		return err
 	}
-	return w.bringObjects(ctx, s, w.HealthTimeout)
+	return w.bringObjects(ctx, a, s, w.HealthTimeout)
 }
 
-// bringObjects applies the objects and waits until they are healthy, or will not
-// be.
-func (w *Worker) bringObjects(ctx context.Context, s *syncing, patience time.Duration) error {
-	result, err := s.door.Apply(ctx, s.target, s.objects)
-	s.reached.Changed = result.Count(cluster.Created) + result.Count(cluster.Configured)
+// bringObjects applies the objects, waits until they are healthy, or will not be, and
+// then deletes what is not in Git any more.
+func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patience time.Duration) error {
+	run, err := w.run(ctx, a, s)
 	if err != nil {
 		return err
 	}
-	health, err := s.door.Wait(ctx, result.Objects(), cluster.WaitOptions{Timeout: patience})
+	result, err := s.door.Apply(ctx, run)
+	s.took(result)
 	if err != nil {
+		return w.ill(s, err)
+	}
+	if err := w.await(ctx, a, s, result.Objects(), patience); err != nil || s.reached.Ill {
+		return err
+	}
+	after, err := s.door.ApplyPostSync(ctx, run)
+	s.took(after)
+	if err != nil {
+		return w.ill(s, err)
+	}
+	return w.prune(ctx, a, s)
+}
+
+// run is what the attempt asks of the cluster.
+func (w *Worker) run(ctx context.Context, a *attempt, s *syncing) (cluster.Run, error) {
+	inventory, err := w.inventory(ctx, s, a.target)
+	run := cluster.Run{
+		Target: s.target, Objects: s.objects, Inventory: inventory, Ledger: ledger{w.Store, a.target}, HashKey: w.InventoryKey,
+		Epoch: a.target.Fence, Commit: s.reached.Commit, Go: a.goOn, Patience: w.HealthTimeout,
+	}
+	if s.env.Force == envrepo.ForcePeople {
+		run.Force = cluster.ForcePeople
+	}
+	return run, err
+}
+
+// took notes what an apply has come to.
+func (s *syncing) took(r cluster.Result) {
+	s.reached.Changed += len(r.Applied) - r.Count(cluster.Unchanged)
+}
+
+// ill notes an apply that stopped because what it had written did not get healthy: that
+// is how the rollout ended, and no fault of the attempt.
+func (w *Worker) ill(s *syncing, err error) error {
+	if !errors.Is(err, cluster.ErrUnhealthy) {
+		return err
+	}
+	s.reached.State, s.reached.Message, s.reached.Ill = store.TargetFailed, explain(err), true
+	return nil
+}
+
+// await waits until objects are healthy, or will not be, or something newer is there to
+// bring.
+func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, objects []cluster.Object, patience time.Duration) error {
+	health, err := s.door.Wait(a.superseded, objects, cluster.WaitOptions{Timeout: patience})
+	if err != nil {
+		if ctx.Err() == nil && a.superseded.Err() != nil {
+			return context.Cause(a.superseded)
+		}
 		return err
 	}
 	s.reached.State, s.reached.Message = store.TargetHealthy, ""

@@ -71,7 +71,8 @@ const glance = 5 * time.Second
 
 // keep leaves a target what it has until its turn comes: it looks after that, and writes
 // down what is waited for.
-func (w *Worker) keep(ctx context.Context, t store.Target, s syncing, turn promotion.Turn) error {
+func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion.Turn) error {
+	t := a.target
 	r := stays(t)
 	r.State, r.Message = t.State, t.Message
 	if t.State == store.TargetApplying {
@@ -84,7 +85,7 @@ func (w *Worker) keep(ctx context.Context, t store.Target, s syncing, turn promo
 			patience = w.HealthTimeout
 		}
 		old.reached = r
-		if err = w.bringObjects(ctx, &old, patience); err == nil {
+		if err = w.tend(ctx, a, &old, patience); err == nil {
 			r = old.reached
 		}
 	}

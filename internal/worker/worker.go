@@ -41,6 +41,8 @@ type Config struct {
 	Sigstore     *signature.Roots    // of the instance that certifies identities; nil: none is trusted
 	Polls        Polls               // how often to look for what nobody told
 	Replica      string              // names this process among those that share the database
+	Installation string              // names this Tagboat among those that may want the same cluster
+	InventoryKey []byte              // keys the hashes of what is applied
 	// HealthTimeout is how long a rollout may take before it counts as failed.
 	HealthTimeout time.Duration
 	Now           func() time.Time

@@ -456,6 +456,7 @@ type Target struct {
 	Drift        []byte
 	DriftCode    string
 	DriftSince   *time.Time
+	Notes        []string
 	Heals        []byte
 }
 

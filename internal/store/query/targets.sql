@@ -53,7 +53,7 @@ UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, imag
         ELSE @at END,
     held = @held, held_until = @held_until, ill = @ill,
     surplus = @surplus, surplus_code = @surplus_code, examined = greatest(examined, @examined),
-    drift = @drift, drift_code = @drift_code, heals = @heals,
+    notes = @notes, drift = @drift, drift_code = @drift_code, heals = @heals,
     drift_since = CASE WHEN @drift_code::text = '' THEN NULL ELSE coalesce(drift_since, @at) END
 WHERE id = @id AND fence = @fence;
 
@@ -70,6 +70,9 @@ UPDATE sync SET state = @state, message = @message, changed = @changed, finished
 -- name: InterruptSyncs :exec
 UPDATE sync SET state = 'interrupted', message = 'Tagboat stopped while this ran; the next attempt takes over.', finished_at = @at
 WHERE target_id = @target_id AND state = 'running';
+
+-- name: InterruptSync :exec
+UPDATE sync SET state = 'interrupted', message = @message, finished_at = @at WHERE id = @id AND state = 'running';
 
 -- name: RecentSyncs :many
 SELECT * FROM sync WHERE target_id = @target_id ORDER BY id DESC LIMIT @most;
