@@ -249,8 +249,8 @@ func (w *Worker) apply(ctx context.Context, t store.Target, s *syncing) error {
 // bringObjects applies the objects and waits until they are healthy, or will not
 // be.
 func (w *Worker) bringObjects(ctx context.Context, s *syncing, patience time.Duration) error {
-	result, err := s.door.Apply(ctx, s.target, s.objects)
-	s.reached.Changed = result.Count(cluster.Created) + result.Count(cluster.Configured)
+	result, err := s.door.Apply(ctx, cluster.Run{Target: s.target, Objects: s.objects, Ledger: cluster.Unrecorded{}, Commit: s.reached.Commit})
+	s.reached.Changed = result.Count(cluster.Created) + result.Count(cluster.Configured) + result.Count(cluster.Recreated)
 	if err != nil {
 		return err
 	}
