@@ -226,7 +226,7 @@ func (w *Worker) dryRun(ctx context.Context, l *look, name string, manifests []b
 // triedWords are the outcomes as people read them.
 var triedWords = map[cluster.Outcome]string{
 	cluster.Created: checklist.TriedCreated, cluster.Configured: checklist.TriedChanged, cluster.Unchanged: checklist.TriedUnchanged,
-	cluster.Refused: checklist.TriedRefused, cluster.Unclear: checklist.TriedUnclear, cluster.Untried: checklist.TriedNot,
+	cluster.Refused: checklist.TriedRefused, cluster.Unclear: checklist.TriedUnclear, cluster.Untried: checklist.TriedNot, cluster.Recreated: checklist.TriedChanged,
 }
 
 var answers = map[string]promotion.Answer{
