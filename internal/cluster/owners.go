@@ -81,8 +81,10 @@ var deployers = []struct {
 }{
 	{"Argo CD", []string{"argocd-controller", "argocd-application-controller", "argocd"}, []string{"argocd.argoproj.io/tracking-id"}},
 	{"Flux", []string{"kustomize-controller", "helm-controller"}, []string{"kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name"}},
-	{"Helm", []string{"helm"}, []string{"meta.helm.sh/release-name"}},
-	{"kapp", []string{"kapp", "kapp-server-side-apply"}, []string{"kapp.k14s.io/app"}},
+	{"Helm", []string{"helm", "Helm"}, []string{"meta.helm.sh/release-name"}},
+	{"kapp", []string{"kapp", "kapp-server", "kapp-server-side-apply"}, []string{"kapp.k14s.io/app"}},
+	{"kubectl apply --applyset", nil, []string{"applyset.kubernetes.io/part-of"}},
+	{"kpt", nil, []string{"config.k8s.io/owning-inventory"}},
 }
 
 // deployer is who else puts an object into the cluster.
