@@ -62,9 +62,21 @@ CREATE TABLE prune_yes (
     PRIMARY KEY (target_id, code)
 );
 
--- The comment that tells of a drift on the pull request that brought what runs.
-ALTER TABLE promotion ADD COLUMN drift_comment_id bigint NOT NULL DEFAULT 0;
-ALTER TABLE promotion ADD COLUMN drift_hash text NOT NULL DEFAULT '';
+-- A change that somebody made past Git, from when it was seen until it is gone, and the
+-- comment that tells of it.
+CREATE TABLE drift (
+    id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    target_id    bigint      NOT NULL REFERENCES target (id),
+    found        jsonb       NOT NULL, -- what differs, and who has changed it
+    seen_at      timestamptz NOT NULL,
+    ended_at     timestamptz,
+    healed       boolean     NOT NULL DEFAULT false, -- Tagboat has taken it back
+    number       bigint      NOT NULL DEFAULT 0,     -- of the pull request or issue where it is told; 0: not yet
+    comment_id   bigint      NOT NULL DEFAULT 0,
+    told         text        NOT NULL DEFAULT '',    -- hash of what the comment says
+    announced_at timestamptz
+);
+CREATE UNIQUE INDEX drift_open ON drift (target_id) WHERE ended_at IS NULL;
 
 -- Which process brings which cluster, and when it last said so.
 CREATE TABLE reach (

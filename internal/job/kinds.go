@@ -87,6 +87,11 @@ type Replaced struct {
 	Promotion int64 `json:"promotion"`
 }
 
+// TellDrift tells people of a change that somebody made past Git.
+type TellDrift struct {
+	Drift int64 `json:"drift"`
+}
+
 // CatchUp proposes to an app's environment what it follows.
 type CatchUp struct {
 	Repo int64  `json:"repo"`
@@ -153,20 +158,21 @@ type Tags struct {
 
 // Kind names the job in the queue's table.
 func (Deliver) Kind() string   { return "deliver" }
-func (Verify) Kind() string    { return "verify" }    // Kind names the job in the queue's table.
-func (Answer) Kind() string    { return "answer" }    // Kind names the job in the queue's table.
-func (Replaced) Kind() string  { return "replaced" }  // Kind names the job in the queue's table.
-func (CatchUp) Kind() string   { return "catch_up" }  // Kind names the job in the queue's table.
-func (Survey) Kind() string    { return "survey" }    // Kind names the job in the queue's table.
-func (Reconcile) Kind() string { return "reconcile" } // Kind names the job in the queue's table.
-func (Sync) Kind() string      { return "sync" }      // Kind names the job in the queue's table.
-func (Try) Kind() string       { return "try" }       // Kind names the job in the queue's table.
-func (Stranger) Kind() string  { return "stranger" }  // Kind names the job in the queue's table.
-func (Learn) Kind() string     { return "learn" }     // Kind names the job in the queue's table.
-func (Sweep) Kind() string     { return "sweep" }     // Kind names the job in the queue's table.
-func (Missed) Kind() string    { return "missed" }    // Kind names the job in the queue's table.
-func (Overheard) Kind() string { return "overheard" } // Kind names the job in the queue's table.
-func (Tags) Kind() string      { return "tags" }      // Kind names the job in the queue's table.
+func (Verify) Kind() string    { return "verify" }     // Kind names the job in the queue's table.
+func (Answer) Kind() string    { return "answer" }     // Kind names the job in the queue's table.
+func (Replaced) Kind() string  { return "replaced" }   // Kind names the job in the queue's table.
+func (TellDrift) Kind() string { return "tell_drift" } // Kind names the job in the queue's table.
+func (CatchUp) Kind() string   { return "catch_up" }   // Kind names the job in the queue's table.
+func (Survey) Kind() string    { return "survey" }     // Kind names the job in the queue's table.
+func (Reconcile) Kind() string { return "reconcile" }  // Kind names the job in the queue's table.
+func (Sync) Kind() string      { return "sync" }       // Kind names the job in the queue's table.
+func (Try) Kind() string       { return "try" }        // Kind names the job in the queue's table.
+func (Stranger) Kind() string  { return "stranger" }   // Kind names the job in the queue's table.
+func (Learn) Kind() string     { return "learn" }      // Kind names the job in the queue's table.
+func (Sweep) Kind() string     { return "sweep" }      // Kind names the job in the queue's table.
+func (Missed) Kind() string    { return "missed" }     // Kind names the job in the queue's table.
+func (Overheard) Kind() string { return "overheard" }  // Kind names the job in the queue's table.
+func (Tags) Kind() string      { return "tags" }       // Kind names the job in the queue's table.
 
 // live are the states in which a unique job keeps another from being inserted.
 var live = []rivertype.JobState{
@@ -195,6 +201,11 @@ func (Answer) InsertOpts() river.InsertOpts {
 
 // InsertOpts: nothing else would tell them.
 func (Replaced) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
+}
+
+// InsertOpts: nothing else would tell them.
+func (TellDrift) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
 }
 

@@ -16,7 +16,7 @@ type kind interface {
 	river.JobArgsWithInsertOpts
 }
 
-var kinds = []kind{Deliver{}, Verify{}, Answer{}, Replaced{}, CatchUp{}, Survey{}, Reconcile{}, Sync{}, Try{}, Stranger{}, Sweep{}, Missed{}, Overheard{}, Tags{}}
+var kinds = []kind{Deliver{}, Verify{}, Answer{}, Replaced{}, TellDrift{}, CatchUp{}, Survey{}, Reconcile{}, Sync{}, Try{}, Stranger{}, Sweep{}, Missed{}, Overheard{}, Tags{}}
 
 // A job in a queue that nobody works on would wait for ever.
 func TestEveryKindHasWorkers(t *testing.T) {
@@ -80,6 +80,7 @@ func TestWhatTheQueueKeeps(t *testing.T) {
 		{Verify{Image: "i", Tag: "t", Digest: "d", SourceRepo: "r", SourceCommit: "c", RunURL: "u", Delivery: 1},
 			`verify {"image":"i","tag":"t","digest":"d","sourceRepo":"r","sourceCommit":"c","runURL":"u","delivery":1}`},
 		{Answer{Command: 1}, `answer {"command":1}`},
+		{TellDrift{Drift: 1}, `tell_drift {"drift":1}`},
 		{Survey{Repo: 1}, `survey {"repo":1}`},
 		{Reconcile{Promotion: 1}, `reconcile {"promotion":1}`},
 		{Sync{Target: 1, Cluster: "eu"}, `sync {"target":1,"cluster":"eu"}`},

@@ -61,6 +61,7 @@ const (
 	ActionStranger      = "stranger's pull request checked"
 	ActionRetried       = "asked to look again"
 	ActionPruneApproved = "let be deleted"
+	ActionDriftTold     = "drift told"
 	ActionDryRun        = "cluster asked by dry run"
 	ActionSignature     = "signature looked for"
 	ActionRepo          = "env repo changed"

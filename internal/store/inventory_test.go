@@ -75,7 +75,7 @@ func TestWhoHasATarget(t *testing.T) {
 	zombie("forget stock", w.store.ForgetStock(w.ctx, second, []store.StockID{{Name: "x"}}))
 	zombie("count", w.store.Counted(w.ctx, second))
 	zombie("start", w.store.StartTarget(w.ctx, second, store.TargetApplying, "", ""))
-	zombie("finish", w.store.FinishSync(w.ctx, second, 0, store.Reached{State: store.TargetHealthy, Commit: sha("9")}, reconcile, syncing))
+	zombie("finish", w.store.FinishSync(w.ctx, second, 0, store.Reached{State: store.TargetHealthy, Commit: sha("9")}, after))
 	_, err = w.store.RenewTarget(w.ctx, second, time.Hour)
 	zombie("renew", err)
 	w.must(w.store.LeaveTarget(w.ctx, second)) // which gives nothing of the third away
@@ -87,7 +87,7 @@ func TestWhoHasATarget(t *testing.T) {
 	if inventory, err := w.store.Inventory(w.ctx, id); err != nil || len(inventory) != 0 || got.State == store.TargetHealthy {
 		t.Errorf("the zombie has left %+v and %s, %v", inventory, got.State, err)
 	}
-	w.must(w.store.FinishSync(w.ctx, third, 0, store.Reached{State: store.TargetHealthy, Commit: sha("3")}, reconcile, syncing))
+	w.must(w.store.FinishSync(w.ctx, third, 0, store.Reached{State: store.TargetHealthy, Commit: sha("3")}, after))
 }
 
 // A suspicion is kept until a look that began after it has ended.
@@ -106,11 +106,11 @@ func TestASuspicionIsNotLost(t *testing.T) {
 		t.Errorf("suspected, it is %+v", seen)
 	}
 	w.must(w.store.Suspect(w.ctx, seen, syncing))
-	w.must(w.store.FinishSync(w.ctx, seen, 0, store.Reached{State: store.TargetHealthy}, reconcile, syncing))
+	w.must(w.store.FinishSync(w.ctx, seen, 0, store.Reached{State: store.TargetHealthy}, after))
 	if now := target(); now.Suspected == now.Examined {
 		t.Error("what was suspected during the look is taken for examined")
 	}
-	w.must(w.store.FinishSync(w.ctx, target(), 0, store.Reached{State: store.TargetHealthy}, reconcile, syncing))
+	w.must(w.store.FinishSync(w.ctx, target(), 0, store.Reached{State: store.TargetHealthy}, after))
 	if now := target(); now.Suspected != now.Examined {
 		t.Error("examined, it is suspected still")
 	}
@@ -127,7 +127,7 @@ func TestSinceWhenATargetDiffers(t *testing.T) {
 	}{{"", false}, {"a", true}, {"b", true}, {"", false}} {
 		row, err := w.store.Target(w.ctx, id)
 		w.must(err)
-		w.must(w.store.FinishSync(w.ctx, row, 0, store.Reached{State: store.TargetHealthy, Drift: []byte(`{"a": 1}`), DriftCode: step.code}, reconcile, syncing))
+		w.must(w.store.FinishSync(w.ctx, row, 0, store.Reached{State: store.TargetHealthy, Drift: []byte(`{"a": 1}`), DriftCode: step.code}, after))
 		row, err = w.store.Target(w.ctx, id)
 		w.must(err)
 		if (row.DriftSince != nil) != step.want || step.want && !row.DriftSince.Equal(start.Add(time.Minute)) {

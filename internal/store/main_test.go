@@ -25,6 +25,10 @@ func sha(c string) string    { return strings.Repeat(c, 40) }
 func reconcile(id int64) river.JobArgs     { return job.Reconcile{Promotion: id} }
 func syncing(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
 
+func telling(id int64) river.JobArgs { return job.TellDrift{Drift: id} }
+
+var after = store.After{Promotion: reconcile, Target: syncing, Drift: telling}
+
 var (
 	tagboat = store.Actor{}
 	alice   = store.Actor{ID: 1, Login: "alice"}

@@ -214,6 +214,7 @@ type Reached struct {
 	Notes                []string  // what people should know besides, in sentences
 	Pruned               []PrunedObject
 	Healed               []string // objects of which a change was taken back
+	Taken                []byte   // JSON: what was, as Drift says it
 	Vain                 bool     // no attempt is made, and none is wanted before something happens
 }
 
@@ -233,10 +234,17 @@ func (r Reached) moves(t Target) bool {
 	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill || r.DriftCode != t.DriftCode || r.SurplusCode != t.SurplusCode || !slices.Equal(r.Notes, t.Notes)
 }
 
+// After are the jobs that look at what a sync has changed something for.
+type After struct {
+	Promotion func(promotion int64) river.JobArgs
+	Target    func(t Target) river.JobArgs
+	Drift     func(drift int64) river.JobArgs
+}
+
 // FinishSync writes down how an attempt ended (sync 0: nothing had to be done), unless
 // another attempt has the target by now (ErrTakenOver), where the target stands now, and has the app's promotions and the clusters of later
 // waves looked at.
-func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, wake func(promotion int64) river.JobArgs, next func(t Target) river.JobArgs) (err error) {
+func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, after After) (err error) {
 	defer wrap(&err, "finish a sync of target %d", t.ID)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		now := s.now()
@@ -255,15 +263,18 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 			if err != nil {
 				return err
 			}
-			if err := s.wake(ctx, tx, q, promotions, wake); err != nil {
+			if err := s.wake(ctx, tx, q, promotions, after.Promotion); err != nil {
 				return err
 			}
 		}
 		if err := s.auditSync(ctx, q, t, sync, r); err != nil {
 			return err
 		}
+		if err := s.keepDrift(ctx, tx, q, t, r, after.Drift); err != nil {
+			return err
+		}
 		if r.moves(t) {
-			if err := s.wantLater(ctx, tx, q, t, next); err != nil {
+			if err := s.wantLater(ctx, tx, q, t, after.Target); err != nil {
 				return err
 			}
 		}

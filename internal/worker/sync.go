@@ -105,7 +105,7 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 		}
 		return w.syncFailed(ctx, t, id, s.reached, err)
 	}
-	return w.Store.FinishSync(ctx, t, id, s.reached, reconcileJob, syncJob)
+	return w.Store.FinishSync(ctx, t, id, s.reached, afterSync())
 }
 
 // stays is what a target has that was brought nothing: what it had before.
@@ -131,7 +131,7 @@ func (w *Worker) lookAfter(ctx context.Context, a *attempt, s syncing) error {
 			return w.syncFailed(ctx, t, 0, s.reached, err)
 		}
 	}
-	return w.Store.FinishSync(ctx, t, 0, s.reached, reconcileJob, syncJob)
+	return w.Store.FinishSync(ctx, t, 0, s.reached, afterSync())
 }
 
 // syncing is what one attempt brings to a cluster.
@@ -354,7 +354,7 @@ func (w *Worker) syncFailed(ctx context.Context, t store.Target, sync int64, r s
 	if fault.Is(cause, fault.Transient) {
 		r.State = store.TargetUnreachable
 	}
-	if err := w.Store.FinishSync(ctx, t, sync, r, reconcileJob, syncJob); err != nil {
+	if err := w.Store.FinishSync(ctx, t, sync, r, afterSync()); err != nil {
 		return err
 	}
 	w.Log.WarnContext(ctx, "a sync did not succeed", "target", t.ID, "cluster", t.Cluster, "app", t.App, "error", cause)

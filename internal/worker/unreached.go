@@ -31,5 +31,5 @@ func (w *Worker) tellUnreached(ctx context.Context, id int64) error {
 	defer a.end(ctx)
 	r := stays(a.target)
 	r.State, r.Message, r.Vain = store.TargetFailed, explain(unknownCluster(a.target.Cluster)), true
-	return w.Store.FinishSync(alone, a.target, 0, r, reconcileJob, syncJob)
+	return w.Store.FinishSync(alone, a.target, 0, r, afterSync())
 }

@@ -93,7 +93,7 @@ func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion
 	if err != nil {
 		return w.syncFailed(ctx, t, 0, r, err)
 	}
-	return w.Store.FinishSync(ctx, t, 0, r, reconcileJob, syncJob)
+	return w.Store.FinishSync(ctx, t, 0, r, afterSync())
 }
 
 // has renders what a target was brought last, as it was then. Where that cannot be done

@@ -88,6 +88,7 @@ func (w *Worker) Register(workers *river.Workers) {
 	river.AddWorker(workers, worked(w, job.Timeout, w.verify))
 	river.AddWorker(workers, worked(w, job.Timeout, w.answer))
 	river.AddWorker(workers, worked(w, job.Timeout, w.replaced))
+	river.AddWorker(workers, worked(w, job.Timeout, w.tellDrift))
 	river.AddWorker(workers, worked(w, job.Timeout, w.catchUpPair))
 	river.AddWorker(workers, worked(w, job.Timeout, w.survey))
 	river.AddWorker(workers, worked(w, job.Timeout, w.reconcile))
@@ -163,7 +164,13 @@ func (w *Worker) repo(r store.Repo) *github.Repo {
 
 func reconcileJob(promotion int64) river.JobArgs { return job.Reconcile{Promotion: promotion} }
 func replacedJob(promotion int64) river.JobArgs  { return job.Replaced{Promotion: promotion} }
+func driftJob(drift int64) river.JobArgs         { return job.TellDrift{Drift: drift} }
 func syncJob(t store.Target) river.JobArgs       { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
+
+// afterSync has whatever a sync can change looked at.
+func afterSync() store.After {
+	return store.After{Promotion: reconcileJob, Target: syncJob, Drift: driftJob}
+}
 
 // explain is an error as a person should read it.
 func explain(err error) string {

@@ -121,6 +121,19 @@ type Dismissal struct {
 	DoneAt      *time.Time
 }
 
+type Drift struct {
+	ID          int64
+	TargetID    int64
+	Found       []byte
+	SeenAt      time.Time
+	EndedAt     *time.Time
+	Healed      bool
+	Number      int64
+	CommentID   int64
+	Told        string
+	AnnouncedAt *time.Time
+}
+
 type DryRun struct {
 	PromotionID int64
 	Cluster     string
@@ -270,8 +283,6 @@ type Promotion struct {
 	Kind             string
 	ClosedByID       int64
 	ClosedBy         string
-	DriftCommentID   int64
-	DriftHash        string
 }
 
 type PromotionHead struct {
