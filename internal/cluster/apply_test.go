@@ -238,7 +238,7 @@ func TestAMissingPermissionIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Apply(t.Context(), s.run(deployment("web", payments+":1.7.0")))
-	expect(t, err, fault.Denied, "tagboat-without-rights", "get deployments.apps", "in namespace "+s.namespace)
+	expect(t, err, fault.Denied, "tagboat-without-rights", "list deployments.apps", "in namespace "+s.namespace)
 }
 
 func TestSecretValuesStayOutOfErrors(t *testing.T) {
