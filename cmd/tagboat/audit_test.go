@@ -120,7 +120,7 @@ func tell(t *testing.T, url string) {
 	must(err)
 	must(s.FinishSync(ctx, targets[0], 1, store.Reached{
 		Commit: sha("9"), RenderedHash: strings.Repeat("f", 64), Tag: "1.7.0", Digest: digest, State: store.TargetHealthy, Changed: 2,
-	}, after))
+	}, store.After{Promotion: wake, Target: sync}))
 	if p, err = s.Promotion(ctx, id); err == nil {
 		err = s.RecordDeployed(ctx, p, digest)
 	}

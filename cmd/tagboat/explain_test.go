@@ -69,7 +69,7 @@ func await(t *testing.T, url string) {
 	for _, target := range targets {
 		must(s.FinishSync(ctx, target, 1, store.Reached{
 			Commit: head, Image: "registry.example.com/payments", Tag: "1.7.0", Digest: digest, State: store.TargetHealthy,
-		}, after))
+		}, store.After{Promotion: wake, Target: sync}))
 	}
 	a, err := s.Ledger(ctx, store.Verified{Image: "registry.example.com/payments", Tag: "1.7.0", Digest: digest, MediaType: "index"})
 	must(err)

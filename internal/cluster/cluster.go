@@ -44,6 +44,7 @@ type Cluster struct {
 	now       func() time.Time
 	dynamic   dynamic.Interface
 	metadata  metadata.Interface
+	watches   metadata.Interface // without bounds: a watch is a request that does not end
 	discovery discovery.DiscoveryInterface
 	kinds     *kinds
 }
@@ -69,6 +70,10 @@ func Open(cfg Config) (_ *Cluster, err error) {
 	rc.QPS = -1 // no client-side rate; the bound on requests in flight takes its place
 	rc.UserAgent = "tagboat"
 	rc.WarningHandler = rest.NoWarnings{}
+	watches, err := metadata.NewForConfig(unbounded(rc))
+	if err != nil {
+		return nil, fault.E(fault.Invalid, fmt.Sprintf("The credentials of cluster %s cannot be used: %v.", cfg.Name, err), err)
+	}
 	bound := newGate(inFlight)
 	rc.Wrap(func(next http.RoundTripper) http.RoundTripper { return &limited{next: next, gate: bound} })
 	client, err := rest.HTTPClientFor(rc)
@@ -88,9 +93,16 @@ func Open(cfg Config) (_ *Cluster, err error) {
 		return nil, err
 	}
 	return &Cluster{
-		name: cfg.Name, server: withoutPassword(rc.Host), inFlight: inFlight, now: cfg.Now, dynamic: dyn, metadata: meta, discovery: disco,
+		name: cfg.Name, server: withoutPassword(rc.Host), inFlight: inFlight, now: cfg.Now, dynamic: dyn, metadata: meta, watches: watches, discovery: disco,
 		kinds: &kinds{discovery: disco},
 	}, nil
+}
+
+// unbounded is the configuration without a timeout and a limit on requests in flight.
+func unbounded(rc *rest.Config) *rest.Config {
+	rc = rest.CopyConfig(rc)
+	rc.Timeout = 0
+	return rc
 }
 
 func withoutPassword(server string) string {

@@ -109,6 +109,30 @@ func decodable(o Object) error {
 			return fmt.Errorf("data.%s of %s is not base64; plain text belongs into stringData", key, name(o))
 		}
 	}
+	return encode(o, data)
+}
+
+// encode writes a Secret's stringData as data, as the API server does when it stores
+// it. Left to the API server, an apply would own stringData, where nobody else ever
+// writes: a change of the stored data, or a key that has left Git, would not be noticed.
+func encode(o Object, data map[string]string) error {
+	if o.Object["stringData"] == nil {
+		delete(o.Object, "stringData")
+		return nil
+	}
+	plain, _, err := unstructured.NestedStringMap(o.Object, "stringData")
+	if err != nil {
+		return fmt.Errorf("the stringData of %s is not a map of text (YAML reads n, y, on, off and numbers as something else): quote its values", name(o))
+	}
+	all := map[string]any{}
+	for key, value := range data {
+		all[key] = value
+	}
+	for key, value := range plain {
+		all[key] = base64.StdEncoding.EncodeToString([]byte(value))
+	}
+	o.Object["data"] = all
+	delete(o.Object, "stringData")
 	return nil
 }
 

@@ -58,3 +58,16 @@ func TestDecodeRefuses(t *testing.T) {
 		})
 	}
 }
+
+// As the API server stores it, so that drift is seen where it happens.
+func TestPlainTextOfASecretIsEncoded(t *testing.T) {
+	o := decode(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\ndata: {old: b2xk, both: b2xk}\nstringData: {new: hunter2, both: new}\n")[0]
+	want := map[string]any{"old": "b2xk", "new": "aHVudGVyMg==", "both": "bmV3"}
+	if diff := cmp.Diff(want, o.Object["data"]); diff != "" || o.Object["stringData"] != nil {
+		t.Errorf("(-want +got):\n%s%v", diff, o.Object["stringData"])
+	}
+	_, err := cluster.Decode([]byte("apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {pin: 1234}\n"))
+	if err == nil || !strings.Contains(err.Error(), "quote its values") || strings.Contains(err.Error(), "1234") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -41,6 +41,9 @@ func (b *book) Keep(ctx context.Context, entries []cluster.Entry) error {
 func (b *book) Forget(_ context.Context, ids []cluster.ID) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.refuse != nil {
+		return b.refuse
+	}
 	for _, id := range ids {
 		delete(b.entries, id)
 	}
@@ -50,7 +53,7 @@ func (b *book) Forget(_ context.Context, ids []cluster.ID) error {
 func (b *book) inventory() []cluster.Entry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Collect(maps.Values(b.entries))
+	return slices.SortedFunc(maps.Values(b.entries), func(x, y cluster.Entry) int { return strings.Compare(x.String(), y.String()) })
 }
 
 // copy is what another process reads of it.

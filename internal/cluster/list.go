@@ -129,7 +129,7 @@ func (c *Cluster) listKind(ctx context.Context, t Target, mapping *meta.RESTMapp
 func (c *Cluster) listIn(ctx context.Context, t Target, mapping *meta.RESTMapping, namespace string) ([]Metadata, error) {
 	list, err := c.metadata.Resource(mapping.Resource).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: TargetLabel + "=" + t.Label()})
 	if apierrors.IsNotFound(err) {
-		c.kinds.forget()
+		c.kinds.forget() // or it would be asked for what is not there for ever
 		return nil, fault.E(fault.Transient, c.hint("has just stopped serving %s; it is looked at again.", mapping.Resource.Resource), err)
 	}
 	if err != nil {

@@ -16,13 +16,13 @@ func TestEveryGuardOfPruneIsNeeded(t *testing.T) {
 	}
 	const prunable = "prunable.go"
 	in(prunable, "an empty rendering removes nothing", "if len(objects) == 0 {", "if false {")
-	in(prunable, "what is precious needs a yes", "case guarded:", "case false:")
+	in(prunable, "what is precious needs a yes", "case guarded:", "case guarded && false:")
 	in(prunable, "more than a few need a yes", "undecided > bound {", "false {")
 	in(prunable, "the bound counts what is precious, too", "len(fresh) + len(treasures); undecided", "len(fresh); undecided")
 	in(prunable, "what is rendered stays", "if !isWanted(e.ID) && !uids", "if !uids")
 	in(prunable, "what is rendered under another group stays", "&& !uids[e.UID]", "")
-	in(prunable, "what is rendered without a namespace stays", "|| atLarge", "")
-	in(prunable, "what is rendered with a namespace too many stays", `|| named && id.Namespace == ""`, "")
+	in(prunable, "what is rendered without a namespace stays", "|| atLarge", "|| atLarge && false")
+	in(prunable, "what is rendered with a namespace too many stays", `|| named && id.Namespace == ""`, "|| named && false")
 	in(prunable, "what is kept stays", "&& e.State != Kept", "")
 
 	const verdict = "verdict.go"
@@ -37,7 +37,7 @@ func TestEveryGuardOfPruneIsNeeded(t *testing.T) {
 	in(verdict, "another owner keeps an object", `if why := t.otherOwner(live); why != "" {`, `if why := t.otherOwner(live); false && why != "" {`)
 	in(verdict, "a controller keeps what it made", "c != nil {", "false && c != nil {")
 	in(verdict, "a deployer's mark keeps an object", "if len(marks) > 0 {", "if false {")
-	in(verdict, "a deployer's fields keep an object", "if tool, ok := deployers[entry.Manager]; ok {", "if tool, ok := deployers[entry.Manager]; false && ok {")
+	in(verdict, "a deployer's fields keep an object", "if tool, ok := rivals[entry.Manager]; ok {", "if tool, ok := rivals[entry.Manager]; false && ok {")
 	in(verdict, "another target's fields keep an object", "entry.Manager != t.FieldManager() &&", "false &&")
 
 	mutant.Caught(t, guards, "^(TestPruneGuards|TestTheVerdictOnAnObject|TestAnObjectUnderTwoNamesIsOne|TestWhatIs.*|TestMoreThanAFew.*|TestNothingIsRemoved.*)$")

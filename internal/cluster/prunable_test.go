@@ -86,6 +86,14 @@ func TestMoreThanAFewNeedAYes(t *testing.T) {
 	}
 }
 
+func TestWhatIsPreciousCountsAmongTheMany(t *testing.T) {
+	inventory := append(settings(numbered(20)...), entry("apps", "StatefulSet", "shop", "db"))
+	s := cluster.Prunable(inventory, rendered(inventory[5:20]...), nil)
+	if len(s.Remove) > 0 || len(s.NeedsYes) != 6 || len(s.Why) != 2 {
+		t.Errorf("got %+v", s)
+	}
+}
+
 // A yes is for what the person saw, and for nothing that came later.
 func TestAYesIsForExactlyWhatWasSeen(t *testing.T) {
 	inventory := settings(numbered(20)...)

@@ -102,10 +102,10 @@ func (w *world) page(path string) string {
 	return answer.Body.String()
 }
 
-func wake(id int64) river.JobArgs          { return job.Reconcile{Promotion: id} }
+func wake(id int64) river.JobArgs    { return job.Reconcile{Promotion: id} }
 func telling(id int64) river.JobArgs { return job.TellDrift{Drift: id} }
 
-var after = store.After{Promotion: reconcile, Target: syncing, Drift: telling}
+var after = store.After{Promotion: func(id int64) river.JobArgs { return job.Reconcile{Promotion: id} }, Target: syncing, Drift: telling}
 
 func syncing(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
 func digest(c string) string               { return "sha256:" + strings.Repeat(c, 64) }

@@ -1,0 +1,204 @@
+package cluster
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+// IgnoreRule says which changes in a cluster are no drift. All that it names has to
+// fit; what it leaves empty fits always. A rule that names neither fields nor managers
+// ignores everything about its objects but that they are there.
+type IgnoreRule struct {
+	Kind, Namespace, Name string // patterns as in path.Match: "*", "Deployment", "web-*"
+	// Fields are paths as Tagboat prints them or JSON pointers: "spec.replicas",
+	// "spec.template.spec.containers[name=web].image", "/webhooks/0/clientConfig/caBundle".
+	// Of a list, * is every element. A path stands for all below it.
+	Fields   []string
+	Managers []string // field managers, by pattern: "kube-controller-manager"
+}
+
+// Check is nil for a rule that can be used, else an Invalid error that says what is
+// wrong with it.
+func (r IgnoreRule) Check() error {
+	for _, pattern := range slices.Concat([]string{r.Kind, r.Namespace, r.Name}, r.Managers) {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fault.Errorf(fault.Invalid, "%q is no pattern: a bracket is not closed, or a backslash ends it", pattern)
+		}
+	}
+	for _, field := range r.Fields {
+		if _, err := parseField(field); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// covers reports whether a change of an object is ignored. A rule that cannot be used
+// covers nothing.
+func (r IgnoreRule) covers(id ID, c FieldChange) bool {
+	if !fits(r.Kind, id.Kind) || !fits(r.Namespace, id.Namespace) || !fits(r.Name, id.Name) {
+		return false
+	}
+	if len(r.Managers) > 0 && !slices.ContainsFunc(r.Managers, func(m string) bool { return c.Manager != "" && fits(m, c.Manager) }) {
+		return false
+	}
+	return len(r.Fields) == 0 || slices.ContainsFunc(r.Fields, func(f string) bool {
+		steps, err := parseField(f)
+		return err == nil && leadsTo(steps, c.steps)
+	})
+}
+
+func fits(pattern, name string) bool {
+	if pattern == "" {
+		return true
+	}
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
+// builtIn are the fields that clusters fill by themselves although people often have
+// them in Git: certificates of webhooks (cert-manager's cainjector and others put them
+// in), and Tagboat's own note on an object that came back.
+var builtIn = []IgnoreRule{
+	{Kind: "*WebhookConfiguration", Fields: []string{"webhooks.*.clientConfig.caBundle"}},
+	{Kind: "CustomResourceDefinition", Fields: []string{"spec.conversion.webhook.clientConfig.caBundle"}},
+	{Kind: "APIService", Fields: []string{"spec.caBundle"}},
+	{Fields: []string{`metadata.annotations["tagboat.dev/epoch"]`}},
+}
+
+// scalers are the kinds that set the replicas of another object.
+var scalers = map[schema.GroupKind]bool{
+	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}: true,
+	{Group: "keda.sh", Kind: "ScaledObject"}:                true,
+}
+
+// scaledBy are rules for what an autoscaler scales: how many replicas there are is its
+// business.
+func scaledBy(o Object) []IgnoreRule {
+	if !scalers[o.GroupVersionKind().GroupKind()] {
+		return nil
+	}
+	spec, _ := o.Object["spec"].(map[string]any)
+	ref, _ := spec["scaleTargetRef"].(map[string]any)
+	kind, _ := ref["kind"].(string)
+	name, _ := ref["name"].(string)
+	if name == "" {
+		return nil
+	}
+	if kind == "" {
+		kind = "Deployment" // KEDA's default
+	}
+	return []IgnoreRule{{Kind: literal(kind), Namespace: literal(o.GetNamespace()), Name: literal(name), Fields: []string{"spec.replicas"}}}
+}
+
+// literal is a pattern for one name.
+func literal(name string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
+}
+
+// parseField takes a path apart: "spec.containers[name=web].image" and
+// "/spec/containers/0/image" into their steps.
+func parseField(field string) (steps []string, err error) {
+	wrong := func(what string) ([]string, error) {
+		return nil, fault.Errorf(fault.Invalid, "%q is no path to a field: %s; write spec.replicas, metadata.labels[\"app.kubernetes.io/name\"], spec.containers[name=web].image or /spec/replicas", field, what)
+	}
+	if rest, pointer := strings.CutPrefix(field, "/"); pointer {
+		for _, step := range strings.Split(rest, "/") {
+			steps = append(steps, strings.NewReplacer("~1", "/", "~0", "~").Replace(step))
+		}
+		return steps, nil
+	}
+	for rest := field; rest != ""; {
+		if inner, bracket := strings.CutPrefix(rest, "["); bracket {
+			step, after, closed := closing(inner)
+			if !closed {
+				return wrong("a bracket is not closed")
+			}
+			steps, rest = append(steps, step), after
+		} else {
+			rest = strings.TrimPrefix(rest, ".")
+			end := strings.IndexAny(rest, ".[")
+			if end < 0 {
+				end = len(rest)
+			}
+			if end == 0 {
+				return wrong("a name is missing")
+			}
+			steps, rest = append(steps, rest[:end]), rest[end:]
+		}
+	}
+	if len(steps) == 0 {
+		return wrong("it is empty")
+	}
+	return steps, nil
+}
+
+// closing is what stands in a bracket, without quotes, and what comes after it.
+func closing(inner string) (step, rest string, closed bool) {
+	if quoted, ok := strings.CutPrefix(inner, `"`); ok {
+		step, rest, closed = strings.Cut(quoted, `"]`)
+		return step, rest, closed
+	}
+	return strings.Cut(inner, "]")
+}
+
+// leadsTo reports whether a path of a rule is that of a change, or one above it.
+func leadsTo(rule []string, change []element) bool {
+	if len(rule) > len(change) {
+		return false
+	}
+	for i, want := range rule {
+		if !change[i].is(want) {
+			return false
+		}
+	}
+	return true
+}
+
+// element is one element on the way to a field.
+type element struct {
+	name  string   // of a field of a map; "" in a list
+	keys  []string // of an element of a list: "name=web"
+	index string   // of an element of a list, as it is in the cluster, or would be
+}
+
+func (s element) is(want string) bool {
+	switch {
+	case want == "*":
+		return true
+	case s.name != "":
+		return want == s.name
+	case want == s.index:
+		return true
+	}
+	for _, pair := range strings.Split(want, ",") {
+		if !slices.Contains(s.keys, strings.TrimSpace(pair)) {
+			return false
+		}
+	}
+	return true
+}
+
+// printed is how people read a path: spec.template.spec.containers[name=web].image.
+func printed(steps []element) string {
+	var b strings.Builder
+	for _, s := range steps {
+		switch {
+		case s.name == "":
+			fmt.Fprintf(&b, "[%s]", strings.Join(s.keys, ","))
+		case strings.ContainsAny(s.name, `."[]/`):
+			fmt.Fprintf(&b, "[%q]", s.name)
+		case b.Len() > 0:
+			b.WriteString("." + s.name)
+		default:
+			b.WriteString(s.name)
+		}
+	}
+	return b.String()
+}
