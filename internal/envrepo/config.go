@@ -23,7 +23,20 @@ type Config struct {
 	Apps         []App         `yaml:"apps"`
 	Environments []Environment `yaml:"environments"`
 	Clusters     []Cluster     `yaml:"clusters"`
+	Ignore       []Ignored     `yaml:"ignore"`   // what may differ in clusters from Git
 	Policies     *Policies     `yaml:"policies"` // nil: the built-in rules as they are by default
+}
+
+// Ignored are changes in clusters that are no drift. All that it names has to fit; what
+// it leaves out fits always.
+type Ignored struct {
+	App       string   `yaml:"app"`
+	Env       string   `yaml:"env"`
+	Kind      string   `yaml:"kind"` // a pattern as in path.Match, as the next two: "Deployment", "*WebhookConfiguration"
+	Namespace string   `yaml:"namespace"`
+	Name      string   `yaml:"name"`
+	Fields    []string `yaml:"fields"`   // "spec.replicas", "spec.containers[name=web].image", or as JSON pointers
+	Managers  []string `yaml:"managers"` // patterns of field managers: "vpa-*"
 }
 
 // App says where versions stand and what is rendered: either a pattern that
