@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,6 +52,8 @@ type App struct {
 	server  *http.Server
 	socket  net.Listener
 	replica string
+	// clusters are those that this process brings.
+	clusters []string
 }
 
 // Log is the logger of a server: JSON lines without secrets.
@@ -77,9 +81,16 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.clusters = slices.Sorted(maps.Keys(clusters))
 	// A merge holds one connection while it reads and writes on others.
 	if a.store, err = store.Open(ctx, c.Database, store.Options{MaxConns: 40}); err != nil {
 		return nil, noDatabase(err)
+	}
+	installation := c.Installation
+	if installation == "" {
+		if installation, err = a.store.Installation(ctx); err != nil {
+			return nil, err
+		}
 	}
 	app, err := github.New(github.Config{
 		APIURL: c.GitHubAPI, GitURL: c.GitHubURL, AppID: c.AppID, PrivateKey: c.Secrets.PrivateKey, Now: time.Now, Logger: log,
@@ -112,7 +123,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters,
 		EnvRepos: envRepos, ClusterRepos: clusterRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
 		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots,
-		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log,
+		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica, Installation: installation, InventoryKey: c.inventoryKey(),
 	})
 	if a.queue, err = a.newQueue(work); err != nil {
 		return nil, err
@@ -151,16 +162,21 @@ func replica() string {
 }
 
 func (a *App) newQueue(work *worker.Worker) (*river.Client[pgx.Tx], error) {
+	queues := job.Syncs(a.clusters...)
+	if !a.config.Syncs {
+		maps.Copy(queues, job.Workers)
+	}
 	workers := river.NewWorkers()
 	work.Register(workers)
 	return river.NewClient(riverpgxv5.New(a.store.Pool()), &river.Config{
 		ID:      a.replica,
 		Schema:  store.QueueSchema,
-		Queues:  job.Workers,
+		Queues:  queues,
 		Workers: workers,
 		Logger:  slog.New(quiet{a.log.Handler()}),
 		// People wait for promotions: fetch at once, not up to 100 ms later.
 		FetchCooldown: 5 * time.Millisecond,
+		// Whoever is elected has the sweeps put into the queue, also where it works on none.
 		// Gone replicas' jobs are given back by store.RescueJobs within seconds;
 		// this is for a job whose own process forgot it.
 		RescueStuckJobsAfter: time.Hour,
@@ -173,17 +189,21 @@ func (a *App) handler(app *github.App) (http.Handler, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.Use(middleware.Recover())
-	doors, err := intake.New(a.store, a.config.Secrets.Doors, time.Now, a.log)
-	if err != nil {
-		return nil, err
-	}
-	doors.Register(e)
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(newCallsCollector(app), newBudgetsCollector(app))
 	board, err := web.New(web.Config{Store: a.store, Metrics: metrics, Now: time.Now, Log: a.log})
 	if err != nil {
 		return nil, err
 	}
+	if a.config.Syncs {
+		board.RegisterHealth(e)
+		return e, nil
+	}
+	doors, err := intake.New(a.store, a.config.Secrets.Doors, time.Now, a.log)
+	if err != nil {
+		return nil, err
+	}
+	doors.Register(e)
 	board.Register(e)
 	return e, nil
 }
@@ -200,13 +220,17 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer presence.Leave(context.WithoutCancel(ctx))
+	// Before anything is worked on: who surveys tells of clusters that nobody brings.
+	if err := a.store.Reach(ctx, a.replica, a.clusters); err != nil {
+		return err
+	}
 	if _, err := a.store.RescueJobs(ctx); err != nil {
 		return err
 	}
 	if err := a.queue.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	a.log.InfoContext(ctx, "serving", "url", a.URL(), "replica", a.replica, "envRepos", a.config.EnvRepos)
+	a.log.InfoContext(ctx, "serving", "url", a.URL(), "replica", a.replica, "envRepos", a.config.EnvRepos, "clusters", a.clusters)
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := a.server.Serve(a.socket); !errors.Is(err, http.ErrServerClosed) {
@@ -236,6 +260,9 @@ func (a *App) rescue(ctx context.Context, presence *store.Presence) error {
 		if err := presence.Check(ctx); err != nil && ctx.Err() == nil {
 			// The others may take our jobs for abandoned: start over.
 			return fmt.Errorf("the database connection that shows this replica to the others is gone: %w", err)
+		}
+		if err := a.store.Reach(ctx, a.replica, a.clusters); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "the others could not be told which clusters this replica brings", "error", err)
 		}
 		if n, err := a.store.RescueJobs(ctx); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "the jobs of gone replicas could not be looked for", "error", err)

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -39,6 +41,8 @@ type Config struct {
 	Clusters     map[string]string `name:"cluster" env:"TAGBOAT_CLUSTERS" mapsep:"," help:"Cluster by its name in tagboat.yaml, and its kubeconfig and context; “in-cluster” is the one that Tagboat runs in." placeholder:"NAME=KUBECONFIG[#CONTEXT]"`
 	ClusterRepos []string          `name:"cluster-repo" env:"TAGBOAT_CLUSTER_REPOS" help:"Env repo that a cluster takes from: NAME=OWNER/NAME or NAME=OWNER/NAME#NUMBER; can be given several times. A cluster without any takes from the env repos that --env-repo names, and from no others." placeholder:"NAME=OWNER/NAME"`
 
+	Installation string `env:"TAGBOAT_INSTALLATION" help:"Name of this Tagboat, which marks what it applies. It comes from the database; give it where the database is lost, so that the new one goes on with what the old one has applied." placeholder:"NAME"`
+
 	Policies string `env:"TAGBOAT_POLICIES" help:"The organisation's policies: a file whose rules hold in every env repo, and that no env repo can loosen." placeholder:"FILE" type:"path"`
 
 	SigstoreRoot string `name:"sigstore-trusted-root" env:"TAGBOAT_SIGSTORE_TRUSTED_ROOT" help:"The Sigstore instance whose certificates are trusted, for signatures without a key: its trusted_root.json, or public-good for the one that everybody may use. None by default." placeholder:"FILE"`
@@ -49,6 +53,9 @@ type Config struct {
 	LogLevel      Level         `default:"info" env:"TAGBOAT_LOG_LEVEL" help:"debug, info, warn or error."`
 
 	Secrets Secrets `kong:"-"`
+
+	// Syncs has the process bring its clusters to Git, and do nothing else.
+	Syncs bool `kong:"-"`
 }
 
 // Level is how much is logged.
@@ -161,9 +168,11 @@ func (c Config) Check() error {
 	need(c.Database != "", "TAGBOAT_DATABASE_URL (the PostgreSQL database)")
 	need(c.AppID != 0, "TAGBOAT_GITHUB_APP_ID (the number of the GitHub App)")
 	need(len(c.Secrets.PrivateKey) > 0, envPrivateKey+" (the GitHub App's private key)")
-	need(len(c.Secrets.Doors.GitHub) > 0, envWebhookSecret+" (without it everybody could send webhooks)")
-	need(len(c.Secrets.Doors.Registry) > 0, envRegistrySecret+" (without it everybody could announce images)")
-	need(len(c.Secrets.Doors.CI) > 0, envCISecret+" (without it everybody could announce images)")
+	if c.Syncs {
+		need(len(c.Clusters) > 0, "--cluster (the clusters that are brought to Git)")
+	} else {
+		c.Secrets.needDoors(need)
+	}
 	if len(missing) > 0 {
 		return lacking(missing)
 	}
@@ -178,6 +187,43 @@ func (c Config) Check() error {
 	}
 	_, err = c.clusterRepos(selected)
 	return err
+}
+
+// inventoryKey keys the hashes of what is applied, so that whoever reads the database
+// cannot guess a secret's value and see that it is right.
+func (c Config) inventoryKey() []byte {
+	mac := hmac.New(sha256.New, c.Secrets.PrivateKey)
+	mac.Write([]byte("tagboat inventory"))
+	return mac.Sum(nil)
+}
+
+// Only leaves of the clusters those that are named; all, where none is.
+func (c Config) Only(names []string) (Config, error) {
+	if len(names) == 0 {
+		return c, nil
+	}
+	clusters := map[string]string{}
+	for _, name := range names {
+		where, known := c.Clusters[name]
+		if !known {
+			return c, fault.Errorf(fault.Invalid, "--clusters names %s, and no --cluster says how to reach it: add --cluster %s=<kubeconfig>.", name, name)
+		}
+		clusters[name] = where
+	}
+	c.ClusterRepos = slices.DeleteFunc(slices.Clone(c.ClusterRepos), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		_, given := c.Clusters[name]
+		return given && clusters[name] == ""
+	})
+	c.Clusters = clusters
+	return c, nil
+}
+
+// needDoors asks for what authenticates those who send.
+func (s Secrets) needDoors(need func(ok bool, what string)) {
+	need(len(s.Doors.GitHub) > 0, envWebhookSecret+" (without it everybody could send webhooks)")
+	need(len(s.Doors.Registry) > 0, envRegistrySecret+" (without it everybody could announce images)")
+	need(len(s.Doors.CI) > 0, envCISecret+" (without it everybody could announce images)")
 }
 
 // envRepos reads --env-repo.

@@ -60,7 +60,8 @@ type ExplainedCluster struct {
 	Digest  string     `json:"digest"`
 	State   string     `json:"state"`
 	Message string     `json:"message"`
-	Waits   string     `json:"waits"` // for which earlier wave, to get what is in Git
+	Notes   []string   `json:"notes,omitempty"` // what somebody has changed past Git, what waits to be deleted
+	Waits   string     `json:"waits"`           // for which earlier wave, to get what is in Git
 	Since   *time.Time `json:"healthySince"`
 }
 
@@ -116,7 +117,7 @@ func (e *Explainer) one(ctx context.Context, r store.Repo, app, env string) (x E
 		return x, false, err
 	}
 	for _, t := range targets {
-		c := ExplainedCluster{Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, State: t.State, Message: t.Message, Waits: t.Held}
+		c := ExplainedCluster{Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, State: t.State, Message: t.Message, Waits: t.Held, Notes: t.Notes}
 		if t.HealthySince != nil {
 			since := t.HealthySince.UTC()
 			c.Since = &since

@@ -179,7 +179,7 @@ func failure[T any](_ T, err error) error { return err }
 
 func try(t *testing.T, c *cluster.Cluster, namespace, yaml string) error {
 	t.Helper()
-	_, err := c.Apply(t.Context(), cluster.Target{Key: "acme/env other", Namespace: namespace}, decode(t, yaml))
+	_, err := c.Apply(t.Context(), cluster.Run{Target: cluster.Target{Key: "acme/env other", Namespace: namespace}, Objects: decode(t, yaml), Ledger: cluster.Unrecorded{}})
 	return err
 }
 
@@ -203,7 +203,7 @@ func decode(t *testing.T, yaml string) []cluster.Object {
 
 func apply(t *testing.T, c *cluster.Cluster, target cluster.Target, objects []cluster.Object) cluster.Result {
 	t.Helper()
-	result, err := c.Apply(t.Context(), target, objects)
+	result, err := c.Apply(t.Context(), cluster.Run{Target: target, Objects: objects, Ledger: cluster.Unrecorded{}})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, fault.HintOf(err))
 	}

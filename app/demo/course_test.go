@@ -161,14 +161,14 @@ func newCluster(s *scene) {
 	door, namespace := s.w.Clusters["dev"], s.w.Namespaces["prod"]
 	place, err := cluster.Decode([]byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + namespace + "}\n"))
 	s.must(err)
-	_, err = door.Apply(s.ctx, cluster.Target{Key: "a new cluster"}, place)
+	_, err = door.Apply(s.ctx, cluster.Run{Target: cluster.Target{Key: "a new cluster"}, Objects: place, Ledger: cluster.Unrecorded{}})
 	s.must(err)
 	for _, app := range apps {
 		out, err := exec.CommandContext(s.ctx, tagboat, "render", "--dir", clone, "--path", "apps/"+app+"/overlays/prod").Output()
 		s.must(err)
 		objects, err := cluster.Decode(out)
 		s.must(err)
-		applied, err := door.Apply(s.ctx, cluster.Target{Key: "a new cluster " + app}, objects)
+		applied, err := door.Apply(s.ctx, cluster.Run{Target: cluster.Target{Key: "a new cluster " + app}, Objects: objects, Ledger: cluster.Unrecorded{}})
 		s.must(err)
 		health, err := door.Wait(s.ctx, applied.Objects(), cluster.WaitOptions{Timeout: time.Minute})
 		s.must(err)

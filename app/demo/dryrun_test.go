@@ -99,7 +99,7 @@ func (s *scene) admin(yaml string) {
 	s.Helper()
 	objects, err := cluster.Decode([]byte(yaml))
 	s.must(err)
-	_, err = s.w.Clusters["dev"].Apply(s.ctx, cluster.Target{Key: "administrator"}, objects)
+	_, err = s.w.Clusters["dev"].Apply(s.ctx, cluster.Run{Target: cluster.Target{Key: "administrator"}, Objects: objects, Ledger: cluster.Unrecorded{}})
 	s.must(err)
 }
 

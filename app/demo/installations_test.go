@@ -116,7 +116,7 @@ func (g *globex) discovered(s *scene) {
 	s.must(s.w.GitHub.AddRepo(githubsim.RepoSpec{Owner: "globex", Name: "website", Collaborators: map[string]string{"gina": "admin"}}))
 	namespace, err := cluster.Decode([]byte("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: globex\n"))
 	s.must(err)
-	_, err = s.w.Clusters["dev"].Apply(s.ctx, cluster.Target{Key: "tagboat demo globex"}, namespace)
+	_, err = s.w.Clusters["dev"].Apply(s.ctx, cluster.Run{Target: cluster.Target{Key: "tagboat demo globex"}, Objects: namespace, Ledger: cluster.Unrecorded{}})
 	s.must(err)
 	g.installation, err = s.w.GitHub.Install(s.w.AppID, "globex", "env", "website")
 	s.must(err)

@@ -49,7 +49,7 @@ func (s *scene) namespace(env, name string) {
 	s.Helper()
 	objects, err := cluster.Decode([]byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}\n"))
 	s.must(err)
-	_, err = s.w.Clusters[env].Apply(s.ctx, cluster.Target{Key: "tagboat demo " + env + " " + name}, objects)
+	_, err = s.w.Clusters[env].Apply(s.ctx, cluster.Run{Target: cluster.Target{Key: "tagboat demo " + env + " " + name}, Objects: objects, Ledger: cluster.Unrecorded{}})
 	s.must(err)
 }
 

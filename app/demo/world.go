@@ -203,7 +203,7 @@ func (w *World) open(ctx context.Context, env, namespace string, config cluster.
 	if err != nil {
 		return err
 	}
-	_, err = w.Clusters[env].Apply(ctx, cluster.Target{Key: "tagboat demo " + env}, objects)
+	_, err = w.Clusters[env].Apply(ctx, cluster.Run{Target: cluster.Target{Key: "tagboat demo " + env}, Objects: objects, Ledger: cluster.Unrecorded{}})
 	if err != nil {
 		return err
 	}

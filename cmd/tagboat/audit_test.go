@@ -72,7 +72,7 @@ func tell(t *testing.T, url string) {
 		}
 	}
 	wake := func(id int64) river.JobArgs { return job.Reconcile{Promotion: id} }
-	sync := func(id int64) river.JobArgs { return job.Sync{Target: id} }
+	sync := func(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
 	sha := func(c string) string { return strings.Repeat(c, 40) }
 	digest := "sha256:" + strings.Repeat("a", 64)
 	alice, bob, carol := store.Actor{ID: 11, Login: "alice"}, store.Actor{ID: 12, Login: "bob"}, store.Actor{ID: 13, Login: "carol"}
@@ -120,7 +120,7 @@ func tell(t *testing.T, url string) {
 	must(err)
 	must(s.FinishSync(ctx, targets[0], 1, store.Reached{
 		Commit: sha("9"), RenderedHash: strings.Repeat("f", 64), Tag: "1.7.0", Digest: digest, State: store.TargetHealthy, Changed: 2,
-	}, wake, sync))
+	}, store.After{Promotion: wake, Target: sync}))
 	if p, err = s.Promotion(ctx, id); err == nil {
 		err = s.RecordDeployed(ctx, p, digest)
 	}

@@ -56,7 +56,7 @@ func await(t *testing.T, url string) {
 		}
 	}
 	wake := func(id int64) river.JobArgs { return job.Reconcile{Promotion: id} }
-	sync := func(id int64) river.JobArgs { return job.Sync{Target: id} }
+	sync := func(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
 	digest := "sha256:" + strings.Repeat("a", 64)
 	head := strings.Repeat("1", 40)
 	repo, err := s.SeeRepo(ctx, store.SeenRepo{GitHubID: 7, Owner: "acme", Name: "env", Installation: 1, DefaultBranch: "main"}, nil)
@@ -69,7 +69,7 @@ func await(t *testing.T, url string) {
 	for _, target := range targets {
 		must(s.FinishSync(ctx, target, 1, store.Reached{
 			Commit: head, Image: "registry.example.com/payments", Tag: "1.7.0", Digest: digest, State: store.TargetHealthy,
-		}, wake, sync))
+		}, store.After{Promotion: wake, Target: sync}))
 	}
 	a, err := s.Ledger(ctx, store.Verified{Image: "registry.example.com/payments", Tag: "1.7.0", Digest: digest, MediaType: "index"})
 	must(err)

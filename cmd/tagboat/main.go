@@ -34,6 +34,7 @@ var version = ""
 // commands is the command line.
 type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Serve webhooks, move promotions, bring clusters to Git."`
+	Sync     syncCommand     `cmd:"" help:"Bring clusters to Git and do nothing else: for a worker in or near them, beside a server."`
 	Demo     demoCommand     `cmd:"" help:"Play Tagboat on this machine: a GitHub, a registry, clusters and a story. Needs a checkout of Tagboat."`
 	Init     initCommand     `cmd:"" help:"Propose a tagboat.yaml for a checkout."`
 	Validate validateCommand `cmd:"" help:"Check a checkout: tagboat.yaml, every overlay, every pull request template."`

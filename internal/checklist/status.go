@@ -38,6 +38,7 @@ type ClusterStatus struct {
 	Phase       Phase
 	Reason      string    // plain text
 	Waits       string    // for which earlier wave, to get what is in Git; plain text
+	Notes       []string  // what people should know besides; plain text
 	Since       time.Time // of the phase
 }
 
@@ -84,7 +85,13 @@ func (c ClusterStatus) words() string {
 	if c.Waits != "" {
 		words += "; " + cutRunes(clean(c.Waits), maxReason)
 	}
+	for _, note := range c.Notes {
+		words += "; " + cutRunes(clean(note), maxNote)
+	}
 	return words
 }
+
+// maxNote is longer than a reason: it ends with what can be done.
+const maxNote = 600
 
 func shortCommit(sha string) string { return sha[:min(len(sha), 12)] }

@@ -2,116 +2,176 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"reflect"
+	"maps"
+	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tagboat/tagboat/internal/fault"
 )
 
-// Outcome is what an apply came to for one object.
-type Outcome string
-
-const (
-	Created    Outcome = "created"
-	Configured Outcome = "configured"
-	Unchanged  Outcome = "unchanged"
-)
-
-// Applied is one object as the cluster has it after the apply.
-type Applied struct {
-	Object  Object
-	Outcome Outcome
-}
-
-// Result holds what was applied, stage by stage in the order of writing. With an
-// error it holds what was written before it.
-type Result struct {
-	Applied []Applied
-}
-
-// Objects are the applied objects; they are what Wait takes.
-func (r Result) Objects() (objects []Object) {
-	for _, a := range r.Applied {
-		objects = append(objects, a.Object)
-	}
-	return objects
-}
-
-// Count is how many objects had the outcome.
-func (r Result) Count(o Outcome) (n int) {
-	for _, a := range r.Applied {
-		if a.Outcome == o {
-			n++
-		}
-	}
-	return n
-}
+// ErrUnhealthy marks the error of an apply that stopped because what it had written,
+// an earlier wave or a hook, did not become healthy.
+var ErrUnhealthy = errors.New("not healthy")
 
 // Apply makes the cluster have the objects, and owns the fields that they set.
 //
-// Before the first write every object is read and every change dry-run, so that
-// a refusal of one stops all. What cannot be tried yet, because its kind or its
-// namespace comes with this very set, is tried as soon as that is there. Faults
-// that only a write can meet (a quota, a lost connection) may leave a part
-// applied; applying again goes on from there.
+// What the target has is found out by one LIST for each kind; an object that is as it
+// was applied last, and whose rendering has not changed, costs nothing more. All others
+// are dry-run before the first write, so that a refusal of one stops all. What cannot
+// be tried yet, because its kind or its namespace comes with this very set, is tried as
+// soon as that is there. Faults that only a write can meet (a quota, a lost connection)
+// may leave a part applied; applying again goes on from there.
+//
+// What is going to be written is in the ledger before it is, and what was written
+// after each step, or when something goes wrong.
 //
 // Errors: Denied where another field manager or another target owns something,
 // where a permission is missing or admission says no; Invalid where the API
-// server refuses an object; Conflict while an object or a namespace is still
-// being deleted; Transient and RateLimited where a later try may do. The objects
-// that were passed in are not changed.
-func (c *Cluster) Apply(ctx context.Context, t Target, objects []Object) (result Result, err error) {
-	defer fault.Wrap(&err, "apply %s to cluster %s", t.Key, c.name)
-	if len(objects) == 0 {
+// server refuses an object, or a hook or a wave does not succeed (ErrUnhealthy);
+// Conflict while an object or a namespace is still being deleted, or keeps changing;
+// Transient and RateLimited where a later try may do; what Run.Go and the ledger say.
+func (c *Cluster) Apply(ctx context.Context, r Run) (result Result, err error) {
+	defer fault.Wrap(&err, "apply %s to cluster %s", r.Target.Key, c.name)
+	if len(r.Objects) == 0 {
 		return result, fault.Errorf(fault.Invalid, "there are no objects to apply")
 	}
-	p := newPlan(c, t, objects)
-	if err := p.check(ctx); err != nil {
+	p, err := newPlan(c, r)
+	if err != nil {
 		return result, err
 	}
-	for s := range stages {
-		for {
-			ready := p.ready(s)
-			if len(ready) == 0 {
-				break
-			}
-			err := p.write(ctx, ready)
-			result.Applied = append(result.Applied, applied(ready)...)
-			if err != nil {
-				return result, err
-			}
-			if s == foundations {
-				if err := p.waitForFoundations(ctx, ready); err != nil {
-					return result, err
-				}
-			}
-			if err := p.check(ctx); err != nil { // what had to wait for these
-				return result, err
-			}
-		}
+	if err := p.look(ctx); err != nil {
+		return result, err
 	}
-	return result, p.leftOver()
+	err = p.carryOut(ctx, func(s step) bool { return s.phase != postSync })
+	return p.result(err), err
 }
 
-func applied(changes []*change) (out []Applied) {
-	for _, ch := range changes {
-		if ch.after != nil {
-			out = append(out, Applied{ch.after, ch.outcome})
-		}
+// ApplyPostSync runs the hooks that come after an apply, when what was applied is
+// healthy. Give it the run that Apply got: hooks which have run for the same content
+// are not run again, and cost no request.
+func (c *Cluster) ApplyPostSync(ctx context.Context, r Run) (result Result, err error) {
+	defer fault.Wrap(&err, "run the post-sync hooks of %s in cluster %s", r.Target.Key, c.name)
+	p, err := newPlan(c, r)
+	if err != nil {
+		return result, err
 	}
-	return out
+	p.changes = slices.DeleteFunc(p.changes, func(ch *change) bool { return ch.step.phase != postSync })
+	if p.haveRun() {
+		return result, nil
+	}
+	if err := p.look(ctx); err != nil {
+		return result, err
+	}
+	err = p.carryOut(ctx, func(step) bool { return true })
+	result = p.result(err)
+	result.Left = nil // only a part of the objects was looked at
+	return result, err
 }
 
-// ready are the changes of a stage that were tried and are not written yet.
-func (p *plan) ready(s stage) (out []*change) {
+// look finds out what the target has in the cluster.
+func (p *plan) look(ctx context.Context) error {
+	if err := p.resolve(); err != nil {
+		return err
+	}
+	ids := map[ID]string{}
+	for id, e := range p.entries {
+		ids[id] = e.Version
+	}
 	for _, ch := range p.changes {
-		if ch.stage == s && ch.tried != nil && ch.after == nil {
+		if ch.mapping != nil {
+			ids[idOf(ch.desired)] = ch.desired.GroupVersionKind().Version
+		}
+	}
+	var seen *sighting
+	err := again(ctx, func() (err error) {
+		seen, err = p.c.sight(ctx, p.run.Target, ids)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, ch := range p.changes {
+		if o := seen.objects[idOf(ch.desired)]; o != nil && p.ours(o) {
+			ch.seen = o
+		}
+	}
+	return nil
+}
+
+// carryOut tries everything, and writes the steps that are wanted.
+func (p *plan) carryOut(ctx context.Context, wanted func(step) bool) error {
+	if err := p.check(ctx); err != nil {
+		return err
+	}
+	if err := p.intend(ctx, wanted); err != nil {
+		return err
+	}
+	for _, s := range p.steps() {
+		if !wanted(s) {
+			continue
+		}
+		if err := p.takeStep(ctx, s, wanted); err != nil {
+			return err
+		}
+	}
+	return p.leftOver(wanted)
+}
+
+// steps are all that the changes take, in their order.
+func (p *plan) steps() []step {
+	seen := map[step]bool{}
+	for _, ch := range p.changes {
+		seen[ch.step] = true
+	}
+	return slices.SortedFunc(maps.Keys(seen), compareSteps)
+}
+
+func (p *plan) takeStep(ctx context.Context, s step, wanted func(step) bool) error {
+	for {
+		ready := p.ready(s)
+		if len(ready) == 0 {
+			break
+		}
+		if err := p.waitForEarlier(ctx, s); err != nil {
+			return err
+		}
+		err := p.write(ctx, ready)
+		for _, ch := range ready {
+			if ch.after != nil {
+				p.written = append(p.written, ch)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if s.phase == ground {
+			if err := p.waitForFoundations(ctx, ready); err != nil {
+				return err
+			}
+		}
+		if err := p.check(ctx); err != nil { // what had to wait for these
+			return err
+		}
+		if err := p.intend(ctx, wanted); err != nil {
+			return err
+		}
+	}
+	for _, ch := range p.changes {
+		if ch.step == s && ch.after != nil && !slices.Contains(p.written, ch) {
+			p.written = append(p.written, ch)
+		}
+	}
+	return nil
+}
+
+// ready are the changes of a step that were tried and are not written yet.
+func (p *plan) ready(s step) (out []*change) {
+	for _, ch := range p.changes {
+		if ch.step == s && ch.would != nil && ch.after == nil {
 			out = append(out, ch)
 		}
 	}
@@ -120,11 +180,11 @@ func (p *plan) ready(s stage) (out []*change) {
 
 // leftOver is the error for objects that wait for something which was written
 // and is still not there.
-func (p *plan) leftOver() error {
+func (p *plan) leftOver(wanted func(step) bool) error {
 	var errs []error
 	for _, ch := range p.changes {
 		switch {
-		case ch.after != nil:
+		case ch.after != nil, !wanted(ch.step):
 		case ch.waitsFor != nil:
 			errs = append(errs, p.c.classify(ch.waitsFor, action{"apply", ch.desired}))
 		default:
@@ -134,57 +194,29 @@ func (p *plan) leftOver() error {
 	return all(errs)
 }
 
-// write sends the changes, several at a time. After an error no further one is
-// begun, and those under way are finished, so that it is known what was written.
-func (p *plan) write(ctx context.Context, changes []*change) error {
-	var g errgroup.Group
-	g.SetLimit(p.c.inFlight)
-	errs := make([]error, len(changes))
-	failed, fail := context.WithCancel(context.Background())
-	defer fail()
-	for i, ch := range changes {
-		g.Go(func() error {
-			if failed.Err() != nil || ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if errs[i] = p.writeOne(ctx, ch); errs[i] != nil {
-				fail()
-			}
-			return nil
-		})
-	}
-	stopped := g.Wait()
-	if err := all(errs); err != nil {
-		return err
-	}
-	return stopped
-}
-
-func (p *plan) writeOne(ctx context.Context, ch *change) (err error) {
-	if ch.live != nil && ch.migration == nil && ch.same(p.manager(), ch.live, ch.tried) {
-		ch.after, ch.outcome = ch.live, Unchanged
-		return nil
-	}
-	if ch.migration != nil {
-		// Guarded by the resource version it was computed from: a conflict means
-		// that the object changed since.
-		_, err := ch.api.Patch(ctx, ch.desired.GetName(), types.JSONPatchType, ch.migration, p.patchOptions(false, false))
-		if err != nil {
-			return p.c.classify(err, action{"take over kubectl's fields of", ch.desired})
+// result is what was done, and with an error what was not.
+func (p *plan) result(err error) (r Result) {
+	for _, ch := range p.written {
+		if !ch.hasRun {
+			r.Applied = append(r.Applied, Applied{ch.after, ch.outcome, ch.hook})
 		}
 	}
-	after, err := p.patch(ctx, ch, p.patchOptions(false, false))
+	stays := map[ID]bool{}
+	for _, ch := range p.changes {
+		stays[idOf(ch.desired)] = true
+		if err != nil && ch.after == nil {
+			r.NotApplied = append(r.NotApplied, name(ch.desired))
+		}
+	}
 	if err != nil {
-		return p.c.classify(err, action{"apply", ch.desired})
+		return r
 	}
-	ch.after, ch.outcome = after, Configured
-	switch {
-	case ch.live == nil:
-		ch.outcome = Created
-	case ch.migration == nil && ch.same(p.manager(), ch.live, after):
-		ch.outcome = Unchanged
+	for _, e := range p.run.Inventory {
+		if !stays[e.ID] {
+			r.Left = append(r.Left, e)
+		}
 	}
-	return nil
+	return r
 }
 
 const foundationsTimeout = time.Minute
@@ -192,16 +224,7 @@ const foundationsTimeout = time.Minute
 // waitForFoundations waits until new kinds are served and new namespaces take
 // objects.
 func (p *plan) waitForFoundations(ctx context.Context, written []*change) error {
-	var objects []Object
-	for _, a := range applied(written) {
-		if healthOf(a.Object).Status != Current {
-			objects = append(objects, a.Object)
-		}
-	}
-	if len(objects) == 0 {
-		return p.waitForKinds(ctx)
-	}
-	health, err := p.c.Wait(ctx, objects, WaitOptions{Timeout: foundationsTimeout, Poll: 100 * time.Millisecond})
+	health, err := p.await(ctx, objectsOf(written), foundationsTimeout)
 	if err != nil {
 		return err
 	}
@@ -209,6 +232,13 @@ func (p *plan) waitForFoundations(ctx context.Context, written []*change) error 
 		return fault.Errorf(fault.Transient, "what the other objects need is not ready: %s", health.Reason)
 	}
 	return p.waitForKinds(ctx)
+}
+
+func objectsOf(changes []*change) (objects []Object) {
+	for _, ch := range changes {
+		objects = append(objects, ch.after)
+	}
+	return objects
 }
 
 // waitForKinds asks the API server for its kinds until it names those that the
@@ -221,10 +251,8 @@ func (p *plan) waitForKinds(ctx context.Context) error {
 		if err != nil || missing == nil || !p.definesWritten(missing) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, 100*time.Millisecond) {
 			return p.notServed(missing)
-		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
@@ -233,31 +261,106 @@ func (p *plan) notServed(ch *change) error {
 	return fault.Errorf(fault.Transient, "cluster %s does not serve the kind %s yet, although its definition is there", p.c.name, kindOf(ch.desired))
 }
 
-// same reports whether two states of the object are equal in all that an apply
-// can change. Status is the controllers' and moves on its own, unless we set it.
-func (ch *change) same(manager string, a, b Object) bool {
-	_, ours := ch.desired.Object["status"]
-	return reflect.DeepEqual(essence(a, manager, ours), essence(b, manager, ours))
+// alwaysCurrent are kinds that no controller works on: there is nothing to wait for.
+var alwaysCurrent = map[string]bool{
+	"ConfigMap": true, "Secret": true, "ServiceAccount": true, "LimitRange": true, "Role.rbac.authorization.k8s.io": true,
+	"RoleBinding.rbac.authorization.k8s.io": true, "ClusterRole.rbac.authorization.k8s.io": true, "ClusterRoleBinding.rbac.authorization.k8s.io": true,
+	"NetworkPolicy.networking.k8s.io": true, "PriorityClass.scheduling.k8s.io": true, "StorageClass.storage.k8s.io": true,
 }
 
-func essence(o Object, manager string, withStatus bool) map[string]any {
-	o = o.DeepCopy()
-	var owned any
-	for _, entry := range o.GetManagedFields() {
-		if entry.Manager == manager && entry.Operation == "Apply" && entry.Subresource == "" && entry.FieldsV1 != nil {
-			owned = fmt.Sprintf("%s %v", entry.APIVersion, entry.FieldsV1)
+// waitForEarlier waits until all of the earlier phases and waves is current. Within a
+// wave, stages only order the writes.
+func (p *plan) waitForEarlier(ctx context.Context, s step) error {
+	var earlier []*change
+	for _, ch := range p.written {
+		before := ch.step.phase < s.phase || ch.step.phase == s.phase && ch.step.wave < s.wave
+		if before && ch.step.phase != ground && !ch.hook && !ch.calm && !alwaysCurrent[ch.desired.GroupVersionKind().GroupKind().String()] {
+			earlier = append(earlier, ch)
 		}
 	}
-	o.SetManagedFields(nil)
-	o.SetResourceVersion("")
-	if !withStatus {
-		delete(o.Object, "status")
+	if len(earlier) == 0 {
+		return nil
 	}
-	return map[string]any{"object": o.Object, "owned": owned}
+	health, err := p.await(ctx, objectsOf(earlier), p.patience())
+	if err != nil {
+		return err
+	}
+	if !health.Healthy {
+		return fault.E(fault.Invalid, fmt.Sprintf("%s is not begun, because what comes before it in cluster %s is not healthy: %s", s, p.c.name, health.Reason), ErrUnhealthy)
+	}
+	for _, ch := range earlier {
+		ch.calm = true
+	}
+	return nil
 }
 
-// isFieldConflict reports whether the server refused an apply because others own
-// fields of the object.
-func isFieldConflict(err error) bool {
-	return apierrors.IsConflict(err) && apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict)
+// String is how messages call a step.
+func (s step) String() string {
+	if s.phase == postSync {
+		return "The post-sync phase"
+	}
+	return fmt.Sprintf("Wave %d", s.wave)
+}
+
+func (p *plan) patience() time.Duration {
+	if p.run.Patience > 0 {
+		return p.run.Patience
+	}
+	return defaultPatience
+}
+
+// askGoEvery is how often it is asked, while something is waited for, whether to go on.
+const askGoEvery = time.Second
+
+// await is Wait for one that may be called off.
+func (p *plan) await(ctx context.Context, objects []Object, timeout time.Duration) (Health, error) {
+	if len(objects) == 0 {
+		return Health{Healthy: true}, nil
+	}
+	waiting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		for pause(waiting, askGoEvery) {
+			if err := p.goOn(waiting); err != nil {
+				stop(err)
+			}
+		}
+	}()
+	health, err := p.c.Wait(waiting, objects, WaitOptions{Timeout: timeout, Poll: 100 * time.Millisecond})
+	if err != nil && waiting.Err() != nil {
+		return health, context.Cause(waiting)
+	}
+	return health, err
+}
+
+// goOn asks whether the next write may be made.
+func (p *plan) goOn(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if p.run.Go == nil {
+		return nil
+	}
+	return p.run.Go(ctx)
+}
+
+// applied is the object as it is told: what was wanted, and which one it became.
+func (ch *change) applied(is Metadata) Object {
+	o := *ch.desired
+	o.Object = maps.Clone(o.Object)
+	m, _ := o.Object["metadata"].(map[string]any)
+	o.Object["metadata"] = maps.Clone(m)
+	if is != nil {
+		o.SetUID(is.UID)
+		o.SetResourceVersion(is.ResourceVersion)
+		o.SetGeneration(is.Generation)
+	}
+	return &o
+}
+
+func uidOf(m Metadata) types.UID {
+	if m == nil {
+		return ""
+	}
+	return m.UID
 }

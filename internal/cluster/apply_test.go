@@ -159,7 +159,7 @@ func TestAnotherTargetsObject(t *testing.T) {
 	s := newSite(t)
 	s.mustApply(configMap("settings", "mode", "fast"))
 	other := cluster.Target{Key: "acme/env catalog prod", Namespace: s.namespace}
-	_, err := s.cluster.Apply(t.Context(), other, decode(t, configMap("own", "a", "b"), configMap("settings", "mode", "fast")))
+	_, err := s.cluster.Apply(t.Context(), cluster.Run{Target: other, Objects: decode(t, configMap("own", "a", "b"), configMap("settings", "mode", "fast")), Ledger: newBook()})
 	expect(t, err, fault.Denied, "ConfigMap "+s.namespace+"/settings", s.target().Key, other.Key)
 	if s.get(configMaps, "own") != nil {
 		t.Error("the other target wrote its own object although it was refused")
@@ -195,10 +195,10 @@ func TestKubectlsLeftoversAreTakenOver(t *testing.T) {
 func TestAMissingNamespace(t *testing.T) {
 	s := newSite(t)
 	target := cluster.Target{Key: "acme/env nowhere", Namespace: "nowhere"}
-	_, err := s.cluster.Apply(t.Context(), target, decode(t, configMap("settings", "a", "b")))
+	_, err := s.cluster.Apply(t.Context(), cluster.Run{Target: target, Objects: decode(t, configMap("settings", "a", "b")), Ledger: newBook()})
 	expect(t, err, fault.NotFound, "namespace nowhere", "overlay")
 
-	_, err = s.cluster.Apply(t.Context(), cluster.Target{Key: "k"}, decode(t, configMap("settings", "a", "b")))
+	_, err = s.cluster.Apply(t.Context(), cluster.Run{Target: cluster.Target{Key: "k"}, Objects: decode(t, configMap("settings", "a", "b")), Ledger: newBook()})
 	expect(t, err, fault.Invalid, "ConfigMap settings", "namespace")
 }
 
@@ -237,8 +237,8 @@ func TestAMissingPermissionIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Apply(t.Context(), s.target(), decode(t, deployment("web", payments+":1.7.0")))
-	expect(t, err, fault.Denied, "tagboat-without-rights", "get deployments.apps", "in namespace "+s.namespace)
+	_, err = c.Apply(t.Context(), s.run(deployment("web", payments+":1.7.0")))
+	expect(t, err, fault.Denied, "tagboat-without-rights", "list deployments.apps", "in namespace "+s.namespace)
 }
 
 func TestSecretValuesStayOutOfErrors(t *testing.T) {

@@ -32,7 +32,7 @@ type FieldChange struct {
 	Subresource string    `json:"subresource,omitempty"` // by which it was set: "scale"
 	At          time.Time `json:"at,omitzero"`           // when the manager last set a field
 
-	steps []step
+	steps []element
 }
 
 // String is `spec.replicas is 5 and should be 2, by kubectl at 2026-01-02T03:04:05Z`.
@@ -147,10 +147,10 @@ func (c *FieldChange) credit(live Object, ours string, p fieldpath.Path) {
 }
 
 // at is the value that a path leads to, and the steps there.
-func at(v any, p fieldpath.Path) (_ any, found bool, steps []step) {
+func at(v any, p fieldpath.Path) (_ any, found bool, steps []element) {
 	found = true
 	for _, e := range p {
-		s := step{}
+		s := element{}
 		var next any
 		there := false
 		switch {

@@ -3,10 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"k8s.io/client-go/discovery"
@@ -76,7 +74,8 @@ func Open(cfg Config) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, fault.E(fault.Invalid, fmt.Sprintf("The credentials of cluster %s cannot be used: %v.", cfg.Name, err), err)
 	}
-	rc.Wrap(limit(inFlight))
+	bound := newGate(inFlight)
+	rc.Wrap(func(next http.RoundTripper) http.RoundTripper { return &limited{next: next, gate: bound} })
 	client, err := rest.HTTPClientFor(rc)
 	if err != nil {
 		return nil, fault.E(fault.Invalid, fmt.Sprintf("The credentials of cluster %s cannot be used: %v.", cfg.Name, err), err)
@@ -140,46 +139,4 @@ func (c *Cluster) Ping(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	return c.classify(c.discovery.RESTClient().Get().AbsPath("/version").Do(ctx).Error(), action{})
-}
-
-// limit bounds how many requests are in flight. A request counts until its
-// answer's body is closed.
-func limit(n int) func(http.RoundTripper) http.RoundTripper {
-	slots := make(chan struct{}, n)
-	return func(next http.RoundTripper) http.RoundTripper { return &limited{next: next, slots: slots} }
-}
-
-type limited struct {
-	next  http.RoundTripper
-	slots chan struct{}
-}
-
-// RoundTrip waits for a slot. That wait is part of the request's timeout.
-func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-	free := sync.OnceFunc(func() { <-l.slots })
-	resp, err := l.next.RoundTrip(r)
-	if err != nil {
-		free()
-		return resp, err
-	}
-	resp.Body = &body{ReadCloser: resp.Body, free: free}
-	return resp, nil
-}
-
-// WrappedRoundTripper lets client-go find the transport below, to cancel with.
-func (l *limited) WrappedRoundTripper() http.RoundTripper { return l.next }
-
-type body struct {
-	io.ReadCloser
-	free func()
-}
-
-func (b *body) Close() error {
-	defer b.free()
-	return b.ReadCloser.Close()
 }

@@ -40,6 +40,7 @@ const (
 // DriftedObject is one object that is not as it was applied. It holds no secrets: it is
 // kept and shown as it is.
 type DriftedObject struct {
+	ID      ID            `json:"-"`
 	Object  string        `json:"object"` // "Deployment payments/api"
 	State   DriftState    `json:"state"`
 	Why     string        `json:"why,omitempty"` // of what is missing or unsure, for people
@@ -203,7 +204,7 @@ func ends(o Object) bool {
 
 // confirm finds out what is the matter with a suspect.
 func (l *looking) confirm(ctx context.Context, s *suspect) error {
-	s.found.Object = s.id.String()
+	s.found.ID, s.found.Object = s.id, s.id.String()
 	if s.mapping == nil {
 		s.found.State, s.found.Why = Missing, fmt.Sprintf("the cluster has no kind %s any more", kindOf(s.desired))
 		return nil

@@ -27,7 +27,7 @@ type drifter interface {
 
 func (s *site) drift(c drifter, b *book, ignore []cluster.IgnoreRule, yaml ...string) cluster.Drifted {
 	s.t.Helper()
-	found, err := c.Drift(s.t.Context(), cluster.DriftCheck{Target: s.target(), Objects: decode(s.t, yaml...), Inventory: b.all(), Ignore: ignore})
+	found, err := c.Drift(s.t.Context(), cluster.DriftCheck{Target: s.target(), Objects: decode(s.t, yaml...), Inventory: b.inventory(), Ignore: ignore})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestDriftTellsNoSecret(t *testing.T) {
 		metav1.PatchOptions{FieldManager: "kubectl-set"}); err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.cluster.Drift(t.Context(), cluster.DriftCheck{Target: s.target(), Objects: decode(t, secret, hidden, web, plain), Inventory: b.all(),
+	found, err := s.cluster.Drift(t.Context(), cluster.DriftCheck{Target: s.target(), Objects: decode(t, secret, hidden, web, plain), Inventory: b.inventory(),
 		Hidden: map[cluster.ID]bool{{Kind: "ConfigMap", Namespace: s.namespace, Name: "decrypted"}: true}})
 	if err != nil {
 		t.Fatal(err)
@@ -484,7 +484,7 @@ func TestADeletedDefinition(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "both to be missed", func(ctx context.Context) bool {
-		found, err := s.cluster.Drift(ctx, cluster.DriftCheck{Target: s.target(), Objects: decode(t, set...), Inventory: b.all()})
+		found, err := s.cluster.Drift(ctx, cluster.DriftCheck{Target: s.target(), Objects: decode(t, set...), Inventory: b.inventory()})
 		return err == nil && slices.Equal(s.tells(found), []string{"CustomResourceDefinition boats." + group + " missing", "Boat dinghy missing"})
 	})
 }
@@ -515,7 +515,7 @@ func TestWhatEndsByItselfIsNotMissed(t *testing.T) {
 
 func TestWhatCannotBeReadHasNotDrifted(t *testing.T) {
 	web, a := deployment("web", payments+":1.6.0"), configMap("a", "mode", "fast")
-	for name, loss := range map[string]deed{"request": refuse, "answer": loseAnswer, "unwell": unwell} {
+	for name, loss := range map[string]deed{"request": refuse, "answer": loseAnswer, "unwell": ailing} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.mustApply(web, a)
@@ -532,7 +532,7 @@ func TestWhatCannotBeReadHasNotDrifted(t *testing.T) {
 					}
 					return nil
 				})
-				found, err := r.Drift(t.Context(), cluster.DriftCheck{Target: s.target(), Objects: decode(t, web, a), Inventory: b.all()})
+				found, err := r.Drift(t.Context(), cluster.DriftCheck{Target: s.target(), Objects: decode(t, web, a), Inventory: b.inventory()})
 				if err != nil && len(found.Objects) > 0 {
 					t.Errorf("request %d was lost, and it tells of %v", n, s.tells(found))
 				}

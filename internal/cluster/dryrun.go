@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -65,35 +66,80 @@ func (c *Cluster) DryRun(ctx context.Context, t Target, objects, before []Object
 	if err := c.Ping(ctx); err != nil && !apierrors.IsForbidden(err) {
 		return trial, err
 	}
-	p := newPlan(c, t, objects)
-	errs := p.tryEach(ctx)
+	p, err := newPlan(c, Run{Target: t, Objects: objects})
+	p.whole = true
+	if err != nil { // nothing can be asked, and nothing would be applied
+		trial.Tried = []Tried{{Object: "the overlay", Outcome: Refused, Why: fault.HintOf(err), Who: "whoever maintains the overlay"}}
+		return trial, nil
+	}
+	comparisons, errs := p.tryEach(ctx)
 	if err := noAnswer(ctx, errs); err != nil {
 		return trial, err
 	}
 	hush := secretsOf(slices.Concat(objects, before))
-	for i, ch := range p.changes {
-		trial.Tried = append(trial.Tried, p.came(ch, errs[i], hush))
+	for i, co := range comparisons {
+		trial.Tried = append(trial.Tried, p.came(co, errs[i], hush))
 	}
 	trial.Left, err = p.left(ctx, before)
 	return trial, err
 }
 
+// comparison is a change beside what the cluster has. Unlike an apply, which needs to
+// know only that a change is taken, a dry run tells what would be another one.
+type comparison struct {
+	*change
+	live Object // nil where there is none
+}
+
 // tryEach is check for one that wants to know about every object.
-func (p *plan) tryEach(ctx context.Context) []error {
+func (p *plan) tryEach(ctx context.Context) ([]*comparison, []error) {
 	errs := p.resolveEach()
+	comparisons := make([]*comparison, len(p.changes))
+	if _, err := p.content(); err != nil { // which several would ask for at once
+		return nil, []error{err}
+	}
 	var g errgroup.Group
 	g.SetLimit(p.c.inFlight)
 	for i, ch := range p.changes {
+		comparisons[i] = &comparison{change: ch}
 		if errs[i] != nil {
 			continue
 		}
 		g.Go(func() error {
-			errs[i] = p.checkOne(ctx, ch)
+			errs[i] = p.compare(ctx, comparisons[i])
 			return nil
 		})
 	}
 	_ = g.Wait() // the errors are in errs, in the order of the objects
-	return errs
+	return comparisons, errs
+}
+
+// compare reads an object, and then decides as an apply does.
+func (p *plan) compare(ctx context.Context, co *comparison) error {
+	live, err := co.api.Get(ctx, co.desired.GetName(), metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return p.c.classify(err, action{"read", co.desired})
+	}
+	if err == nil {
+		co.live = live
+		if err := p.mayTouch(live, co.desired); err != nil {
+			return err
+		}
+		if p.ours(live) {
+			co.seen = metadataOf(live)
+		}
+	}
+	if err := p.encodeOne(co.change, Entry{}); err != nil {
+		return err
+	}
+	return p.checkOne(ctx, co.change)
+}
+
+func metadataOf(o Object) Metadata {
+	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Name: o.GetName(), Namespace: o.GetNamespace(), UID: o.GetUID(), ResourceVersion: o.GetResourceVersion(), DeletionTimestamp: o.GetDeletionTimestamp(),
+		Labels: o.GetLabels(), Annotations: o.GetAnnotations(), Finalizers: o.GetFinalizers(), ManagedFields: o.GetManagedFields(),
+	}}
 }
 
 // resolveEach maps the kinds, with a fresh look if need be, and says of every object
@@ -139,11 +185,11 @@ func noAnswer(ctx context.Context, errs []error) error {
 }
 
 // came is what the dry run of one object came to.
-func (p *plan) came(ch *change, err error, hush []string) Tried {
+func (p *plan) came(ch *comparison, err error, hush []string) Tried {
 	t := Tried{Object: name(ch.desired)}
 	switch {
 	case meta.IsNoMatchError(err):
-		if d := p.definition(ch); d != nil {
+		if d := p.definition(ch.change); d != nil {
 			t.Outcome, t.Why = Untried, fmt.Sprintf("its kind is defined by %s, which comes with it", name(d.desired))
 			break
 		}
@@ -161,9 +207,13 @@ func (p *plan) came(ch *change, err error, hush []string) Tried {
 		if status, ok := statusOf(ch.waitsFor); ok && status.Details != nil {
 			t.Why = fmt.Sprintf("%s %s, which it needs, comes with it", status.Details.Kind, status.Details.Name)
 		}
+	case ch.recreate:
+		t.Outcome, t.Why = Recreated, "it cannot be changed in place, and its annotation "+RecreateAnnotation+" lets it be deleted and made anew"
 	case ch.live == nil:
 		t.Outcome = Created
-	case ch.migration == nil && ch.same(p.manager(), ch.live, ch.tried):
+	case ch.hook: // the Job of the last time makes room for the next
+		t.Outcome = Configured
+	case ch.migration == nil && ch.same(p.manager()):
 		t.Outcome = Unchanged
 	default:
 		t.Outcome = Configured
@@ -179,7 +229,7 @@ func (p *plan) left(ctx context.Context, before []Object) ([]string, error) {
 	for _, ch := range p.changes {
 		stays[idOf(ch.desired)] = true
 	}
-	old := newPlan(p.c, p.target, before)
+	old, _ := newPlan(p.c, Run{Target: p.run.Target, Objects: before}) // its order does not matter any more
 	errs := old.resolveEach()
 	var g errgroup.Group
 	g.SetLimit(p.c.inFlight)
@@ -207,4 +257,27 @@ func (p *plan) left(ctx context.Context, before []Object) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// same reports whether the dry run left the object as it is in all that an apply can
+// change. Status is the controllers' and moves on its own, unless we set it.
+func (co *comparison) same(manager string) bool {
+	_, ours := co.desired.Object["status"]
+	return reflect.DeepEqual(essence(co.live, manager, ours), essence(co.whole, manager, ours))
+}
+
+func essence(o Object, manager string, withStatus bool) map[string]any {
+	o = o.DeepCopy()
+	var owned any
+	for _, entry := range o.GetManagedFields() {
+		if entry.Manager == manager && entry.Operation == "Apply" && entry.Subresource == "" && entry.FieldsV1 != nil {
+			owned = fmt.Sprintf("%s %v", entry.APIVersion, entry.FieldsV1)
+		}
+	}
+	o.SetManagedFields(nil)
+	o.SetResourceVersion("")
+	if !withStatus {
+		delete(o.Object, "status")
+	}
+	return map[string]any{"object": o.Object, "owned": owned}
 }

@@ -92,7 +92,7 @@ func TestADryRunOfWhatStaysAsItIs(t *testing.T) {
 	s.mustApply(deployment("web", payments+":1.6.0"), fmt.Sprintf(service, "None"))
 
 	other := strings.ReplaceAll(deployment("web", payments+":1.7.0"), "app: web", "app: other")
-	why := refused(t, s.try(nil, other, configMap("settings", "a", "b")), "spec.selector: field is immutable", "delete the object in the cluster", "an administrator of cluster test").Why
+	why := refused(t, s.try(nil, other, configMap("settings", "a", "b")), "spec.selector: field is immutable", "annotate the object with tagboat.dev/recreate", "an administrator of cluster test").Why
 	if strings.Contains(why, "matchLabels") {
 		t.Errorf("the refused value is quoted: %s", why)
 	}

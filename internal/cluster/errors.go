@@ -154,31 +154,6 @@ func namespaceHint(s metav1.Status) string {
 	return fmt.Sprintf(" Create the namespace %s, or add a Namespace object to the overlay.", s.Details.Name)
 }
 
-// conflictingManager is how the server names the other side in a cause of an
-// apply conflict: conflict with "human" using apps/v1 at 2026-01-02T03:04:05Z.
-var conflictingManager = regexp.MustCompile(`conflict with "([^"]*)"`)
-
-func (c *Cluster) classifyFieldConflict(s metav1.Status, a action, err error) error {
-	fields := map[string][]string{}
-	var managers []string
-	for _, cause := range s.Details.Causes {
-		m := conflictingManager.FindStringSubmatch(cause.Message)
-		if m == nil {
-			continue
-		}
-		if !slices.Contains(managers, m[1]) {
-			managers = append(managers, m[1])
-		}
-		fields[m[1]] = append(fields[m[1]], strings.TrimPrefix(cause.Field, "."))
-	}
-	var owned []string
-	for _, manager := range managers {
-		owned = append(owned, fmt.Sprintf("%q manages %s", manager, strings.Join(fields[manager], ", ")))
-	}
-	return fault.E(fault.Denied, c.hint("refuses %s, because somebody else manages fields of it: %s. Remove the fields from one of the two sides; Tagboat never takes them by force.",
-		a.subject(), strings.Join(owned, "; ")), err)
-}
-
 // withoutValues is the error about an object whose values nobody may read: the
 // paths of the refused fields, but not what the server said about them.
 func withoutValues(s metav1.Status) error {

@@ -49,7 +49,7 @@ func TestAnUnreachableClusterIsTransient(t *testing.T) {
 	}
 	c := open(t, url)
 	expect(t, c.Ping(t.Context()), fault.Transient, "prod-eu", "cannot be reached", url)
-	_, err = c.Apply(t.Context(), cluster.Target{Key: "k", Namespace: "n"}, decode(t, configMap("a", "k", "v")))
+	_, err = c.Apply(t.Context(), cluster.Run{Target: cluster.Target{Key: "k", Namespace: "n"}, Objects: decode(t, configMap("a", "k", "v")), Ledger: cluster.Unrecorded{}})
 	expect(t, err, fault.Transient, "cannot be reached")
 }
 

@@ -149,7 +149,7 @@ func closing(inner string) (step, rest string, closed bool) {
 }
 
 // leadsTo reports whether a path of a rule is that of a change, or one above it.
-func leadsTo(rule []string, change []step) bool {
+func leadsTo(rule []string, change []element) bool {
 	if len(rule) > len(change) {
 		return false
 	}
@@ -161,14 +161,14 @@ func leadsTo(rule []string, change []step) bool {
 	return true
 }
 
-// step is one step on the way to a field.
-type step struct {
+// element is one element on the way to a field.
+type element struct {
 	name  string   // of a field of a map; "" in a list
 	keys  []string // of an element of a list: "name=web"
 	index string   // of an element of a list, as it is in the cluster, or would be
 }
 
-func (s step) is(want string) bool {
+func (s element) is(want string) bool {
 	switch {
 	case want == "*":
 		return true
@@ -186,7 +186,7 @@ func (s step) is(want string) bool {
 }
 
 // printed is how people read a path: spec.template.spec.containers[name=web].image.
-func printed(steps []step) string {
+func printed(steps []element) string {
 	var b strings.Builder
 	for _, s := range steps {
 		switch {

@@ -41,6 +41,7 @@ type site struct {
 	others    dynamic.Interface
 	config    *rest.Config
 	transport http.RoundTripper // with the config's credentials
+	book      *book             // the target's ledger
 }
 
 func newSite(t *testing.T) *site {
@@ -62,7 +63,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &site{t: t, kube: cp.Kubeconfig, namespace: namespace, cluster: c, others: others, config: cfg, transport: transport}
+	return &site{t: t, kube: cp.Kubeconfig, namespace: namespace, cluster: c, others: others, config: cfg, transport: transport, book: newBook()}
 }
 
 func (s *site) target() cluster.Target {
@@ -80,7 +81,7 @@ func decode(t *testing.T, yaml ...string) []cluster.Object {
 
 func (s *site) apply(yaml ...string) (cluster.Result, error) {
 	s.t.Helper()
-	return s.cluster.Apply(s.t.Context(), s.target(), decode(s.t, yaml...))
+	return s.cluster.Apply(s.t.Context(), s.run(yaml...))
 }
 
 func (s *site) mustApply(yaml ...string) cluster.Result {

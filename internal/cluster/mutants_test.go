@@ -36,9 +36,9 @@ func TestEveryGuardOfPruneIsNeeded(t *testing.T) {
 	in(verdict, "an annotation keeps an object", `if why := keeper(live); why != "" {`, `if why := keeper(live); false && why != "" {`)
 	in(verdict, "another owner keeps an object", `if why := t.otherOwner(live); why != "" {`, `if why := t.otherOwner(live); false && why != "" {`)
 	in(verdict, "a controller keeps what it made", "c != nil {", "false && c != nil {")
-	in(verdict, "a deployer's mark keeps an object", "if len(marks) > 0 {", "if false {")
-	in(verdict, "a deployer's fields keep an object", "if tool, ok := rivals[entry.Manager]; ok {", "if tool, ok := rivals[entry.Manager]; false && ok {")
-	in(verdict, "another target's fields keep an object", "entry.Manager != t.FieldManager() &&", "false &&")
+	in(verdict, "a deployer's mark keeps an object", `live.Annotations[mark]); says != "" {`, `live.Annotations[mark]); false && says != "" {`)
+	in(verdict, "a deployer's fields keep an object", "if tool, ok := isDeployer(entry.Manager); ok {", "if tool, ok := isDeployer(entry.Manager); false && ok {")
+	in(verdict, "another target's fields keep an object", `entry.Manager == t.FieldManager() {`, `strings.HasPrefix(entry.Manager, managerPrefix) {`)
 
 	mutant.Caught(t, guards, "^(TestPruneGuards|TestTheVerdictOnAnObject|TestAnObjectUnderTwoNamesIsOne|TestWhatIs.*|TestMoreThanAFew.*|TestNothingIsRemoved.*)$")
 }

@@ -1,80 +1,87 @@
 package cluster
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
+	"errors"
 
-	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/util/csaupgrade"
+	"k8s.io/client-go/metadata"
 
 	"github.com/tagboat/tagboat/internal/fault"
 )
 
-// plan is one apply under way.
+// plan is one apply, or one dry run, under way.
 type plan struct {
 	c       *Cluster
-	target  Target
-	changes []*change
+	run     Run
+	entries map[ID]Entry // the inventory
+	changes []*change    // in the order of the objects
+	written []*change    // in the order of writing, the unchanged ones where they would have been written
+
+	whole       bool   // dry runs are asked for whole objects, and not for their metadata alone
+	contentHash string // of all that is rendered; "" as long as nobody asked
 }
 
 // change is one object on its way into the cluster.
 type change struct {
-	stage   stage
-	desired Object // a copy of what was rendered, with our annotation and its namespace
+	step    step
+	hook    bool   // a Job that runs once for each content of the target
+	desired Object // a copy of what was rendered, with our marks and its namespace
 
-	mapping   *meta.RESTMapping         // nil as long as the cluster does not know the kind
-	api       dynamic.ResourceInterface // of that kind, and namespace
-	live      Object                    // nil where there is none
-	tried     Object                    // what the dry run came to; nil as long as there was none
-	migration []byte                    // JSON patch that gives us what kubectl's client-side apply owned
-	waitsFor  error                     // why it cannot be tried yet
+	mapping *meta.RESTMapping         // nil as long as the cluster does not know the kind
+	api     dynamic.ResourceInterface // of that kind, and namespace
+	light   metadata.ResourceInterface
+	meta    []byte // the desired metadata as JSON
+	rest    []byte // everything else of it
+	hash    string // keyed, of both
 
-	after   Object // as written, or as found where unchanged
-	outcome Outcome
+	seen      Metadata // as the LIST showed it; nil where the target has no such object
+	would     Metadata // what the dry run came to; nil as long as there was none
+	exists    bool     // found out by the dry run
+	isNew     bool     // did not exist before this run
+	force     bool     // others' fields are taken
+	migration []byte   // JSON patch that gives us what kubectl's client-side apply owned
+	recreate  bool     // it cannot be changed in place, and may be made anew
+	waitsFor  error    // why it cannot be tried yet
+	wayOut    string   // for people, where it cannot be changed in place
+	whole     Object   // what the dry run came to, if that was asked for
+
+	intended bool   // the ledger knows
+	after    Object // as applied; nil as long as it is not
+	done     Object // the same, while others are being written
+	entry    Entry  // for the ledger, once it is applied
+	outcome  Outcome
+	hasRun   bool // a hook that has run for this content before
+	calm     bool // was seen to be current
 }
 
-func newPlan(c *Cluster, t Target, objects []Object) *plan {
-	p := &plan{c: c, target: t}
-	for _, o := range objects {
-		o = o.DeepCopy()
-		t.mark(o)
-		p.changes = append(p.changes, &change{stage: stageOf(o), desired: o})
+// newPlan reads what the objects say of their order, and leaves out hooks of other
+// occasions.
+func newPlan(c *Cluster, r Run) (*plan, error) {
+	p := &plan{c: c, run: r, entries: map[ID]Entry{}}
+	for _, e := range r.Inventory {
+		p.entries[e.ID] = e
 	}
-	return p
+	var errs []error
+	for _, o := range r.Objects {
+		s, hook, applies, err := stepOf(o)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if !applies {
+			continue
+		}
+		o = o.DeepCopy()
+		r.Target.mark(o)
+		p.changes = append(p.changes, &change{step: s, hook: hook, desired: o})
+	}
+	return p, errors.Join(errs...)
 }
 
 // manager is the plan's field manager.
-func (p *plan) manager() string { return p.target.FieldManager() }
-
-// check reads and dry-runs every change that was not tried yet. It leaves alone
-// what needs another object of the plan that is not written yet.
-func (p *plan) check(ctx context.Context) error {
-	if err := p.resolve(); err != nil {
-		return err
-	}
-	var g errgroup.Group
-	g.SetLimit(p.c.inFlight)
-	errs := make([]error, len(p.changes))
-	for i, ch := range p.changes {
-		if ch.tried != nil || ch.api == nil {
-			continue
-		}
-		g.Go(func() error {
-			errs[i] = p.checkOne(ctx, ch)
-			return nil
-		})
-	}
-	_ = g.Wait() // the errors are in errs, in the order of the objects
-	return all(errs)
-}
+func (p *plan) manager() string { return p.run.Target.FieldManager() }
 
 // resolve finds out how the API server calls each kind, and so which objects
 // need a namespace.
@@ -138,6 +145,7 @@ func (p *plan) mapKind(ch *change) error {
 		return err
 	}
 	ch.mapping, ch.api = mapping, p.c.resource(mapping, ch.desired.GetNamespace())
+	ch.light = p.c.metadata.Resource(mapping.Resource).Namespace(ch.desired.GetNamespace())
 	return nil
 }
 
@@ -147,7 +155,7 @@ func (p *plan) setNamespace(o Object, mapping *meta.RESTMapping) error {
 		return nil
 	}
 	if o.GetNamespace() == "" {
-		o.SetNamespace(p.target.Namespace)
+		o.SetNamespace(p.run.Target.Namespace)
 	}
 	if o.GetNamespace() == "" {
 		return fault.Errorf(fault.Invalid, "%s says no namespace: set namespace: in the kustomization", name(o))
@@ -186,52 +194,6 @@ func (p *plan) definition(ch *change) *change {
 	return nil
 }
 
-// checkOne reads and dry-runs one change.
-func (p *plan) checkOne(ctx context.Context, ch *change) error {
-	apply := action{"apply", ch.desired}
-	live, err := ch.api.Get(ctx, ch.desired.GetName(), metav1.GetOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return p.c.classify(err, action{"read", ch.desired})
-	}
-	if err == nil {
-		if err := p.mayTouch(live); err != nil {
-			return err
-		}
-		if ch.migration, err = csaupgrade.UpgradeManagedFieldsPatch(live, clientSideAppliers, p.manager()); err != nil {
-			return fmt.Errorf("read the field managers of %s: %w", name(live), err)
-		}
-		ch.live = live
-	}
-	tried, err := p.patch(ctx, ch, p.patchOptions(true, false))
-	if isFieldConflict(err) && onlyClientSideAppliers(err) {
-		// The migration will give these fields to us before the real apply; that
-		// cannot be dry-run, but what it comes to can.
-		tried, err = p.patch(ctx, ch, p.patchOptions(true, true))
-	}
-	if apierrors.IsNotFound(err) && p.comes(err) {
-		ch.waitsFor = err
-		return nil
-	}
-	if err != nil {
-		return p.c.classify(err, apply)
-	}
-	ch.tried = tried
-	return nil
-}
-
-// mayTouch refuses an object that is being deleted or belongs to another target.
-func (p *plan) mayTouch(live Object) error {
-	if live.GetDeletionTimestamp() != nil {
-		return fault.Errorf(fault.Conflict, "%s in cluster %s is still being deleted; it is applied anew when it is gone", name(live), p.c.name)
-	}
-	key, installation := live.GetAnnotations()[TargetAnnotation], live.GetAnnotations()[InstallationAnnotation]
-	if key == "" || key == p.target.Key && installation == p.target.Installation {
-		return nil
-	}
-	return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s (this one is %q): keep the object in one overlay only, or remove its annotation %s to hand it over",
-		name(live), p.c.name, p.target.other(key, installation), p.target.Key, TargetAnnotation)
-}
-
 // comes reports whether what the server does not find is an object of the plan
 // that is not written yet, such as the namespace.
 func (p *plan) comes(err error) bool {
@@ -251,14 +213,6 @@ func (p *plan) comes(err error) bool {
 	return false
 }
 
-func (p *plan) patch(ctx context.Context, ch *change, o metav1.PatchOptions) (Object, error) {
-	body, err := json.Marshal(ch.desired.Object)
-	if err != nil {
-		return nil, err
-	}
-	return ch.api.Patch(ctx, ch.desired.GetName(), types.ApplyPatchType, body, o)
-}
-
 // patchOptions are strict about fields that the kind does not have: a misspelt
 // one would be dropped in silence.
 func (p *plan) patchOptions(dryRun, force bool) metav1.PatchOptions {
@@ -270,24 +224,4 @@ func (p *plan) patchOptions(dryRun, force bool) metav1.PatchOptions {
 		o.Force = &force
 	}
 	return o
-}
-
-// clientSideAppliers are the managers under which kubectl apply, without
-// --server-side, leaves its fields. They are taken over once: such an object was
-// applied by hand before Tagboat got it, and would otherwise keep every field
-// that is ever removed from Git.
-var clientSideAppliers = sets.New("kubectl-client-side-apply")
-
-func onlyClientSideAppliers(err error) bool {
-	status, ok := statusOf(err)
-	if !ok || status.Details == nil {
-		return false
-	}
-	for _, cause := range status.Details.Causes {
-		m := conflictingManager.FindStringSubmatch(cause.Message)
-		if m == nil || !clientSideAppliers.Has(m[1]) {
-			return false
-		}
-	}
-	return true
 }

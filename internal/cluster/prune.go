@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -202,7 +201,7 @@ func (r *removal) object() Object {
 // delete goes through the stages from the last to the first. It returns why some of
 // the objects are still there.
 func (p *pruning) delete(ctx context.Context) error {
-	for s := stages - 1; s >= foundations; s-- {
+	for s := admission; s >= foundations; s-- {
 		var g errgroup.Group
 		g.SetLimit(p.c.inFlight)
 		stop, halt := context.WithCancelCause(ctx)
@@ -361,9 +360,6 @@ func (p *pruning) lookBack(ctx context.Context) error {
 	}
 	return nil
 }
-
-// recordWithin bounds the last words of a prune that was told to stop.
-const recordWithin = 5 * time.Second
 
 func (p *pruning) record(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)

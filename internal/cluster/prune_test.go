@@ -29,15 +29,15 @@ func (s *site) prune(c pruner, b *book, keep ...string) (cluster.Pruned, error) 
 	for _, o := range objects {
 		o.SetNamespace(s.namespace)
 	}
-	surplus := cluster.Prunable(b.all(), objects, nil)
+	surplus := cluster.Prunable(b.inventory(), objects, nil)
 	if len(surplus.NeedsYes) > 0 {
 		s.t.Fatalf("a person has to say yes: %v", surplus.Why)
 	}
 	return c.Prune(s.t.Context(), cluster.Removal{Target: s.target(), Remove: surplus.Remove, Ledger: b})
 }
 
-// outcomes are lines such as "ConfigMap a deleted".
-func outcomes(p cluster.Pruned) (lines []string) {
+// endings are lines such as "ConfigMap a deleted".
+func endings(p cluster.Pruned) (lines []string) {
 	for _, o := range p.Objects {
 		lines = append(lines, o.ID.Kind+" "+o.ID.Name+" "+string(o.Outcome))
 	}
@@ -51,7 +51,7 @@ func (s *site) mustPrune(c pruner, b *book, want []string, keep ...string) clust
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, outcomes(pruned)); diff != "" {
+	if diff := cmp.Diff(want, endings(pruned)); diff != "" {
 		s.t.Fatalf("(-want +got):\n%s%+v", diff, pruned)
 	}
 	return pruned
@@ -84,7 +84,7 @@ func TestWhatLeftGitLeavesTheCluster(t *testing.T) {
 	if s.get(configMaps, "goes") != nil || s.get(deployments, "web") != nil || s.get(configMaps, "stays") == nil {
 		t.Error("the cluster has something else")
 	}
-	if diff := cmp.Diff([]string{"ConfigMap stays written"}, b.states()); diff != "" {
+	if diff := cmp.Diff([]string{"ConfigMap stays written"}, b.lines()); diff != "" {
 		t.Errorf("the inventory (-want +got):\n%s", diff)
 	}
 	ns := "/namespaces/" + s.namespace
@@ -104,8 +104,8 @@ func TestTheIntentComesFirst(t *testing.T) {
 	s := newSite(t)
 	s.mustApply(configMap("a", "a", "b"))
 	b := s.inventory()
-	b.lost = errors.New("another worker has the target")
-	if _, err := s.prune(s.cluster, b, configMap("other", "a", "b")); !errors.Is(err, b.lost) {
+	b.refuse = errors.New("another worker has the target")
+	if _, err := s.prune(s.cluster, b, configMap("other", "a", "b")); !errors.Is(err, b.refuse) {
 		t.Errorf("got %v", err)
 	}
 	if s.get(configMaps, "a") == nil {
@@ -119,7 +119,7 @@ func TestAPruneStopsWhenToldTo(t *testing.T) {
 	b := s.inventory()
 	newer := errors.New("a newer commit is there")
 	asked := make(chan bool, 10)
-	pruned, err := s.cluster.Prune(t.Context(), cluster.Removal{Target: s.target(), Remove: b.all(), Ledger: b, Go: func(context.Context) error {
+	pruned, err := s.cluster.Prune(t.Context(), cluster.Removal{Target: s.target(), Remove: b.inventory(), Ledger: b, Go: func(context.Context) error {
 		asked <- true
 		if len(asked) > 1 {
 			return newer
@@ -129,12 +129,12 @@ func TestAPruneStopsWhenToldTo(t *testing.T) {
 	if !errors.Is(err, newer) || pruned.Count(cluster.Deleted) != 1 || pruned.Count(cluster.Blocked) != 2 {
 		t.Errorf("%v: %+v", err, pruned)
 	}
-	if states := b.states(); len(states) != 2 || !strings.HasSuffix(states[0], "pruning") || !strings.HasSuffix(states[1], "pruning") {
+	if states := b.lines(); len(states) != 2 || !strings.HasSuffix(states[0], "pruning") || !strings.HasSuffix(states[1], "pruning") {
 		t.Errorf("the inventory has %v", states)
 	}
 	// The next one goes on.
-	if _, err := s.prune(s.cluster, b, configMap("other", "a", "b")); err != nil || len(b.all()) > 0 {
-		t.Errorf("%v: %v", err, b.states())
+	if _, err := s.prune(s.cluster, b, configMap("other", "a", "b")); err != nil || len(b.inventory()) > 0 {
+		t.Errorf("%v: %v", err, b.lines())
 	}
 }
 
@@ -178,7 +178,7 @@ func TestWhatStaysSaysWhy(t *testing.T) {
 			if s.get(configMaps, "a") == nil {
 				t.Error("it is deleted")
 			}
-			entries := b.all()
+			entries := b.inventory()
 			if c.state == "" && len(entries) == 0 {
 				return
 			}
@@ -199,7 +199,7 @@ func TestAGuardThatEndedLetsItGo(t *testing.T) {
 	s.mustPrune(s.cluster, b, []string{"ConfigMap a kept", "ConfigMap b kept"}, configMap("other", "a", "b"))
 
 	s.patchAs("kubectl", configMaps, "a", `{"metadata":{"annotations":{"tagboat.dev/prune":null}}}`)
-	again, err := s.cluster.Reconsider(t.Context(), s.target(), b.all())
+	again, err := s.cluster.Reconsider(t.Context(), s.target(), b.inventory())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestAGuardThatEndedLetsItGo(t *testing.T) {
 	s.mustPrune(s.cluster, b, []string{"ConfigMap a deleted"}, configMap("other", "a", "b"))
 
 	r := s.relay()
-	if _, err := r.Reconsider(t.Context(), s.target(), s.inventory().all()); err != nil || len(r.asked()) > 0 {
+	if _, err := r.Reconsider(t.Context(), s.target(), s.inventory().inventory()); err != nil || len(r.asked()) > 0 {
 		t.Errorf("nothing is kept, and it asked: %v", err)
 	}
 }
@@ -224,8 +224,8 @@ func TestAnotherObjectOfTheNameIsLeftAlone(t *testing.T) {
 	s.remove(configMaps, "a")
 	s.create(configMaps, configMap("a", "somebody", "else"))
 	s.mustPrune(s.cluster, b, []string{"ConfigMap a absent"}, configMap("other", "a", "b"))
-	if s.get(configMaps, "a") == nil || len(b.all()) > 0 {
-		t.Errorf("the inventory has %v", b.states())
+	if s.get(configMaps, "a") == nil || len(b.inventory()) > 0 {
+		t.Errorf("the inventory has %v", b.lines())
 	}
 }
 
@@ -242,7 +242,7 @@ func TestCopiedMarksMakeNothingOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := s.inventory()
-	if diff := cmp.Diff([]string{"ConfigMap parent written"}, b.states()); diff != "" {
+	if diff := cmp.Diff([]string{"ConfigMap parent written"}, b.lines()); diff != "" {
 		t.Fatalf("the inventory (-want +got):\n%s", diff)
 	}
 	s.mustPrune(s.cluster, b, []string{"ConfigMap parent deleted"}, configMap("other", "a", "b"))
@@ -277,14 +277,14 @@ func TestAFinalizerHoldsAnObject(t *testing.T) {
 		if why := pruned.Objects[0].Why; !strings.Contains(why, "example.com/slow") {
 			t.Errorf("it waits because %s", why)
 		}
-		if diff := cmp.Diff([]string{"ConfigMap a pruning"}, b.states()); diff != "" {
+		if diff := cmp.Diff([]string{"ConfigMap a pruning"}, b.lines()); diff != "" {
 			t.Errorf("the inventory (-want +got):\n%s", diff)
 		}
 	}
 	s.patchAs("somebody", configMaps, "a", `{"metadata":{"finalizers":null}}`)
 	s.mustPrune(s.cluster, b, []string{"ConfigMap a absent"}, configMap("other", "a", "b"))
-	if len(b.all()) > 0 {
-		t.Errorf("the inventory has %v", b.states())
+	if len(b.inventory()) > 0 {
+		t.Errorf("the inventory has %v", b.lines())
 	}
 }
 
@@ -317,7 +317,7 @@ func TestAnObjectThatChangesWhileItIsDeleted(t *testing.T) {
 				return nil
 			})
 			pruned, err := s.prune(r, b, configMap("other", "a", "b"))
-			if diff := cmp.Diff([]string{"ConfigMap a " + c.outcome}, outcomes(pruned)); diff != "" {
+			if diff := cmp.Diff([]string{"ConfigMap a " + c.outcome}, endings(pruned)); diff != "" {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 			if c.outcome == string(cluster.Blocked) {
@@ -343,14 +343,14 @@ func TestAZombieDoesNotDeleteWhatCameBack(t *testing.T) {
 	r.from(func(_ int, req *http.Request) deed {
 		if req.Method == http.MethodDelete {
 			s.mustApply(configMap("a", "a", "newer")) // the newer worker
-			b.lost = gone
+			b.refuse = gone
 		}
 		return nil
 	})
 	calls := 0
-	_, err := r.Prune(t.Context(), cluster.Removal{Target: s.target(), Remove: b.all(), Ledger: b, Go: func(context.Context) error {
+	_, err := r.Prune(t.Context(), cluster.Removal{Target: s.target(), Remove: b.inventory(), Ledger: b, Go: func(context.Context) error {
 		calls++
-		return b.lost
+		return b.refuse
 	}})
 	if !errors.Is(err, gone) || calls != 2 {
 		t.Errorf("asked %d times: %v", calls, err)
@@ -367,7 +367,7 @@ func TestAMissingPermissionToDelete(t *testing.T) {
 	s.grant("prune-reader", `{apiGroups: ["", apps], resources: [configmaps, deployments], verbs: [get, list]}`)
 	pruned, err := s.prune(s.as("prune-reader"), b, configMap("other", "a", "b"))
 	expect(t, err, fault.Denied, "prune-reader", "delete deployments.apps", "Deployment "+s.namespace+"/web", "administrator")
-	if diff := cmp.Diff([]string{"ConfigMap a not deleted", "Deployment web not deleted"}, outcomes(pruned)); diff != "" {
+	if diff := cmp.Diff([]string{"ConfigMap a not deleted", "Deployment web not deleted"}, endings(pruned)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, o := range pruned.Objects {
@@ -375,7 +375,7 @@ func TestAMissingPermissionToDelete(t *testing.T) {
 			t.Errorf("the settings of what stays: %s", o.Why)
 		}
 	}
-	if diff := cmp.Diff([]string{"ConfigMap a pruning", "Deployment web pruning"}, b.states()); diff != "" {
+	if diff := cmp.Diff([]string{"ConfigMap a pruning", "Deployment web pruning"}, b.lines()); diff != "" {
 		t.Errorf("the inventory (-want +got):\n%s", diff)
 	}
 }
@@ -392,7 +392,7 @@ func (s *site) grant(user, rule string) {
 // Whatever request is lost, on its way there or back, or answered by somebody who is
 // unwell: the prune says so, nothing else is touched, and the next one finishes.
 func TestAPruneSurvivesEveryLostRequest(t *testing.T) {
-	for name, loss := range map[string]deed{"request": refuse, "answer": loseAnswer, "unwell": unwell} {
+	for name, loss := range map[string]deed{"request": refuse, "answer": loseAnswer, "unwell": ailing} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for n := 1; ; n++ {
@@ -413,7 +413,7 @@ func TestAPruneSurvivesEveryLostRequest(t *testing.T) {
 					if !fault.KindOf(err).Retryable() {
 						t.Errorf("request %d lost: %v", n, err)
 					}
-					for _, e := range b.all() {
+					for _, e := range b.inventory() {
 						if e.Name != "stays" && e.State != cluster.Pruning {
 							t.Errorf("request %d lost: %s is %s", n, e.ID, e.State)
 						}
@@ -429,7 +429,7 @@ func TestAPruneSurvivesEveryLostRequest(t *testing.T) {
 				if _, err := s.prune(r, b, stays); err != nil {
 					t.Errorf("request %d was lost, and the next prune: %v", n, err)
 				}
-				if diff := cmp.Diff([]string{"ConfigMap stays written"}, b.states()); diff != "" {
+				if diff := cmp.Diff([]string{"ConfigMap stays written"}, b.lines()); diff != "" {
 					t.Errorf("request %d was lost; the inventory (-want +got):\n%s", n, diff)
 				}
 				if s.get(configMaps, "a") != nil || s.get(configMaps, "b") != nil || s.get(deployments, "web") != nil || s.get(configMaps, "stays") == nil {
@@ -445,15 +445,15 @@ func TestACrashBeforeTheRecord(t *testing.T) {
 	s := newSite(t)
 	s.mustApply(configMap("a", "a", "b"))
 	b := s.inventory()
-	entries := b.all()
+	entries := b.inventory()
 	entries[0].State = cluster.Pruning
 	if err := b.Keep(t.Context(), entries); err != nil {
 		t.Fatal(err)
 	}
 	s.remove(configMaps, "a")
 	s.mustPrune(s.cluster, b, []string{"ConfigMap a absent"}, configMap("other", "a", "b"))
-	if len(b.all()) > 0 {
-		t.Errorf("the inventory has %v", b.states())
+	if len(b.inventory()) > 0 {
+		t.Errorf("the inventory has %v", b.lines())
 	}
 }
 
@@ -475,7 +475,7 @@ func TestNotFoundByAStranger(t *testing.T) {
 	if _, err := s.prune(r, b, configMap("other", "a", "b")); err == nil {
 		t.Error("no error")
 	}
-	if diff := cmp.Diff([]string{"ConfigMap a pruning"}, b.states()); diff != "" {
+	if diff := cmp.Diff([]string{"ConfigMap a pruning"}, b.lines()); diff != "" {
 		t.Errorf("the inventory (-want +got):\n%s", diff)
 	}
 }
@@ -490,7 +490,7 @@ func TestANamespaceGoesWithAYes(t *testing.T) {
 	keep := decode(t, stays)
 	keep[0].SetNamespace(s.namespace)
 
-	surplus := cluster.Prunable(b.all(), keep, nil)
+	surplus := cluster.Prunable(b.inventory(), keep, nil)
 	if !slices.Equal(namesOf(surplus.Remove), []string{"inside"}) || !slices.Equal(namesOf(surplus.NeedsYes), []string{made}) {
 		t.Fatalf("got %+v", surplus)
 	}
@@ -502,7 +502,7 @@ func TestANamespaceGoesWithAYes(t *testing.T) {
 	if err != nil || len(inside) != 1 || !strings.Contains(inside[0], "With Namespace "+made+" go 1 object that this target has not brought: 1 of the kind ConfigMap") {
 		t.Errorf("what goes with it: %v %v", err, inside)
 	}
-	surplus = cluster.Prunable(b.all(), keep, map[cluster.ID]bool{surplus.NeedsYes[0].ID: true})
+	surplus = cluster.Prunable(b.inventory(), keep, map[cluster.ID]bool{surplus.NeedsYes[0].ID: true})
 	pruned, err := s.cluster.Prune(t.Context(), cluster.Removal{Target: s.target(), Remove: surplus.Remove, Ledger: b})
 	if err != nil || pruned.Count(cluster.Deleted) != 1 || pruned.Count(cluster.Leaving) != 1 {
 		t.Fatalf("%v: %+v", err, pruned)
@@ -539,7 +539,7 @@ func TestADefinitionStaysWithoutAYesAndItsObjectsGo(t *testing.T) {
 	b := s.inventory()
 	keep := decode(t, stays)
 	keep[0].SetNamespace(s.namespace)
-	surplus := cluster.Prunable(b.all(), keep, nil)
+	surplus := cluster.Prunable(b.inventory(), keep, nil)
 	if !slices.Equal(namesOf(surplus.Remove), []string{"dinghy"}) || !slices.Equal(namesOf(surplus.NeedsYes), []string{"boats." + group}) {
 		t.Fatalf("got %+v", surplus)
 	}
@@ -547,7 +547,7 @@ func TestADefinitionStaysWithoutAYesAndItsObjectsGo(t *testing.T) {
 	if err != nil || len(inside) != 1 || !strings.Contains(inside[0], "2 objects") {
 		t.Errorf("what goes with it: %v %v", err, inside)
 	}
-	surplus = cluster.Prunable(b.all(), keep, map[cluster.ID]bool{surplus.NeedsYes[0].ID: true})
+	surplus = cluster.Prunable(b.inventory(), keep, map[cluster.ID]bool{surplus.NeedsYes[0].ID: true})
 	if _, err := s.cluster.Prune(t.Context(), cluster.Removal{Target: s.target(), Remove: surplus.Remove, Ledger: b}); err != nil {
 		t.Fatal(err)
 	}
@@ -555,7 +555,7 @@ func TestADefinitionStaysWithoutAYesAndItsObjectsGo(t *testing.T) {
 		if _, err := s.prune(s.cluster, b, stays); err != nil {
 			t.Fatal(err)
 		}
-		return slices.Equal(b.states(), []string{"ConfigMap stays written"})
+		return slices.Equal(b.lines(), []string{"ConfigMap stays written"})
 	})
 }
 
@@ -590,7 +590,7 @@ func TestPartOfTheClusterIsDown(t *testing.T) {
 	if s.get(configMaps, "a") == nil {
 		t.Error("something was deleted")
 	}
-	if diff := cmp.Diff([]string{"Boat dinghy pruning", "ConfigMap a pruning"}, b.states()); diff != "" {
+	if diff := cmp.Diff([]string{"Boat dinghy pruning", "ConfigMap a pruning"}, b.lines()); diff != "" {
 		t.Errorf("the inventory (-want +got):\n%s", diff)
 	}
 }
@@ -601,15 +601,15 @@ func TestAnInventoryIsRebuilt(t *testing.T) {
 	s.mustApply(configMap("a", "a", "b"), deployment("web", payments+":1.6.0"), boats(group), fmt.Sprintf("apiVersion: %s/v1\nkind: Boat\nmetadata: {name: dinghy}\n", group))
 	b := s.inventory()
 	want := []string{"Boat dinghy written", "ConfigMap a written", "CustomResourceDefinition boats." + group + " written", "Deployment web written"}
-	if diff := cmp.Diff(want, b.states()); diff != "" {
+	if diff := cmp.Diff(want, b.lines()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, e := range b.all() {
+	for _, e := range b.inventory() {
 		if e.UID == "" || e.Fingerprint == "" || e.Version == "" || e.Hash != "" {
 			t.Errorf("got %+v", e)
 		}
 	}
-	if other := s.inventoryOf(cluster.Target{Key: "acme/env catalog prod", Namespace: s.namespace}).states(); len(other) > 0 {
+	if other := s.inventoryOf(cluster.Target{Key: "acme/env catalog prod", Namespace: s.namespace}).lines(); len(other) > 0 {
 		t.Errorf("another target has %v", other)
 	}
 }

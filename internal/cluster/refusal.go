@@ -17,7 +17,7 @@ import (
 
 // refusal is why the API server does not take an object, for people, and who of them
 // can mend that.
-func (c *Cluster) refusal(ch *change, err error) (why, who string) {
+func (c *Cluster) refusal(ch *comparison, err error) (why, who string) {
 	administrator := "an administrator of cluster " + c.name
 	why, who = fault.HintOf(err), "whoever maintains the overlay"
 	if why == "" {
@@ -43,6 +43,10 @@ func (c *Cluster) refusal(ch *change, err error) (why, who string) {
 		who = administrator
 	case fault.Is(err, fault.Denied) && status.Code == http.StatusConflict:
 		who += ", or whoever else manages the fields"
+	case ch.wayOut != "":
+		why, _, _ = strings.Cut(why, ". It cannot be changed in place: ")
+		why = strings.TrimSuffix(why, ".") + ". It cannot be changed in place: " + ch.wayOut
+		who += ", or " + administrator
 	case ch.live != nil && unchangeable.MatchString(status.Message):
 		why = strings.TrimSuffix(why, ".") + ". It cannot be changed in place: change it back in Git, or delete the object in the cluster, and it can be made anew."
 		who += ", or " + administrator

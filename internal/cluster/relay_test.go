@@ -1,11 +1,8 @@
 package cluster_test
 
 import (
-	"context"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 
@@ -37,7 +34,7 @@ func loseAnswer(_ http.ResponseWriter, r *http.Request, pass func(http.ResponseW
 	panic(http.ErrAbortHandler)
 }
 
-func unwell(w http.ResponseWriter, _ *http.Request, _ func(http.ResponseWriter, *http.Request)) {
+func ailing(w http.ResponseWriter, _ *http.Request, _ func(http.ResponseWriter, *http.Request)) {
 	http.Error(w, "no leader", http.StatusInternalServerError)
 }
 
@@ -87,49 +84,6 @@ func (r *relay) from(meddle func(n int, req *http.Request) deed) {
 	r.requests, r.meddle = nil, meddle
 }
 
-// book is a ledger in memory.
-type book struct {
-	mu      sync.Mutex
-	entries map[cluster.ID]cluster.Entry
-	lost    error // the answer to everything, once another worker has the target
-}
-
-func (b *book) Keep(_ context.Context, entries []cluster.Entry) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, e := range entries {
-		if b.lost == nil {
-			b.entries[e.ID] = e
-		}
-	}
-	return b.lost
-}
-
-func (b *book) Forget(_ context.Context, ids []cluster.ID) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, id := range ids {
-		if b.lost == nil {
-			delete(b.entries, id)
-		}
-	}
-	return b.lost
-}
-
-func (b *book) all() []cluster.Entry {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.SortedFunc(maps.Values(b.entries), func(x, y cluster.Entry) int { return strings.Compare(x.String(), y.String()) })
-}
-
-// states are lines such as "ConfigMap a pruning".
-func (b *book) states() (lines []string) {
-	for _, e := range b.all() {
-		lines = append(lines, e.Kind+" "+e.Name+" "+string(e.State))
-	}
-	return lines
-}
-
 // inventory reads what the site's target has off the cluster.
 func (s *site) inventory() *book {
 	s.t.Helper()
@@ -142,7 +96,7 @@ func (s *site) inventoryOf(target cluster.Target) *book {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	b := &book{entries: map[cluster.ID]cluster.Entry{}}
+	b := newBook()
 	if err := b.Keep(s.t.Context(), found.Entries); err != nil {
 		s.t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ const (
 	foundations stage = iota // what other objects cannot exist without; waited for
 	settings                 // configuration, permissions, storage: what workloads start with
 	workloads                // everything that is not named here, custom resources too
+	jobs                     // hooks that belong to the set itself (Argo CD's Sync); waited for
 	admission                // what may refuse or change all of the above
-	stages
 )
 
 var stageOfKind = map[schema.GroupKind]stage{

@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -95,56 +94,24 @@ func keeper(live Metadata) string {
 	return ""
 }
 
-// rivals are the field managers of tools that bring objects into clusters as Tagboat
-// does, from the source code of each. What one of them manages a part of is not
-// Tagboat's alone.
-var rivals = map[string]string{
-	"argocd-controller":             "Argo CD",
-	"argocd-application-controller": "Argo CD",
-	"kustomize-controller":          "Flux",
-	"helm-controller":               "Flux",
-	"helm":                          "Helm",
-	"Helm":                          "Helm",
-	"kapp-server":                   "kapp",
-	"kapp":                          "kapp",
-}
-
-// rivalMarks are the labels and annotations by which those tools find what is
-// theirs.
-var rivalMarks = map[string]string{
-	"argocd.argoproj.io/tracking-id":   "Argo CD",
-	"kustomize.toolkit.fluxcd.io/name": "Flux",
-	"helm.toolkit.fluxcd.io/name":      "Flux",
-	"meta.helm.sh/release-name":        "Helm",
-	"kapp.k14s.io/app":                 "kapp",
-	"applyset.kubernetes.io/part-of":   "kubectl apply --applyset",
-	"config.k8s.io/owning-inventory":   "kpt",
-}
-
 // otherOwner is why an object is not the target's alone; "" where it is.
 func (t Target) otherOwner(live Metadata) string {
 	if c := metav1.GetControllerOf(live); c != nil {
 		return fmt.Sprintf("owned by %s %s, whose controller makes and deletes it", c.Kind, c.Name)
 	}
-	var marks []string
-	for mark := range rivalMarks {
-		if live.Labels[mark]+live.Annotations[mark] != "" {
-			marks = append(marks, mark)
+	for _, d := range deployers {
+		for _, mark := range d.marks {
+			if says := cmp.Or(live.Labels[mark], live.Annotations[mark]); says != "" {
+				return fmt.Sprintf("owned by %s, too: its mark %s says %q", d.name, mark, says)
+			}
 		}
-	}
-	if len(marks) > 0 {
-		mark := slices.Min(marks)
-		return fmt.Sprintf("owned by %s, too: its mark %s says %q", rivalMarks[mark], mark, cmp.Or(live.Labels[mark], live.Annotations[mark]))
 	}
 	for _, entry := range live.ManagedFields {
-		if entry.Subresource != "" {
+		if entry.Subresource != "" || entry.Manager == t.FieldManager() {
 			continue
 		}
-		if tool, ok := rivals[entry.Manager]; ok {
+		if tool, ok := isDeployer(entry.Manager); ok {
 			return fmt.Sprintf("owned by %s, too: the field manager %q manages fields of it", tool, entry.Manager)
-		}
-		if strings.HasPrefix(entry.Manager, managerPrefix) && entry.Manager != t.FieldManager() && entry.Operation == metav1.ManagedFieldsOperationApply {
-			return fmt.Sprintf("owned by another target of Tagboat, too, whose field manager is %q", entry.Manager)
 		}
 	}
 	return ""

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -17,7 +18,7 @@ const MaxPerComment = 5
 const maxBody = 65536
 
 // Command is one of Promote, Rollback, Allow, Hold, Unhold, Freeze, Thaw, Retry, Override,
-// Explain, Status, Diff, Help, Unknown and Malformed.
+// PruneOK, Explain, Status, Diff, Help, Unknown and Malformed.
 type Command interface {
 	// Source is the line that the person wrote, trimmed.
 	Source() string
@@ -194,7 +195,7 @@ func (v Verb) wrong(args []string) string {
 	}
 	switch {
 	case len(args) == 1 && v.min == 2:
-		return "the tag is missing"
+		return "the " + cmp.Or(v.last, "tag") + " is missing"
 	case len(args) < v.min:
 		return "the environment is missing"
 	case len(args) > v.max && v.max == 0:
@@ -209,9 +210,9 @@ func (v Verb) wrong(args []string) string {
 		case i == 1 && (len(args) == 3 || v.max == 2) && !nameGrammar.MatchString(arg):
 			return "the second argument is not the name of an app" + lowerCase(arg)
 		case i == 1 && !nameGrammar.MatchString(arg) && !image.ValidTag(arg):
-			return "the second argument is neither the name of an app nor a tag"
+			return "the second argument is neither the name of an app nor a " + cmp.Or(v.last, "tag")
 		case i == 2 && !image.ValidTag(arg):
-			return "the third argument is not a tag"
+			return "the third argument is not a " + cmp.Or(v.last, "tag")
 		}
 	}
 	return ""

@@ -27,6 +27,7 @@ type Verb struct {
 	Fixed bool   // `commands` of tagboat.yaml cannot narrow who may use it
 
 	min, max int    // number of arguments; max anyWords: the last ones are a reason in plain words
+	last     string // what the last argument is; "" is a tag
 	first    string // what the first argument names; "" is an environment
 	build    func(line string, args []string) Command
 }
@@ -142,6 +143,15 @@ var Verbs = []Verb{
 		Who: "write, and only those whom `override` of the environment names",
 		build: func(line string, args []string) Command {
 			return Override{Line: line, Gate: args[0], Reason: strings.Join(args[1:], " ")}
+		},
+	},
+	{
+		Verb: "prune-ok", Args: "<env> [app] <code>", min: 2, max: 3, last: "code",
+		Description: "Say yes to the deletion of what is in the clusters and not in Git any more, where Tagboat asks before it deletes. The code names exactly the list that was shown; another list has another one.",
+		Example:     "/prune-ok prod payments 3f9a2c", Kind: Moves, Least: Write,
+		build: func(line string, args []string) Command {
+			args = append(args, "")
+			return PruneOK{Line: line, Env: args[0], First: args[1], Second: args[2]}
 		},
 	},
 	{

@@ -7,7 +7,7 @@ import (
 )
 
 // Narrowed are the comment commands that an environment can keep to some people.
-var Narrowed = []string{"promote", "rollback", "allow", "hold", "unhold", "freeze", "thaw", "retry"}
+var Narrowed = []string{"promote", "rollback", "allow", "hold", "unhold", "freeze", "thaw", "retry", "prune-ok"}
 
 // CommandRoles are the roles to which a command can be kept. Below the first, nobody
 // may use one anyway.

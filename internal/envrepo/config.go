@@ -23,7 +23,20 @@ type Config struct {
 	Apps         []App         `yaml:"apps"`
 	Environments []Environment `yaml:"environments"`
 	Clusters     []Cluster     `yaml:"clusters"`
+	Ignore       []Ignored     `yaml:"ignore"`   // what may differ in clusters from Git
 	Policies     *Policies     `yaml:"policies"` // nil: the built-in rules as they are by default
+}
+
+// Ignored are changes in clusters that are no drift. All that it names has to fit; what
+// it leaves out fits always.
+type Ignored struct {
+	App       string   `yaml:"app"`
+	Env       string   `yaml:"env"`
+	Kind      string   `yaml:"kind"` // a pattern as in path.Match, as the next two: "Deployment", "*WebhookConfiguration"
+	Namespace string   `yaml:"namespace"`
+	Name      string   `yaml:"name"`
+	Fields    []string `yaml:"fields"`   // "spec.replicas", "spec.containers[name=web].image", or as JSON pointers
+	Managers  []string `yaml:"managers"` // patterns of field managers: "vpa-*"
 }
 
 // App says where versions stand and what is rendered: either a pattern that
@@ -73,6 +86,8 @@ type Environment struct {
 	Rollback   *Rollback   `yaml:"rollback"`   // its fast lane back; nil: as it is by default
 	Signatures []Signature `yaml:"signatures"` // that an image must carry, all of them
 	Commands   Commands    `yaml:"commands"`   // who may use which comment command; the others are not narrowed
+	Drift      string      `yaml:"drift"`      // report, heal or off; "" is report
+	Force      string      `yaml:"force"`      // whose fields a sync may take: ForcePeople; "" is nobody's
 	Waves      []Wave      `yaml:"waves"`      // in which its clusters change one after the other; none: all at once
 }
 
@@ -89,6 +104,18 @@ const (
 	DryRunWarn    = "warn"
 	DryRunOff     = "off"
 )
+
+// What becomes of a change that somebody makes in a cluster, past Git: it is told, it is
+// told and taken back, or nobody looks.
+const (
+	DriftReport = "report"
+	DriftHeal   = "heal"
+	DriftOff    = "off"
+)
+
+// ForcePeople lets a sync take back fields that people hold, by kubectl and the like.
+// Those of another deployer, of a controller or of another installation it never takes.
+const ForcePeople = "people"
 
 // Follow makes an environment open its pull requests by itself, for new tags or
 // for what another environment runs. Exactly one of the fields is set.

@@ -3,6 +3,7 @@ package envrepo
 import (
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ func (r *reader) validate(c *Config) {
 	}
 	r.cycles(c)
 	r.clusters(c)
+	r.ignored(c)
 	if c.Policies != nil {
 		r.policies("policies", *c.Policies, c)
 	}
@@ -59,6 +61,12 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	}
 	if e.DryRun != "" {
 		r.oneOf(at+".dryRun", e.DryRun, DryRunEnforce, DryRunWarn, DryRunOff)
+	}
+	if e.Drift != "" {
+		r.oneOf(at+".drift", e.Drift, DriftReport, DriftHeal, DriftOff)
+	}
+	if e.Force != "" {
+		r.oneOf(at+".force", e.Force, ForcePeople)
 	}
 	r.follow(c, e, at)
 	r.needs(c, e, at)
@@ -182,6 +190,39 @@ func (r *reader) clusters(c *Config) {
 		}
 	}
 }
+
+// ignored checks what may differ. A rule that names nothing would make all drift vanish.
+func (r *reader) ignored(c *Config) {
+	for i, rule := range c.Ignore {
+		at := fmt.Sprintf("ignore[%d]", i)
+		if rule.Kind == "" && len(rule.Fields) == 0 && len(rule.Managers) == 0 {
+			r.at(at, "it ignores everything; name a kind, fields or managers, or write drift: off for an environment")
+		}
+		if rule.Env != "" {
+			r.known(c, at+".env", rule.Env)
+		}
+		for field, pattern := range map[string]string{"kind": rule.Kind, "namespace": rule.Namespace, "name": rule.Name} {
+			if _, err := path.Match(pattern, ""); err != nil {
+				r.at(at+"."+field, "%q is no pattern: a bracket is not closed, or a backslash ends it", pattern)
+			}
+		}
+		r.strings(at+".managers", rule.Managers, func(s string) string {
+			if _, err := path.Match(s, ""); err != nil {
+				return fmt.Sprintf("%q is no pattern: a bracket is not closed, or a backslash ends it", s)
+			}
+			return ""
+		})
+		r.strings(at+".fields", rule.Fields, func(s string) string {
+			if !fieldGrammar.MatchString(s) {
+				return fmt.Sprintf("%q is no path to a field; write spec.replicas, spec.containers[name=web].image or /spec/replicas", s)
+			}
+			return ""
+		})
+	}
+}
+
+// fieldGrammar is how a field is named: names and brackets, or a JSON pointer.
+var fieldGrammar = regexp.MustCompile(`^(?:/[^/]+)+$|^[A-Za-z_*][^.\[\]]*(?:\.[^.\[\]]+|\[(?:"[^"]*"|[^\]]*)\])*$`)
 
 // cycles reports environments that wait for themselves.
 func (r *reader) cycles(c *Config) {

@@ -1,6 +1,9 @@
 package job
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -14,19 +17,43 @@ const (
 	QueueVerify    = "verify"    // ask registries
 	QueueMove      = "move"      // move promotions
 	QueueSurvey    = "survey"    // read env repos' base branches
-	QueueSync      = "sync"      // bring clusters to commits
 	QueueStrangers = "strangers" // render people's pull requests
 	QueueUpkeep    = "upkeep"    // periodic work
 	QueuePolls     = "polls"     // look for what nobody told
 )
 
-// Workers is how many jobs of each queue one process works on at a time.
+// QueueSync is the queue of one cluster: only processes that reach the cluster work on
+// it, and one that is slow or away keeps no other waiting.
+func QueueSync(cluster string) string {
+	if name := "sync_" + cluster; len(name) <= 64 && queueName.MatchString(name) {
+		return name
+	}
+	sum := sha256.Sum256([]byte(cluster)) // River's names are narrower than those of clusters
+	return "sync_x_" + hex.EncodeToString(sum[:12])
+}
+
+// queueName is what River takes for a name.
+var queueName = regexp.MustCompile(`^[a-z0-9]+(?:[_-][a-z0-9]+)*$`)
+
+// syncWorkers is how many targets of one cluster a process brings at a time.
+const syncWorkers = 8
+
+// Syncs are the queues of clusters.
+func Syncs(clusters ...string) map[string]river.QueueConfig {
+	queues := map[string]river.QueueConfig{}
+	for _, c := range clusters {
+		queues[QueueSync(c)] = river.QueueConfig{MaxWorkers: syncWorkers}
+	}
+	return queues
+}
+
+// Workers is how many jobs of each queue one process works on at a time, beside those
+// of clusters.
 var Workers = map[string]river.QueueConfig{
 	QueueEvents:    {MaxWorkers: 8},
 	QueueVerify:    {MaxWorkers: 8},
 	QueueMove:      {MaxWorkers: 8},
 	QueueSurvey:    {MaxWorkers: 1}, // a later look never ends before an earlier one
-	QueueSync:      {MaxWorkers: 8},
 	QueueStrangers: {MaxWorkers: 2}, // each of them renders as much side by side as there are children
 	QueueUpkeep:    {MaxWorkers: 1},
 	QueuePolls:     {MaxWorkers: 2},
@@ -60,6 +87,11 @@ type Replaced struct {
 	Promotion int64 `json:"promotion"`
 }
 
+// TellDrift tells people of a change that somebody made past Git.
+type TellDrift struct {
+	Drift int64 `json:"drift"`
+}
+
 // CatchUp proposes to an app's environment what it follows.
 type CatchUp struct {
 	Repo int64  `json:"repo"`
@@ -80,7 +112,15 @@ type Reconcile struct {
 
 // Sync brings a target to the newest commit of its branch.
 type Sync struct {
-	Target int64 `json:"target" river:"unique"`
+	Target  int64  `json:"target" river:"unique"`
+	Cluster string `json:"cluster"` // the target's: whoever reaches it works on this
+}
+
+// Try asks a cluster, by dry run, what it would say to a promotion, where the process
+// that moves the promotion does not reach the cluster itself.
+type Try struct {
+	Promotion int64  `json:"promotion" river:"unique"`
+	Cluster   string `json:"cluster" river:"unique"`
 }
 
 // Stranger looks at what a pull request of the env repo that is not ours moves, and
@@ -118,19 +158,21 @@ type Tags struct {
 
 // Kind names the job in the queue's table.
 func (Deliver) Kind() string   { return "deliver" }
-func (Verify) Kind() string    { return "verify" }    // Kind names the job in the queue's table.
-func (Answer) Kind() string    { return "answer" }    // Kind names the job in the queue's table.
-func (Replaced) Kind() string  { return "replaced" }  // Kind names the job in the queue's table.
-func (CatchUp) Kind() string   { return "catch_up" }  // Kind names the job in the queue's table.
-func (Survey) Kind() string    { return "survey" }    // Kind names the job in the queue's table.
-func (Reconcile) Kind() string { return "reconcile" } // Kind names the job in the queue's table.
-func (Sync) Kind() string      { return "sync" }      // Kind names the job in the queue's table.
-func (Stranger) Kind() string  { return "stranger" }  // Kind names the job in the queue's table.
-func (Learn) Kind() string     { return "learn" }     // Kind names the job in the queue's table.
-func (Sweep) Kind() string     { return "sweep" }     // Kind names the job in the queue's table.
-func (Missed) Kind() string    { return "missed" }    // Kind names the job in the queue's table.
-func (Overheard) Kind() string { return "overheard" } // Kind names the job in the queue's table.
-func (Tags) Kind() string      { return "tags" }      // Kind names the job in the queue's table.
+func (Verify) Kind() string    { return "verify" }     // Kind names the job in the queue's table.
+func (Answer) Kind() string    { return "answer" }     // Kind names the job in the queue's table.
+func (Replaced) Kind() string  { return "replaced" }   // Kind names the job in the queue's table.
+func (TellDrift) Kind() string { return "tell_drift" } // Kind names the job in the queue's table.
+func (CatchUp) Kind() string   { return "catch_up" }   // Kind names the job in the queue's table.
+func (Survey) Kind() string    { return "survey" }     // Kind names the job in the queue's table.
+func (Reconcile) Kind() string { return "reconcile" }  // Kind names the job in the queue's table.
+func (Sync) Kind() string      { return "sync" }       // Kind names the job in the queue's table.
+func (Try) Kind() string       { return "try" }        // Kind names the job in the queue's table.
+func (Stranger) Kind() string  { return "stranger" }   // Kind names the job in the queue's table.
+func (Learn) Kind() string     { return "learn" }      // Kind names the job in the queue's table.
+func (Sweep) Kind() string     { return "sweep" }      // Kind names the job in the queue's table.
+func (Missed) Kind() string    { return "missed" }     // Kind names the job in the queue's table.
+func (Overheard) Kind() string { return "overheard" }  // Kind names the job in the queue's table.
+func (Tags) Kind() string      { return "tags" }       // Kind names the job in the queue's table.
 
 // live are the states in which a unique job keeps another from being inserted.
 var live = []rivertype.JobState{
@@ -162,6 +204,11 @@ func (Replaced) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
 }
 
+// InsertOpts: nothing else would tell them.
+func (TellDrift) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
+}
+
 // InsertOpts: nothing else would, as long as nobody pushes to the base branch.
 func (CatchUp) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: QueueEvents, MaxAttempts: forDays}
@@ -178,8 +225,13 @@ func (Reconcile) InsertOpts() river.InsertOpts {
 }
 
 // InsertOpts: one per target; what gives up is woken by the sweep.
-func (Sync) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueSync, MaxAttempts: 500, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
+func (s Sync) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueSync(s.Cluster), MaxAttempts: 500, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
+}
+
+// InsertOpts: whoever waits for the answer asks again.
+func (t Try) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueSync(t.Cluster), MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
 }
 
 // InsertOpts: a person's merge waits for the check, and nothing else would make it.

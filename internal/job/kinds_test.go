@@ -3,6 +3,7 @@ package job
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,14 +16,14 @@ type kind interface {
 	river.JobArgsWithInsertOpts
 }
 
-var kinds = []kind{Deliver{}, Verify{}, Answer{}, Replaced{}, CatchUp{}, Survey{}, Reconcile{}, Sync{}, Stranger{}, Sweep{}, Missed{}, Overheard{}, Tags{}}
+var kinds = []kind{Deliver{}, Verify{}, Answer{}, Replaced{}, TellDrift{}, CatchUp{}, Survey{}, Reconcile{}, Sync{}, Try{}, Stranger{}, Sweep{}, Missed{}, Overheard{}, Tags{}}
 
 // A job in a queue that nobody works on would wait for ever.
 func TestEveryKindHasWorkers(t *testing.T) {
 	names, used := map[string]bool{}, map[string]bool{}
 	for _, k := range kinds {
 		opts := k.InsertOpts()
-		if Workers[opts.Queue].MaxWorkers == 0 {
+		if Workers[opts.Queue].MaxWorkers == 0 && Syncs("")[opts.Queue].MaxWorkers == 0 {
 			t.Errorf("nobody works on queue %q of %s", opts.Queue, k.Kind())
 		}
 		if opts.MaxAttempts == 0 {
@@ -46,7 +47,7 @@ func TestOneJobPerRow(t *testing.T) {
 	for _, k := range kinds {
 		unique := k.InsertOpts().UniqueOpts
 		switch k.(type) {
-		case Reconcile, Sync, Missed, Overheard, Tags:
+		case Reconcile, Sync, Try, Missed, Overheard, Tags:
 			if !unique.ByArgs {
 				t.Errorf("%s: two rows cannot be worked on at once", k.Kind())
 			}
@@ -79,9 +80,11 @@ func TestWhatTheQueueKeeps(t *testing.T) {
 		{Verify{Image: "i", Tag: "t", Digest: "d", SourceRepo: "r", SourceCommit: "c", RunURL: "u", Delivery: 1},
 			`verify {"image":"i","tag":"t","digest":"d","sourceRepo":"r","sourceCommit":"c","runURL":"u","delivery":1}`},
 		{Answer{Command: 1}, `answer {"command":1}`},
+		{TellDrift{Drift: 1}, `tell_drift {"drift":1}`},
 		{Survey{Repo: 1}, `survey {"repo":1}`},
 		{Reconcile{Promotion: 1}, `reconcile {"promotion":1}`},
-		{Sync{Target: 1}, `sync {"target":1}`},
+		{Sync{Target: 1, Cluster: "eu"}, `sync {"target":1,"cluster":"eu"}`},
+		{Try{Promotion: 1, Cluster: "eu"}, `try {"promotion":1,"cluster":"eu"}`},
 		{Stranger{Repo: 1, HeadSHA: "h", BaseRef: "main", BaseSHA: "b"}, `stranger {"repo":1,"headSHA":"h","baseRef":"main","baseSHA":"b"}`},
 		{Sweep{}, `sweep {}`},
 		{Missed{Repo: 1}, `missed {"repo":1}`},
@@ -104,6 +107,24 @@ func TestRetryAfter(t *testing.T) {
 		before, after := RetryAfter(attempt), RetryAfter(attempt+1)
 		if after < before || after > 30*time.Second || before <= 0 {
 			t.Errorf("attempt %d waits %v, and the next %v", attempt, before, after)
+		}
+	}
+}
+
+// Whatever a cluster is called, it has a queue of its own that the queue's library takes.
+func TestEveryClusterHasAQueueOfItsOwn(t *testing.T) {
+	clusters := []string{"prod-eu", "prod_eu", "prod.eu", "Prod-EU", "prod-eu-", "", "münchen", strings.Repeat("x", 80), "x_1"}
+	queues := Syncs(clusters...)
+	if len(queues) != len(clusters) {
+		t.Errorf("%d queues for %d clusters: %v", len(queues), len(clusters), queues)
+	}
+	_, err := river.NewClient[any](nil, &river.Config{Queues: queues})
+	if err != nil && strings.Contains(err.Error(), "queue") {
+		t.Error(err)
+	}
+	for queue := range queues {
+		if len(queue) > 64 || !queueName.MatchString(queue) {
+			t.Errorf("the queue %q is none", queue)
 		}
 	}
 }

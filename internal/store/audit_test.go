@@ -279,7 +279,7 @@ func TestLooksHaveNoRows(t *testing.T) {
 		t.Helper()
 		target, err := w.store.Target(w.ctx, target.ID)
 		w.must(err)
-		w.must(w.store.FinishSync(w.ctx, target, sync, r, reconcile, syncing))
+		w.must(w.store.FinishSync(w.ctx, target, sync, r, after))
 	}
 	healthy := store.Reached{Commit: sha("9"), Digest: a.Digest, State: store.TargetHealthy}
 	away := store.Reached{Commit: sha("9"), Digest: a.Digest, State: store.TargetUnreachable, Message: "no answer"}

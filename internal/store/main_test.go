@@ -22,8 +22,12 @@ const payments = "registry.example.com/acme/payments"
 func digest(c string) string { return "sha256:" + strings.Repeat(c, 64) }
 func sha(c string) string    { return strings.Repeat(c, 40) }
 
-func reconcile(id int64) river.JobArgs { return job.Reconcile{Promotion: id} }
-func syncing(id int64) river.JobArgs   { return job.Sync{Target: id} }
+func reconcile(id int64) river.JobArgs     { return job.Reconcile{Promotion: id} }
+func syncing(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
+
+func telling(id int64) river.JobArgs { return job.TellDrift{Drift: id} }
+
+var after = store.After{Promotion: reconcile, Target: syncing, Drift: telling}
 
 var (
 	tagboat = store.Actor{}

@@ -343,7 +343,7 @@ func (m Merging) MergedOlder(ctx context.Context, p Promotion, wake func(promoti
 
 // Merged writes down the merge and raises the want of the environment's targets
 // for this app, whose sync jobs it enqueues.
-func (m Merging) Merged(ctx context.Context, p Promotion, by Actor, sha string, grounds Grounds, sync func(target int64) river.JobArgs) error {
+func (m Merging) Merged(ctx context.Context, p Promotion, by Actor, sha string, grounds Grounds, sync func(t Target) river.JobArgs) error {
 	now := m.store.now()
 	rows, err := m.query.SetMerged(ctx, query.SetMergedParams{ID: p.ID, MergeSHA: sha, At: &now})
 	if err != nil || rows == 0 {

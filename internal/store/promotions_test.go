@@ -445,7 +445,7 @@ func TestVersionsThatWereThere(t *testing.T) {
 	for _, tag := range []string{"1.5.0", "1.4.0"} {
 		sync, err := w.store.StartSync(w.ctx, target.ID, sha("3"), tag, digest(tag[2:3]))
 		w.must(err)
-		w.must(w.store.FinishSync(w.ctx, target, sync, store.Reached{Commit: sha("3"), Image: payments, Tag: tag, Digest: digest(tag[2:3]), State: store.TargetHealthy}, reconcile, syncing))
+		w.must(w.store.FinishSync(w.ctx, target, sync, store.Reached{Commit: sha("3"), Image: payments, Tag: tag, Digest: digest(tag[2:3]), State: store.TargetHealthy}, after))
 	}
 	w.exec("UPDATE target SET gone = true WHERE id = $1", target.ID)
 	for _, tag := range []string{"1.5.0", "1.4.0"} {

@@ -95,7 +95,10 @@ func TestWhatIsAwayIsKept(t *testing.T) {
 		if after := w.promotion(p.ID); after.Want != before.Want+1 {
 			t.Errorf("%s: its promotion was woken %d times", presence, after.Want-before.Want)
 		}
-		w.must(w.store.WantStale(w.ctx, w.clock.now(), func(id int64) river.JobArgs { t.Errorf("target %d is wanted", id); return syncing(id) }))
+		w.must(w.store.WantStale(w.ctx, w.clock.now(), func(target store.Target) river.JobArgs {
+			t.Errorf("target %d is wanted", target.ID)
+			return syncing(target)
+		}))
 	}
 	for image, want := range map[string]bool{payments: true, "registry.example.com/acme/other": false} {
 		if used, err := w.store.UsedAway(w.ctx, image); err != nil || used != want {

@@ -22,7 +22,7 @@ type Woken struct{ Promotions, Clusters int }
 
 // Retry has the promotions of an app in an environment looked at again, its clusters
 // asked again what they would say to it, and brought again to what they should have.
-func (s *Store) Retry(ctx context.Context, r Retrying, reconcile, sync func(id int64) river.JobArgs) (woken Woken, err error) {
+func (s *Store) Retry(ctx context.Context, r Retrying, reconcile func(promotion int64) river.JobArgs, sync func(t Target) river.JobArgs) (woken Woken, err error) {
 	defer wrap(&err, "retry %s in %s", r.App, r.Env)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		promotions, err := q.PromotionsOfPair(ctx, query.PromotionsOfPairParams{RepoID: r.Repo, App: r.App, Env: r.Env})

@@ -54,7 +54,7 @@ func TestWhatRunsWhereAndWhatIsOnItsWay(t *testing.T) {
 	at := w.target("prod", "eu")
 	a := w.artifact("1.7.0", digest("a"))
 	w.merge(w.open("prod", a, 7, sha("1")), bob, sha("m"))
-	w.must(w.store.FinishSync(w.ctx, at, 0, store.Reached{Commit: sha("m"), Image: payments, Tag: "1.7.0", Digest: a.Digest, State: store.TargetHealthy}, reconcile, syncing))
+	w.must(w.store.FinishSync(w.ctx, at, 0, store.Reached{Commit: sha("m"), Image: payments, Tag: "1.7.0", Digest: a.Digest, State: store.TargetHealthy}, after))
 	w.open("prod", w.artifact("1.8.0", digest("b")), 9, sha("2"))
 
 	got, err := w.store.Whereabouts(w.ctx, w.repo.ID)

@@ -124,7 +124,7 @@ func TestTheWriterDoesTheWork(t *testing.T) {
 	w.merge(p, alice, sha("9"))
 	id, err := w.store.StartSync(w.ctx, target.ID, sha("9"), "1.7.0", a.Digest)
 	w.must(err)
-	w.must(w.store.FinishSync(w.ctx, target, id, store.Reached{Commit: sha("9"), Digest: a.Digest, State: store.TargetHealthy, Changed: 1}, reconcile, syncing))
+	w.must(w.store.FinishSync(w.ctx, target, id, store.Reached{Commit: sha("9"), Digest: a.Digest, State: store.TargetHealthy, Changed: 1}, after))
 	w.must(w.store.RecordDeployment(w.ctx, p.ID, 3, "success"))
 	w.must(w.store.RecordDeployed(w.ctx, w.promotion(p.ID), a.Digest))
 	presence, err := w.store.Appear(w.ctx, "replica")

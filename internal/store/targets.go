@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -36,7 +37,7 @@ type NewTarget struct {
 // at heads, a text that tells its branches' commits. Those that are not healthy
 // are wanted looked at, and, when heads is not what was kept before, those that are
 // not at a commit at which they render the same.
-func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named []NewTarget, sync func(target int64) river.JobArgs) (err error) {
+func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named []NewTarget, sync func(t Target) river.JobArgs) (err error) {
 	defer wrap(&err, "keep %d targets of env repo %d", len(named), repo)
 	// Whoever changes several targets does so in one order, so that nobody waits in
 	// a circle.
@@ -75,7 +76,7 @@ func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named
 
 // WantStale wants every target looked at that nobody has looked at since: what
 // was healthy may not be any more. So does one whose turn has come.
-func (s *Store) WantStale(ctx context.Context, since time.Time, sync func(target int64) river.JobArgs) (err error) {
+func (s *Store) WantStale(ctx context.Context, since time.Time, sync func(t Target) river.JobArgs) (err error) {
 	defer wrap(&err, "want stale targets")
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		targets, err := q.StaleTargets(ctx, query.StaleTargetsParams{Since: since, At: s.now()})
@@ -87,12 +88,12 @@ func (s *Store) WantStale(ctx context.Context, since time.Time, sync func(target
 }
 
 // want raises the want of targets and enqueues their syncs.
-func (s *Store) want(ctx context.Context, tx pgx.Tx, q *query.Queries, targets []Target, sync func(target int64) river.JobArgs) error {
+func (s *Store) want(ctx context.Context, tx pgx.Tx, q *query.Queries, targets []Target, sync func(t Target) river.JobArgs) error {
 	for _, t := range targets {
 		if err := q.RaiseTarget(ctx, t.ID); err != nil {
 			return err
 		}
-		if err := s.enqueue(ctx, tx, sync(t.ID)); err != nil {
+		if err := s.enqueue(ctx, tx, sync(t)); err != nil {
 			return err
 		}
 	}
@@ -153,9 +154,19 @@ func (s *Store) TargetsOfPair(ctx context.Context, repo int64, app, env string) 
 // StartTarget shows what a sync is doing now. What it brings is written down before
 // any of it is: a sync that does not come to its end is gone on with, also when it
 // would not be the target's turn any more.
-func (s *Store) StartTarget(ctx context.Context, id int64, state, message, rendered string) (err error) {
-	defer wrap(&err, "keep the state of target %d", id)
-	return s.query.StartTarget(ctx, query.StartTargetParams{ID: id, State: state, Message: message, RenderedHash: rendered, At: s.now()})
+func (s *Store) StartTarget(ctx context.Context, t Target, state, message, rendered string) (err error) {
+	defer wrap(&err, "keep the state of target %d", t.ID)
+	n, err := s.query.StartTarget(ctx, query.StartTargetParams{ID: t.ID, Fence: t.Fence, State: state, Message: message, RenderedHash: rendered, At: s.now()})
+	return holding(n, err)
+}
+
+// holding is ErrTakenOver where nothing was written, because another attempt has the
+// target.
+func holding(rows int64, err error) error {
+	if err == nil && rows == 0 {
+		return ErrTakenOver
+	}
+	return err
 }
 
 // StartSync begins an attempt; attempts that never ended are marked interrupted.
@@ -172,6 +183,20 @@ func (s *Store) StartSync(ctx context.Context, target int64, commit, tag, digest
 	return id, err
 }
 
+// InterruptSync ends an attempt that was left for another one.
+func (s *Store) InterruptSync(ctx context.Context, sync int64, message string) (err error) {
+	defer wrap(&err, "interrupt sync %d", sync)
+	now := s.now()
+	return s.query.InterruptSync(ctx, query.InterruptSyncParams{ID: sync, Message: message, At: &now})
+}
+
+// PrunedObject is what became of an object that is not in Git any more.
+type PrunedObject struct {
+	Object  string `json:"object"`
+	Outcome string `json:"outcome"`
+	Why     string `json:"why,omitempty"`
+}
+
 // Reached is where a target stands after a sync.
 type Reached struct {
 	Commit, RenderedHash string
@@ -181,17 +206,45 @@ type Reached struct {
 	Changed              int       // objects that were written
 	Held                 string    // why it does not get the newest commit yet; "" where it does
 	HeldUntil            time.Time // when its turn comes if nothing happens; zero: something has to
+	Surplus              []byte    // JSON: what waits for a yes before it is deleted; nil: nothing
+	SurplusCode          string    // names exactly that; "" where nothing waits
+	Drift                []byte    // JSON: what differs from what was applied; nil: nothing
+	DriftCode            string    // names exactly that; "" where nothing differs
+	Heals                []byte    // JSON: what was taken back lately; nil: nothing
+	Notes                []string  // what people should know besides, in sentences
+	Pruned               []PrunedObject
+	Healed               []string // objects of which a change was taken back
+	Taken                []byte   // JSON: what was, as Drift says it
+	Vain                 bool     // no attempt is made, and none is wanted before something happens
+}
+
+// object and list are what is kept of JSON that nobody has anything to say in.
+func object(json []byte) []byte { return orElse(json, "{}") }
+func list(json []byte) []byte   { return orElse(json, "[]") }
+
+func orElse(json []byte, empty string) []byte {
+	if len(json) == 0 {
+		return []byte(empty)
+	}
+	return json
 }
 
 // moves reports whether whoever waits for a target has to look again.
 func (r Reached) moves(t Target) bool {
-	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill
+	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill || r.DriftCode != t.DriftCode || r.SurplusCode != t.SurplusCode || !slices.Equal(r.Notes, t.Notes)
 }
 
-// FinishSync writes down how an attempt ended (sync 0: nothing had to be done),
-// where the target stands now, and has the app's promotions and the clusters of later
+// After are the jobs that look at what a sync has changed something for.
+type After struct {
+	Promotion func(promotion int64) river.JobArgs
+	Target    func(t Target) river.JobArgs
+	Drift     func(drift int64) river.JobArgs
+}
+
+// FinishSync writes down how an attempt ended (sync 0: nothing had to be done), unless
+// another attempt has the target by now (ErrTakenOver), where the target stands now, and has the app's promotions and the clusters of later
 // waves looked at.
-func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, wake, next func(id int64) river.JobArgs) (err error) {
+func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, after After) (err error) {
 	defer wrap(&err, "finish a sync of target %d", t.ID)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		now := s.now()
@@ -210,22 +263,31 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 			if err != nil {
 				return err
 			}
-			if err := s.wake(ctx, tx, q, promotions, wake); err != nil {
+			if err := s.wake(ctx, tx, q, promotions, after.Promotion); err != nil {
 				return err
 			}
 		}
 		if err := s.auditSync(ctx, q, t, sync, r); err != nil {
 			return err
 		}
+		if err := s.keepDrift(ctx, tx, q, t, r, after.Drift); err != nil {
+			return err
+		}
 		if r.moves(t) {
-			if err := s.wantLater(ctx, tx, q, t, next); err != nil {
+			if err := s.wantLater(ctx, tx, q, t, after.Target); err != nil {
 				return err
 			}
 		}
-		return q.SetTarget(ctx, query.SetTargetParams{
-			ID: t.ID, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
+		if r.Vain {
+			if _, err := q.SettleTarget(ctx, query.SettleTargetParams{ID: t.ID, Got: t.Want}); err != nil {
+				return err
+			}
+		}
+		return holding(q.SetTarget(ctx, query.SetTargetParams{
+			ID: t.ID, Fence: t.Fence, Examined: t.Suspected, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), Ill: r.Ill, At: now,
-		})
+			Surplus: object(r.Surplus), SurplusCode: r.SurplusCode, Drift: object(r.Drift), DriftCode: r.DriftCode, Heals: list(r.Heals), Notes: append([]string{}, r.Notes...),
+		}))
 	})
 }
 
@@ -233,8 +295,8 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 // last one did, or at another commit, and a look that mended something. One that
 // finds everything as it was, or fails as it did before, adds nothing.
 func (s *Store) auditSync(ctx context.Context, q *query.Queries, t Target, sync int64, r Reached) error {
-	same := r.State == t.State && r.Message == t.Message && (sync == 0 || r.Commit == t.CommitSHA)
-	if same && r.Changed == 0 {
+	same := r.State == t.State && r.Message == t.Message && (sync == 0 || r.Commit == t.CommitSHA) && r.DriftCode == t.DriftCode && r.SurplusCode == t.SurplusCode
+	if same && r.Changed == 0 && len(r.Pruned) == 0 && len(r.Healed) == 0 {
 		return nil
 	}
 	promotion, err := q.MergedWithDigest(ctx, query.MergedWithDigestParams{RepoID: t.RepoID, App: t.App, Env: t.Env, Digest: r.Digest})
@@ -243,7 +305,7 @@ func (s *Store) auditSync(ctx context.Context, q *query.Queries, t Target, sync 
 	}
 	return s.audit(ctx, q, Entry{Action: ActionSynced, Promotion: promotion, SHA: r.Commit, Inputs: Synced{
 		App: t.App, Env: t.Env, Cluster: t.Cluster, State: r.State, Message: r.Message, Tag: r.Tag, Digest: r.Digest,
-		Rendered: r.RenderedHash, Changed: r.Changed, Sync: sync,
+		Rendered: r.RenderedHash, Changed: r.Changed, Sync: sync, Pruned: r.Pruned, Healed: r.Healed, Drift: told(r.DriftCode, r.Drift), Surplus: told(r.SurplusCode, r.Surplus),
 	}})
 }
 
@@ -259,6 +321,19 @@ type Synced struct {
 	Rendered string `json:"rendered,omitempty"` // SHA-256 of the manifests
 	Changed  int    `json:"changed"`            // objects that were written
 	Sync     int64  `json:"sync,omitempty"`     // 0: a look at what was there
+
+	Pruned  []PrunedObject  `json:"pruned,omitempty"`
+	Healed  []string        `json:"healed,omitempty"`  // objects of which a change was taken back
+	Drift   json.RawMessage `json:"drift,omitempty"`   // what differs from what was applied, and who has changed it
+	Surplus json.RawMessage `json:"surplus,omitempty"` // what waits for a yes before it is deleted
+}
+
+// told is JSON that has something to say.
+func told(code string, text []byte) json.RawMessage {
+	if code == "" {
+		return nil
+	}
+	return text
 }
 
 // SyncedTo is the commit of the last sync of a target that succeeded, "" where none

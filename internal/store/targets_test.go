@@ -68,7 +68,7 @@ func TestHowLongATargetIsHealthy(t *testing.T) {
 		w.clock.pass(time.Minute)
 		target, err := w.store.Target(w.ctx, id)
 		w.must(err)
-		w.must(w.store.FinishSync(w.ctx, target, 0, store.Reached{Commit: sha("1"), Digest: step.digest, State: step.state, Message: step.story}, reconcile, syncing))
+		w.must(w.store.FinishSync(w.ctx, target, 0, store.Reached{Commit: sha("1"), Digest: step.digest, State: step.state, Message: step.story}, after))
 		target, err = w.store.Target(w.ctx, id)
 		w.must(err)
 		got := time.Duration(-1)
@@ -87,13 +87,13 @@ func TestASyncShowsWhatItDoes(t *testing.T) {
 	target := w.target("prod", "eu")
 	first, err := w.store.StartSync(w.ctx, target.ID, sha("1"), "1.7.0", digest("a"))
 	w.must(err)
-	w.must(w.store.StartTarget(w.ctx, target.ID, store.TargetApplying, "Applying.", "r"))
+	w.must(w.store.StartTarget(w.ctx, target, store.TargetApplying, "Applying.", "r"))
 	// The process dies here. The next one begins anew.
 	second, err := w.store.StartSync(w.ctx, target.ID, sha("1"), "1.7.0", digest("a"))
 	w.must(err)
 	w.must(w.store.FinishSync(w.ctx, target, second, store.Reached{
 		Commit: sha("1"), RenderedHash: "r", Image: payments, Tag: "1.7.0", Digest: digest("a"), State: store.TargetHealthy, Changed: 3,
-	}, reconcile, syncing))
+	}, after))
 	syncs, err := w.store.RecentSyncs(w.ctx, target.ID, 10)
 	w.must(err)
 	var got []string
@@ -121,13 +121,13 @@ func TestAChangedTargetWakesItsApp(t *testing.T) {
 	want := func() int64 { return w.promotion(prod.ID).Want }
 	before := want()
 	healthy := store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetHealthy}
-	w.must(w.store.FinishSync(w.ctx, target, 0, healthy, reconcile, syncing))
+	w.must(w.store.FinishSync(w.ctx, target, 0, healthy, after))
 	if want() != before+1 {
 		t.Errorf("prod waits for staging, and was woken %d times", want()-before)
 	}
 	target, err := w.store.Target(w.ctx, target.ID)
 	w.must(err)
-	w.must(w.store.FinishSync(w.ctx, target, 0, healthy, reconcile, syncing))
+	w.must(w.store.FinishSync(w.ctx, target, 0, healthy, after))
 	if want() != before+1 {
 		t.Error("a sync that changed nothing woke somebody")
 	}
@@ -177,7 +177,7 @@ func TestACommitWakesOnlyTheTargetsThatItCanChange(t *testing.T) {
 		targets, err := w.store.TargetsOfPair(w.ctx, w.repo.ID, "payments", "prod")
 		w.must(err)
 		for _, target := range targets {
-			w.must(w.store.FinishSync(w.ctx, target, 0, store.Reached{Commit: commit, Digest: digest("a"), State: store.TargetHealthy}, reconcile, syncing))
+			w.must(w.store.FinishSync(w.ctx, target, 0, store.Reached{Commit: commit, Digest: digest("a"), State: store.TargetHealthy}, after))
 		}
 	}
 	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "first", named, syncing))
@@ -225,7 +225,7 @@ func TestNobodyWaitsInACircle(t *testing.T) {
 	}
 	for _, target := range targets {
 		forever(func(round int) error {
-			return w.store.FinishSync(w.ctx, target, 0, store.Reached{State: store.TargetHealthy, Digest: digest("a"), Message: fmt.Sprint(round)}, reconcile, syncing)
+			return w.store.FinishSync(w.ctx, target, 0, store.Reached{State: store.TargetHealthy, Digest: digest("a"), Message: fmt.Sprint(round)}, after)
 		})
 	}
 	forever(func(int) error { return w.store.KeepTargets(w.ctx, w.repo.ID, rand.Text(), named, syncing) })

@@ -5,6 +5,7 @@ import (
 	crand "crypto/rand"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -20,10 +21,15 @@ import (
 // work runs real workers on the test's database until the test ends.
 func (w *world) work(replica string, add func(*river.Workers)) {
 	w.Helper()
-	workers := river.NewWorkers()
+	workers, queues := river.NewWorkers(), maps.Clone(job.Workers)
 	add(workers)
+	targets, err := w.store.Targets(w.ctx)
+	w.must(err)
+	for _, t := range targets {
+		maps.Copy(queues, job.Syncs(t.Cluster))
+	}
 	client, err := river.NewClient(riverpgxv5.New(w.store.Pool()), &river.Config{
-		ID: replica, Schema: store.QueueSchema, Queues: job.Workers, Workers: workers,
+		ID: replica, Schema: store.QueueSchema, Queues: queues, Workers: workers,
 		FetchCooldown: time.Millisecond, FetchPollInterval: 20 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})

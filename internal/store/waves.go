@@ -15,7 +15,7 @@ import (
 //
 // Whether they wait is not asked. One of them may be finding out right now that it
 // has to, from what t was before; it looks once more, because it was wanted meanwhile.
-func (s *Store) wantLater(ctx context.Context, tx pgx.Tx, q *query.Queries, t Target, sync func(target int64) river.JobArgs) error {
+func (s *Store) wantLater(ctx context.Context, tx pgx.Tx, q *query.Queries, t Target, sync func(t Target) river.JobArgs) error {
 	if t.Wave == 0 {
 		return nil
 	}

@@ -43,7 +43,7 @@ func TestAWaveWakesTheLaterOnes(t *testing.T) {
 	reached := func(cluster string, r store.Reached) (woken []string) {
 		t.Helper()
 		before := w.targetsOfProd()
-		w.must(w.store.FinishSync(w.ctx, before[cluster], 0, r, reconcile, syncing))
+		w.must(w.store.FinishSync(w.ctx, before[cluster], 0, r, after))
 		for _, name := range []string{"eu", "us", "ap"} {
 			for range w.targetsOfProd()[name].Want - before[name].Want {
 				woken = append(woken, name)
@@ -89,7 +89,7 @@ func TestWhatATargetWaitsFor(t *testing.T) {
 	has := store.Reached{Commit: sha("1"), RenderedHash: "one", Digest: digest("0"), State: store.TargetHealthy}
 	held := has
 	held.Held, held.HeldUntil = "us waits for wave 1: eu has to stay healthy.", until
-	w.must(w.store.FinishSync(w.ctx, us, 0, held, reconcile, syncing))
+	w.must(w.store.FinishSync(w.ctx, us, 0, held, after))
 	us = w.targetsOfProd()["us"]
 	if us.Held != held.Held || us.HeldUntil == nil || !us.HeldUntil.Equal(until) || us.State != store.TargetHealthy || us.Digest != digest("0") {
 		t.Errorf("it is %+v", us)
@@ -111,13 +111,13 @@ func TestWhatATargetWaitsFor(t *testing.T) {
 		t.Error("nobody looks at it when its turn comes")
 	}
 
-	w.must(w.store.StartTarget(w.ctx, us.ID, store.TargetApplying, "Applying.", "two"))
+	w.must(w.store.StartTarget(w.ctx, us, store.TargetApplying, "Applying.", "two"))
 	us = w.targetsOfProd()["us"]
 	if us.Held != "" || us.HeldUntil != nil || us.RenderedHash != "two" || us.Digest != digest("0") {
 		t.Errorf("its turn has come, and it is %+v", us)
 	}
 	held.Held, held.HeldUntil = "", time.Time{}
-	w.must(w.store.FinishSync(w.ctx, us, 0, held, reconcile, syncing))
+	w.must(w.store.FinishSync(w.ctx, us, 0, held, after))
 	if us = w.targetsOfProd()["us"]; us.Held != "" || us.HeldUntil != nil {
 		t.Errorf("it waits still: %+v", us)
 	}
@@ -143,7 +143,7 @@ func TestSinceWhenATargetIsSteady(t *testing.T) {
 		w.clock.pass(time.Minute)
 		w.must(w.store.FinishSync(w.ctx, w.targetsOfProd()["eu"], 0, store.Reached{
 			Commit: sha("1"), RenderedHash: step.rendered, Digest: digest("a"), State: step.state, Message: step.story,
-		}, reconcile, syncing))
+		}, after))
 		eu := w.targetsOfProd()["eu"]
 		if got := since(start, eu.HealthySince); got != step.digest {
 			t.Errorf("%s: healthy since %v, want %v", step.story, got, step.digest)
@@ -153,11 +153,11 @@ func TestSinceWhenATargetIsSteady(t *testing.T) {
 		}
 	}
 	// An attempt to bring something else that dies leaves no time behind.
-	w.must(w.store.StartTarget(w.ctx, w.targetsOfProd()["eu"].ID, store.TargetApplying, "Applying.", "three"))
+	w.must(w.store.StartTarget(w.ctx, w.targetsOfProd()["eu"], store.TargetApplying, "Applying.", "three"))
 	w.clock.pass(time.Minute)
 	w.must(w.store.FinishSync(w.ctx, w.targetsOfProd()["eu"], 0, store.Reached{
 		Commit: sha("3"), RenderedHash: "three", Digest: digest("a"), State: store.TargetHealthy,
-	}, reconcile, syncing))
+	}, after))
 	if got := since(start, w.targetsOfProd()["eu"].SteadySince); got != 6*time.Minute {
 		t.Errorf("steady since %v, want 6m", got)
 	}
@@ -191,7 +191,7 @@ func TestWavesDoNotWaitForEachOtherInACircle(t *testing.T) {
 	for _, target := range targets {
 		go func() {
 			for round := range rounds {
-				errs <- w.store.FinishSync(w.ctx, target, 0, store.Reached{State: store.TargetHealthy, Digest: digest("a"), Message: fmt.Sprint(round)}, reconcile, syncing)
+				errs <- w.store.FinishSync(w.ctx, target, 0, store.Reached{State: store.TargetHealthy, Digest: digest("a"), Message: fmt.Sprint(round)}, after)
 			}
 		}()
 	}

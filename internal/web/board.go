@@ -72,6 +72,7 @@ type Cluster struct {
 	Version      *Version `json:"version"`      // what was brought to it last; null before the first time
 	Commit       string   `json:"commit"`       // of the env repo
 	Waits        string   `json:"waits"`        // for which earlier wave, to get what is in Git; "" when for none
+	Notes        []string `json:"notes"`        // what somebody has changed past Git, what waits to be deleted: sentences
 	HealthySince *Moment  `json:"healthySince"` // contiguously, with this digest
 	UpdatedAt    Moment   `json:"updatedAt"`    // when the state was written down
 }
@@ -229,7 +230,7 @@ func newCell(env string, targets []store.Target, p *Promotion, now time.Time) Ce
 
 func newCluster(t store.Target, now time.Time) Cluster {
 	c := Cluster{
-		Name: t.Cluster, State: t.State, Message: t.Message, Commit: t.CommitSHA, Waits: t.Held,
+		Name: t.Cluster, State: t.State, Message: t.Message, Commit: t.CommitSHA, Waits: t.Held, Notes: t.Notes,
 		HealthySince: maybe(t.HealthySince, now), UpdatedAt: moment(t.UpdatedAt, now),
 	}
 	if t.State == store.TargetHealthy {

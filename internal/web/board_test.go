@@ -98,7 +98,7 @@ func TestBoardTellsWhatAWaveWaitsFor(t *testing.T) {
 	w.must(w.store.FinishSync(w.ctx, us, 0, store.Reached{
 		Commit: us.CommitSHA, RenderedHash: us.RenderedHash, Image: us.Image, Tag: us.Tag, Digest: us.Digest, State: store.TargetHealthy,
 		Held: "prod-us waits for wave 1: prod-eu is not healthy (CrashLoopBackOff).",
-	}, wake, syncing))
+	}, after))
 	const waits = "prod-us waits for wave 1: prod-eu is not healthy (CrashLoopBackOff)."
 	parse(t, w.page("/")).cell(t, "payments", "prod").reads(t, "1.6.0", "prod-us healthy", waits)
 	parse(t, w.page("/promotions/1")).reads(t, "Clusters of prod now", "prod-us 1.6.0", waits)

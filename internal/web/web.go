@@ -74,13 +74,21 @@ func (w *Web) Register(e *echo.Echo) {
 	get("/promotions/:id", w.showPromotion)
 	get("/api/board", w.boardJSON)
 	get("/assets/:name", w.showAsset)
+	w.RegisterHealth(e)
+	e.RouteNotFound("/*", func(c echo.Context) error { return w.missing(c, "There is no page at this address.") }, secure)
+}
+
+// RegisterHealth mounts what machines ask for, and no page.
+func (w *Web) RegisterHealth(e *echo.Echo) {
+	get := func(path string, handler echo.HandlerFunc) {
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, handler, secure)
+	}
 	get("/healthz", healthz)
 	get("/readyz", w.readyz)
 	get("/metrics", echo.WrapHandler(promhttp.HandlerFor(w.metrics, promhttp.HandlerOpts{
 		ErrorLog:      slog.NewLogLogger(w.log.Handler(), slog.LevelWarn),
 		ErrorHandling: promhttp.ContinueOnError,
 	})))
-	e.RouteNotFound("/*", func(c echo.Context) error { return w.missing(c, "There is no page at this address.") }, secure)
 }
 
 // The policy allows what we serve from /assets and nothing else.

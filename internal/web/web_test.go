@@ -103,10 +103,14 @@ func (w *world) page(path string) string {
 }
 
 func wake(id int64) river.JobArgs    { return job.Reconcile{Promotion: id} }
-func syncing(id int64) river.JobArgs { return job.Sync{Target: id} }
-func digest(c string) string         { return "sha256:" + strings.Repeat(c, 64) }
-func sha(c string) string            { return strings.Repeat(c, 40) }
-func (w *world) repo(s string) int64 { return w.seen(s).ID }
+func telling(id int64) river.JobArgs { return job.TellDrift{Drift: id} }
+
+var after = store.After{Promotion: func(id int64) river.JobArgs { return job.Reconcile{Promotion: id} }, Target: syncing, Drift: telling}
+
+func syncing(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
+func digest(c string) string               { return "sha256:" + strings.Repeat(c, 64) }
+func sha(c string) string                  { return strings.Repeat(c, 40) }
+func (w *world) repo(s string) int64       { return w.seen(s).ID }
 func (w *world) seen(s string) store.Repo {
 	w.t.Helper()
 	number := fnv.New32a()
@@ -152,7 +156,7 @@ func (w *world) reached(app, env, cluster string, a store.Artifact, state, messa
 	w.must(w.store.FinishSync(w.ctx, t, id, store.Reached{
 		Commit: sha("d"), RenderedHash: "r" + a.Tag, Image: a.Image, Tag: a.Tag, Digest: a.Digest,
 		State: state, Message: message, Changed: 1,
-	}, wake, syncing))
+	}, after))
 }
 
 func (w *world) propose(repo int64, env string, a store.Artifact, by store.Actor) store.Promotion {

@@ -124,7 +124,7 @@ func (l *look) status() checklist.Status {
 func clusterStatuses(targets []store.Target) (all []checklist.ClusterStatus) {
 	for _, t := range targets {
 		all = append(all, checklist.ClusterStatus{
-			Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA, Phase: phase(t), Reason: t.Message, Waits: t.Held,
+			Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA, Phase: phase(t), Reason: t.Message, Waits: t.Held, Notes: t.Notes,
 			Since: moment(t.HealthySince),
 		})
 	}

@@ -4,15 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/riverqueue/river"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
@@ -23,8 +26,8 @@ import (
 const dryRunDeadline = 45 * time.Second
 
 // trying is what an environment asks of a dry run. Without a word in tagboat.yaml it
-// is enforced where this Tagboat reaches one of the clusters: one that reaches none
-// brings nothing there either.
+// is enforced where Tagboat reaches one of the clusters: one that reaches none brings
+// nothing there either.
 func (l *look) trying() promotion.Trying {
 	switch l.env.DryRun {
 	case envrepo.DryRunOff:
@@ -34,16 +37,35 @@ func (l *look) trying() promotion.Trying {
 	case envrepo.DryRunEnforce:
 		return promotion.TryEnforce
 	}
-	for _, name := range l.env.Clusters {
-		if l.w.Clusters[name] != nil {
-			return promotion.TryEnforce
-		}
+	if len(l.reached) > 0 {
+		return promotion.TryEnforce
 	}
 	return promotion.TryNothing
 }
 
+// reach finds out which of the environment's clusters some Tagboat reaches.
+func (l *look) reach(ctx context.Context) error {
+	var others []string
+	for _, name := range l.env.Clusters {
+		if l.w.Clusters[name] != nil {
+			l.reached = append(l.reached, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	elsewhere, err := l.w.Store.Reached(ctx, others)
+	l.reached = append(l.reached, elsewhere...)
+	return err
+}
+
 // trials reads what the clusters answered about exactly what is rendered now.
 func (l *look) trials(ctx context.Context) error {
+	if err := l.reach(ctx); err != nil {
+		return err
+	}
 	l.facts.Rule.Trying, l.facts.Rule.Clusters = l.trying(), l.env.Clusters
 	if l.facts.Rule.Trying == promotion.TryNothing {
 		return nil
@@ -78,6 +100,9 @@ func (w *Worker) askClusters(ctx context.Context, l *look) error {
 			continue
 		}
 		group.Go(func() error {
+			if w.Clusters[name] == nil && slices.Contains(l.reached, name) {
+				return w.haveAsked(ctx, asking, l, name)
+			}
 			run, err := w.askCluster(asking, l, name)
 			if err != nil || ctx.Err() != nil { // stopping, not failing
 				return err
@@ -89,6 +114,53 @@ func (w *Worker) askClusters(ctx context.Context, l *look) error {
 		return err
 	}
 	return ctx.Err()
+}
+
+// haveAsked has a process that reaches the cluster ask it, and waits for what it writes
+// down. Where none does in time, that is the answer.
+func (w *Worker) haveAsked(ctx, asking context.Context, l *look, name string) error {
+	since := w.Now()
+	if err := w.Store.Enqueue(ctx, job.Try{Promotion: l.row.ID, Cluster: name}); err != nil {
+		return err
+	}
+	poll := time.NewTicker(answerPoll)
+	defer poll.Stop()
+	for {
+		runs, err := w.Store.DryRuns(ctx, l.row.ID)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(runs, func(r store.DryRun) bool {
+			return r.Cluster == name && r.Rendered == l.contents[name] && !r.TriedAt.Before(since)
+		}) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-asking.Done():
+			run := store.NewDryRun{Cluster: name, Rendered: l.contents[name], Outcome: store.DryRunUnclear, Objects: []byte("{}"), At: w.Now(),
+				Message: fmt.Sprintf("The Tagboat that reaches cluster %s has not asked it within %s; it is asked again by itself.", name, dryRunDeadline)}
+			return w.Store.RecordDryRun(ctx, l.row.ID, run)
+		case <-poll.C:
+		}
+	}
+}
+
+// answerPoll is how soon an answer that another process writes down is seen.
+const answerPoll = 200 * time.Millisecond
+
+// try asks a cluster that this process reaches what it would say to a promotion.
+func (w *Worker) try(ctx context.Context, j *river.Job[job.Try]) error {
+	l, err := w.look(ctx, j.Args.Promotion, false)
+	if err != nil || !l.facts.State.Active() || l.contents[j.Args.Cluster] == "" {
+		return err // there is nothing to ask any more
+	}
+	run, err := w.askCluster(ctx, l, j.Args.Cluster)
+	if err != nil {
+		return err
+	}
+	return w.Store.RecordDryRun(ctx, l.row.ID, run)
 }
 
 // settled reports whether a cluster's answer is good enough not to ask it along with
@@ -148,13 +220,13 @@ func (w *Worker) dryRun(ctx context.Context, l *look, name string, manifests []b
 		// A sync would stop here, too: nothing of the overlay would be applied.
 		return cluster.Trial{Tried: []cluster.Tried{{Object: "the overlay", Outcome: cluster.Refused, Why: explain(err), Who: "whoever maintains the overlay"}}}, nil
 	}
-	return door.DryRun(ctx, targetOf(l.repo, l.row.App, l.row.Env, name), objects, before)
+	return door.DryRun(ctx, w.targetOf(l.repo, l.row.App, l.row.Env, name), objects, before)
 }
 
 // triedWords are the outcomes as people read them.
 var triedWords = map[cluster.Outcome]string{
 	cluster.Created: checklist.TriedCreated, cluster.Configured: checklist.TriedChanged, cluster.Unchanged: checklist.TriedUnchanged,
-	cluster.Refused: checklist.TriedRefused, cluster.Unclear: checklist.TriedUnclear, cluster.Untried: checklist.TriedNot,
+	cluster.Refused: checklist.TriedRefused, cluster.Unclear: checklist.TriedUnclear, cluster.Untried: checklist.TriedNot, cluster.Recreated: checklist.TriedChanged,
 }
 
 var answers = map[string]promotion.Answer{

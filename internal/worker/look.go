@@ -40,6 +40,7 @@ type look struct {
 	facts    promotion.Facts
 	standing map[string]store.Standing // since when the gates say what they say
 	contents map[string]string         // cluster -> hash of what is rendered for it
+	reached  []string                  // of the environment's clusters, those that some Tagboat reaches
 	required []github.RequiredCheck
 	approval approval.Result
 	dismiss  []dismissal // reviews that are to be dismissed on GitHub

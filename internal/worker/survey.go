@@ -51,7 +51,10 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 	targets := targetsOf(uses)
 	w.spare(ctx, repo, uses, targets)
 	// Last, because it writes down that these heads were surveyed.
-	return w.Store.KeepTargets(ctx, repo.ID, heads, targets, syncJob)
+	if err := w.Store.KeepTargets(ctx, repo.ID, heads, targets, syncJob); err != nil {
+		return err
+	}
+	return w.unreached(ctx)
 }
 
 // spare tells of which targets it is known that they render as they did at the

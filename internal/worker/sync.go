@@ -29,22 +29,12 @@ import (
 // once more.
 func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 	for {
-		t, err := w.Store.Target(ctx, j.Args.Target)
+		t, err := w.attempt(ctx, j.Args.Target)
 		if err != nil {
 			return err
 		}
-		repo, err := w.Store.Repo(ctx, t.RepoID)
-		if err != nil {
+		if err := w.passOnFrom(ctx, t); err != nil {
 			return err
-		}
-		// What runs there stays as it is while nobody can read what should.
-		if !t.Gone && store.Readable(repo) {
-			if err := w.bring(ctx, t); err != nil {
-				return err
-			}
-			if err := w.passOnFrom(ctx, t); err != nil {
-				return err
-			}
 		}
 		again, err := store.SettleTarget(ctx, w.Store, t, reconcileJob, j)
 		if err != nil || !again {
@@ -53,10 +43,37 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 	}
 }
 
+// attempt is one attempt on a target, alone. One that something newer takes the place
+// of has ended well.
+func (w *Worker) attempt(ctx context.Context, id int64) (store.Target, error) {
+	alone, a, err := w.begin(ctx, id)
+	if err != nil {
+		return store.Target{}, err
+	}
+	defer a.end(ctx)
+	repo, err := w.Store.Repo(ctx, a.target.RepoID)
+	if err != nil {
+		return a.target, err
+	}
+	// What runs there stays as it is while nobody can read what should.
+	if a.target.Gone || !store.Readable(repo) {
+		return a.target, nil
+	}
+	err = w.bring(alone, a)
+	switch {
+	case errors.Is(err, errSuperseded):
+		return a.target, nil
+	case errors.Is(context.Cause(alone), store.ErrTakenOver):
+		return a.target, fault.E(fault.Transient, "", errors.Join(store.ErrTakenOver, err))
+	}
+	return a.target, err
+}
+
 // bring makes one attempt. What only a person can mend is written down and not
 // an error of the job: the next commit has it tried again. Anything else is
 // written down too, and retried.
-func (w *Worker) bring(ctx context.Context, t store.Target) error {
+func (w *Worker) bring(ctx context.Context, a *attempt) error {
+	t := a.target
 	s, err := w.rendered(ctx, t)
 	if errors.Is(err, errUnread) {
 		return err // the target stays as it is
@@ -69,40 +86,52 @@ func (w *Worker) bring(ctx context.Context, t store.Target) error {
 		return w.syncFailed(ctx, t, 0, stays(t), err)
 	}
 	if turn.Waits() {
-		return w.keep(ctx, t, s, turn)
+		return w.keep(ctx, a, s, turn)
 	}
 	if t.State == store.TargetHealthy && t.RenderedHash == s.reached.RenderedHash {
-		return w.lookAfter(ctx, t, s)
+		return w.lookAfter(ctx, a, s)
 	}
+	a.brings(s)
 	id, err := w.Store.StartSync(ctx, t.ID, s.reached.Commit, s.reached.Tag, s.reached.Digest)
 	if err != nil {
 		return err
 	}
-	if err := w.apply(ctx, t, &s); err != nil {
+	if err := w.apply(ctx, a, &s); err != nil {
+		if errors.Is(err, errSuperseded) {
+			return errors.Join(err, w.Store.InterruptSync(ctx, id, "A newer commit has come; the next attempt brings that."))
+		}
 		if s.reached.Changed == 0 {
 			s.reached.RenderedHash = t.RenderedHash // nothing of it is there: it may not be its turn the next time
 		}
 		return w.syncFailed(ctx, t, id, s.reached, err)
 	}
-	return w.Store.FinishSync(ctx, t, id, s.reached, reconcileJob, syncJob)
+	return w.Store.FinishSync(ctx, t, id, s.reached, afterSync())
 }
 
 // stays is what a target has that was brought nothing: what it had before.
 func stays(t store.Target) store.Reached {
-	return store.Reached{Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash}
+	return store.Reached{
+		Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash,
+		Surplus: t.Surplus, SurplusCode: t.SurplusCode, Drift: t.Drift, DriftCode: t.DriftCode, Heals: t.Heals,
+	}
 }
 
-// lookAfter looks whether a target that has what it should have is still healthy.
-// Shortly after the last look (it was another overlay's commit that moved) it is
-// taken to be. It is no attempt of its own, unless something has changed.
-func (w *Worker) lookAfter(ctx context.Context, t store.Target, s syncing) error {
+// lookAfter looks whether a target that has what it should have has it still, and is
+// healthy. Shortly after the last look (it was another overlay's commit that moved) it
+// is taken to be, unless somebody has seen a change. It is no attempt of its own,
+// unless something has changed.
+func (w *Worker) lookAfter(ctx context.Context, a *attempt, s syncing) error {
+	t := a.target
+	is := s.reached
+	s.reached = stays(t)
+	s.reached.Commit, s.reached.Image, s.reached.Tag, s.reached.Digest = is.Commit, is.Image, is.Tag, is.Digest
 	s.reached.State, s.reached.Message = t.State, t.Message
-	if w.Now().Sub(t.UpdatedAt) > lookAgain/2 {
-		if err := w.bringObjects(ctx, &s, w.HealthTimeout); err != nil {
+	if w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
+		if err := w.tend(ctx, a, &s, w.HealthTimeout); err != nil {
 			return w.syncFailed(ctx, t, 0, s.reached, err)
 		}
 	}
-	return w.Store.FinishSync(ctx, t, 0, s.reached, reconcileJob, syncJob)
+	return w.Store.FinishSync(ctx, t, 0, s.reached, afterSync())
 }
 
 // syncing is what one attempt brings to a cluster.
@@ -113,14 +142,14 @@ type syncing struct {
 	env     envrepo.Environment
 	door    *cluster.Cluster
 	target  cluster.Target
-	objects []cluster.Object
+	objects []cluster.Object // as rendered
 	reached store.Reached
 }
 
 // targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask
 // as exactly the same.
-func targetOf(repo store.Repo, app, env, name string) cluster.Target {
-	return cluster.Target{Key: fmt.Sprintf("%s %s %s %s", repo.Mark, app, env, name)}
+func (w *Worker) targetOf(repo store.Repo, app, env, name string) cluster.Target {
+	return cluster.Target{Key: fmt.Sprintf("%s %s %s %s", repo.Mark, app, env, name), Installation: w.Installation}
 }
 
 // errUnread: GitHub does not let the env repo be read. That says nothing about what
@@ -136,7 +165,7 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	if s.repo, err = w.Store.Repo(ctx, t.RepoID); err != nil {
 		return s, err
 	}
-	s.target = targetOf(s.repo, t.App, t.Env, t.Cluster)
+	s.target = w.targetOf(s.repo, t.App, t.Env, t.Cluster)
 	door, ok := w.Clusters[t.Cluster]
 	if !ok {
 		return s, unknownCluster(t.Cluster)
@@ -239,23 +268,72 @@ func runs(container string, pin image.Ref) bool {
 }
 
 // apply shows what is going on, and does it.
-func (w *Worker) apply(ctx context.Context, t store.Target, s *syncing) error {
-	if err := w.Store.StartTarget(ctx, t.ID, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.", s.reached.RenderedHash); err != nil {
+func (w *Worker) apply(ctx context.Context, a *attempt, s *syncing) error {
+	if err := w.Store.StartTarget(ctx, a.target, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.", s.reached.RenderedHash); err != nil {
 		return err
 	}
-	return w.bringObjects(ctx, s, w.HealthTimeout)
+	return w.bringObjects(ctx, a, s, w.HealthTimeout)
 }
 
-// bringObjects applies the objects and waits until they are healthy, or will not
-// be.
-func (w *Worker) bringObjects(ctx context.Context, s *syncing, patience time.Duration) error {
-	result, err := s.door.Apply(ctx, s.target, s.objects)
-	s.reached.Changed = result.Count(cluster.Created) + result.Count(cluster.Configured)
+// bringObjects applies the objects, waits until they are healthy, or will not be, and
+// then deletes what is not in Git any more.
+func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patience time.Duration) error {
+	run, err := w.run(ctx, a, s)
 	if err != nil {
 		return err
 	}
-	health, err := s.door.Wait(ctx, result.Objects(), cluster.WaitOptions{Timeout: patience})
+	result, err := s.door.Apply(ctx, run)
+	s.took(result)
 	if err != nil {
+		return w.ill(s, err)
+	}
+	if err := w.await(ctx, a, s, result.Objects(), patience); err != nil || s.reached.Ill {
+		return err
+	}
+	after, err := s.door.ApplyPostSync(ctx, run)
+	s.took(after)
+	if err != nil {
+		return w.ill(s, err)
+	}
+	return w.prune(ctx, a, s)
+}
+
+// run is what the attempt asks of the cluster.
+func (w *Worker) run(ctx context.Context, a *attempt, s *syncing) (cluster.Run, error) {
+	inventory, err := w.inventory(ctx, s, a.target)
+	run := cluster.Run{
+		Target: s.target, Objects: s.objects, Inventory: inventory, Ledger: ledger{w.Store, a.target}, HashKey: w.InventoryKey,
+		Epoch: a.target.Fence, Commit: s.reached.Commit, Go: a.goOn, Patience: w.HealthTimeout,
+	}
+	if s.env.Force == envrepo.ForcePeople {
+		run.Force = cluster.ForcePeople
+	}
+	return run, err
+}
+
+// took notes what an apply has come to.
+func (s *syncing) took(r cluster.Result) {
+	s.reached.Changed += len(r.Applied) - r.Count(cluster.Unchanged)
+}
+
+// ill notes an apply that stopped because what it had written did not get healthy: that
+// is how the rollout ended, and no fault of the attempt.
+func (w *Worker) ill(s *syncing, err error) error {
+	if !errors.Is(err, cluster.ErrUnhealthy) {
+		return err
+	}
+	s.reached.State, s.reached.Message, s.reached.Ill = store.TargetFailed, explain(err), true
+	return nil
+}
+
+// await waits until objects are healthy, or will not be, or something newer is there to
+// bring.
+func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, objects []cluster.Object, patience time.Duration) error {
+	health, err := s.door.Wait(a.superseded, objects, cluster.WaitOptions{Timeout: patience})
+	if err != nil {
+		if ctx.Err() == nil && a.superseded.Err() != nil {
+			return context.Cause(a.superseded)
+		}
 		return err
 	}
 	s.reached.State, s.reached.Message = store.TargetHealthy, ""
@@ -276,7 +354,7 @@ func (w *Worker) syncFailed(ctx context.Context, t store.Target, sync int64, r s
 	if fault.Is(cause, fault.Transient) {
 		r.State = store.TargetUnreachable
 	}
-	if err := w.Store.FinishSync(ctx, t, sync, r, reconcileJob, syncJob); err != nil {
+	if err := w.Store.FinishSync(ctx, t, sync, r, afterSync()); err != nil {
 		return err
 	}
 	w.Log.WarnContext(ctx, "a sync did not succeed", "target", t.ID, "cluster", t.Cluster, "app", t.App, "error", cause)

@@ -71,7 +71,8 @@ const glance = 5 * time.Second
 
 // keep leaves a target what it has until its turn comes: it looks after that, and writes
 // down what is waited for.
-func (w *Worker) keep(ctx context.Context, t store.Target, s syncing, turn promotion.Turn) error {
+func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion.Turn) error {
+	t := a.target
 	r := stays(t)
 	r.State, r.Message = t.State, t.Message
 	if t.State == store.TargetApplying {
@@ -84,7 +85,7 @@ func (w *Worker) keep(ctx context.Context, t store.Target, s syncing, turn promo
 			patience = w.HealthTimeout
 		}
 		old.reached = r
-		if err = w.bringObjects(ctx, &old, patience); err == nil {
+		if err = w.tend(ctx, a, &old, patience); err == nil {
 			r = old.reached
 		}
 	}
@@ -92,7 +93,7 @@ func (w *Worker) keep(ctx context.Context, t store.Target, s syncing, turn promo
 	if err != nil {
 		return w.syncFailed(ctx, t, 0, r, err)
 	}
-	return w.Store.FinishSync(ctx, t, 0, r, reconcileJob, syncJob)
+	return w.Store.FinishSync(ctx, t, 0, r, afterSync())
 }
 
 // has renders what a target was brought last, as it was then. Where that cannot be done

@@ -40,6 +40,9 @@ type Config struct {
 	Policies     *policy.Source      // the organisation's; nil where it has none
 	Sigstore     *signature.Roots    // of the instance that certifies identities; nil: none is trusted
 	Polls        Polls               // how often to look for what nobody told
+	Replica      string              // names this process among those that share the database
+	Installation string              // names this Tagboat among those that may want the same cluster
+	InventoryKey []byte              // keys the hashes of what is applied
 	// HealthTimeout is how long a rollout may take before it counts as failed.
 	HealthTimeout time.Duration
 	Now           func() time.Time
@@ -85,10 +88,12 @@ func (w *Worker) Register(workers *river.Workers) {
 	river.AddWorker(workers, worked(w, job.Timeout, w.verify))
 	river.AddWorker(workers, worked(w, job.Timeout, w.answer))
 	river.AddWorker(workers, worked(w, job.Timeout, w.replaced))
+	river.AddWorker(workers, worked(w, job.Timeout, w.tellDrift))
 	river.AddWorker(workers, worked(w, job.Timeout, w.catchUpPair))
 	river.AddWorker(workers, worked(w, job.Timeout, w.survey))
 	river.AddWorker(workers, worked(w, job.Timeout, w.reconcile))
 	river.AddWorker(workers, worked(w, job.SyncTimeout, w.sync))
+	river.AddWorker(workers, worked(w, job.Timeout, w.try))
 	river.AddWorker(workers, worked(w, job.StrangerTimeout, w.stranger))
 	river.AddWorker(workers, worked(w, job.Timeout, w.learn))
 	river.AddWorker(workers, worked(w, job.Timeout, w.sweep))
@@ -159,7 +164,13 @@ func (w *Worker) repo(r store.Repo) *github.Repo {
 
 func reconcileJob(promotion int64) river.JobArgs { return job.Reconcile{Promotion: promotion} }
 func replacedJob(promotion int64) river.JobArgs  { return job.Replaced{Promotion: promotion} }
-func syncJob(target int64) river.JobArgs         { return job.Sync{Target: target} }
+func driftJob(drift int64) river.JobArgs         { return job.TellDrift{Drift: drift} }
+func syncJob(t store.Target) river.JobArgs       { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
+
+// afterSync has whatever a sync can change looked at.
+func afterSync() store.After {
+	return store.After{Promotion: reconcileJob, Target: syncJob, Drift: driftJob}
+}
 
 // explain is an error as a person should read it.
 func explain(err error) string {

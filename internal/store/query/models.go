@@ -121,6 +121,19 @@ type Dismissal struct {
 	DoneAt      *time.Time
 }
 
+type Drift struct {
+	ID          int64
+	TargetID    int64
+	Found       []byte
+	SeenAt      time.Time
+	EndedAt     *time.Time
+	Healed      bool
+	Number      int64
+	CommentID   int64
+	Told        string
+	AnnouncedAt *time.Time
+}
+
 type DryRun struct {
 	PromotionID int64
 	Cluster     string
@@ -186,10 +199,29 @@ type GithubBudget struct {
 	Spent          []byte
 }
 
+type Installation struct {
+	Single bool
+	Name   string
+}
+
 type Intent struct {
 	PromotionID int64
 	Effect      string
 	At          time.Time
+}
+
+type Inventory struct {
+	TargetID    int64
+	ApiGroup    string
+	Kind        string
+	Namespace   string
+	Name        string
+	Version     string
+	Uid         string
+	Hash        string
+	Fingerprint string
+	State       string
+	Reason      string
 }
 
 type Poll struct {
@@ -262,6 +294,16 @@ type PromotionHead struct {
 	MadeAt      time.Time
 }
 
+type PruneYe struct {
+	TargetID  int64
+	Code      string
+	ActorID   int64
+	Actor     string
+	URL       string
+	CommandID *int64
+	SaidAt    time.Time
+}
+
 type Queued struct {
 	PromotionID int64
 	HeadSHA     string
@@ -273,6 +315,12 @@ type Queued struct {
 	CheckRunID  int64
 	CheckSHA    string
 	CheckHash   string
+}
+
+type Reach struct {
+	Cluster string
+	Replica string
+	SeenAt  time.Time
 }
 
 type Refusal struct {
@@ -408,6 +456,19 @@ type Target struct {
 	Held         string
 	HeldUntil    *time.Time
 	SteadySince  *time.Time
+	Fence        int64
+	LeasedBy     string
+	LeasedUntil  *time.Time
+	CountedAt    *time.Time
+	Suspected    int64
+	Examined     int64
+	Surplus      []byte
+	SurplusCode  string
+	Drift        []byte
+	DriftCode    string
+	DriftSince   *time.Time
+	Notes        []string
+	Heals        []byte
 }
 
 type Tick struct {

@@ -33,13 +33,14 @@ SELECT * FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster;
 -- name: Target :one
 SELECT * FROM target WHERE id = @id;
 
--- name: StartTarget :exec
+-- name: StartTarget :execrows
 -- From here on something of the manifests may have been written.
 UPDATE target SET state = @state, message = @message, rendered_hash = @rendered_hash, steady_since = NULL,
     held = '', held_until = NULL, updated_at = @at
-WHERE id = @id;
+WHERE id = @id AND fence = @fence;
 
--- name: SetTarget :exec
+-- name: SetTarget :execrows
+-- By the attempt that holds the fence, and by no older one.
 UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, image = @image, tag = @tag, digest = @digest,
     state = @state, message = @message, updated_at = @at,
     healthy_since = CASE
@@ -50,8 +51,11 @@ UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, imag
         WHEN @state::text <> 'healthy' THEN NULL
         WHEN steady_since IS NOT NULL AND rendered_hash = @rendered_hash::text THEN steady_since
         ELSE @at END,
-    held = @held, held_until = @held_until, ill = @ill
-WHERE id = @id;
+    held = @held, held_until = @held_until, ill = @ill,
+    surplus = @surplus, surplus_code = @surplus_code, examined = greatest(examined, @examined),
+    notes = @notes, drift = @drift, drift_code = @drift_code, heals = @heals,
+    drift_since = CASE WHEN @drift_code::text = '' THEN NULL ELSE coalesce(drift_since, @at) END
+WHERE id = @id AND fence = @fence;
 
 -- name: SettleTarget :one
 UPDATE target SET got = greatest(got, @got) WHERE id = @id RETURNING want;
@@ -66,6 +70,9 @@ UPDATE sync SET state = @state, message = @message, changed = @changed, finished
 -- name: InterruptSyncs :exec
 UPDATE sync SET state = 'interrupted', message = 'Tagboat stopped while this ran; the next attempt takes over.', finished_at = @at
 WHERE target_id = @target_id AND state = 'running';
+
+-- name: InterruptSync :exec
+UPDATE sync SET state = 'interrupted', message = @message, finished_at = @at WHERE id = @id AND state = 'running';
 
 -- name: RecentSyncs :many
 SELECT * FROM sync WHERE target_id = @target_id ORDER BY id DESC LIMIT @most;

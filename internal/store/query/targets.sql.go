@@ -59,6 +59,21 @@ func (q *Queries) InsertSync(ctx context.Context, arg InsertSyncParams) (int64, 
 	return id, err
 }
 
+const interruptSync = `-- name: InterruptSync :exec
+UPDATE sync SET state = 'interrupted', message = $1, finished_at = $2 WHERE id = $3 AND state = 'running'
+`
+
+type InterruptSyncParams struct {
+	Message string
+	At      *time.Time
+	ID      int64
+}
+
+func (q *Queries) InterruptSync(ctx context.Context, arg InterruptSyncParams) error {
+	_, err := q.db.Exec(ctx, interruptSync, arg.Message, arg.At, arg.ID)
+	return err
+}
+
 const interruptSyncs = `-- name: InterruptSyncs :exec
 UPDATE sync SET state = 'interrupted', message = 'Tagboat stopped while this ran; the next attempt takes over.', finished_at = $1
 WHERE target_id = $2 AND state = 'running'
@@ -75,7 +90,7 @@ func (q *Queries) InterruptSyncs(ctx context.Context, arg InterruptSyncsParams) 
 }
 
 const lockTargetsOfPair = `-- name: LockTargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
 `
 
 type LockTargetsOfPairParams struct {
@@ -119,6 +134,19 @@ func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairPa
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.Fence,
+			&i.LeasedBy,
+			&i.LeasedUntil,
+			&i.CountedAt,
+			&i.Suspected,
+			&i.Examined,
+			&i.Surplus,
+			&i.SurplusCode,
+			&i.Drift,
+			&i.DriftCode,
+			&i.DriftSince,
+			&i.Notes,
+			&i.Heals,
 		); err != nil {
 			return nil, err
 		}
@@ -220,7 +248,7 @@ func (q *Queries) RecentSyncs(ctx context.Context, arg RecentSyncsParams) ([]Syn
 	return items, nil
 }
 
-const setTarget = `-- name: SetTarget :exec
+const setTarget = `-- name: SetTarget :execrows
 UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, digest = $5,
     state = $6, message = $7, updated_at = $8,
     healthy_since = CASE
@@ -231,8 +259,11 @@ UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, dig
         WHEN $6::text <> 'healthy' THEN NULL
         WHEN steady_since IS NOT NULL AND rendered_hash = $2::text THEN steady_since
         ELSE $8 END,
-    held = $9, held_until = $10, ill = $11
-WHERE id = $12
+    held = $9, held_until = $10, ill = $11,
+    surplus = $12, surplus_code = $13, examined = greatest(examined, $14),
+    notes = $15, drift = $16, drift_code = $17, heals = $18,
+    drift_since = CASE WHEN $17::text = '' THEN NULL ELSE coalesce(drift_since, $8) END
+WHERE id = $19 AND fence = $20
 `
 
 type SetTargetParams struct {
@@ -247,11 +278,20 @@ type SetTargetParams struct {
 	Held         string
 	HeldUntil    *time.Time
 	Ill          bool
+	Surplus      []byte
+	SurplusCode  string
+	Examined     int64
+	Notes        []string
+	Drift        []byte
+	DriftCode    string
+	Heals        []byte
 	ID           int64
+	Fence        int64
 }
 
-func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) error {
-	_, err := q.db.Exec(ctx, setTarget,
+// By the attempt that holds the fence, and by no older one.
+func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setTarget,
 		arg.CommitSHA,
 		arg.RenderedHash,
 		arg.Image,
@@ -263,9 +303,20 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) error {
 		arg.Held,
 		arg.HeldUntil,
 		arg.Ill,
+		arg.Surplus,
+		arg.SurplusCode,
+		arg.Examined,
+		arg.Notes,
+		arg.Drift,
+		arg.DriftCode,
+		arg.Heals,
 		arg.ID,
+		arg.Fence,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const settleTarget = `-- name: SettleTarget :one
@@ -285,7 +336,7 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 }
 
 const staleTargets = `-- name: StaleTargets :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since FROM target t JOIN env_repo r ON r.id = t.repo_id
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE NOT t.gone AND (t.updated_at < $1 OR t.held_until <= $2::timestamptz) AND r.presence IN ('installed', 'archived')
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
@@ -331,6 +382,19 @@ func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]T
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.Fence,
+			&i.LeasedBy,
+			&i.LeasedUntil,
+			&i.CountedAt,
+			&i.Suspected,
+			&i.Examined,
+			&i.Surplus,
+			&i.SurplusCode,
+			&i.Drift,
+			&i.DriftCode,
+			&i.DriftSince,
+			&i.Notes,
+			&i.Heals,
 		); err != nil {
 			return nil, err
 		}
@@ -342,10 +406,10 @@ func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]T
 	return items, nil
 }
 
-const startTarget = `-- name: StartTarget :exec
+const startTarget = `-- name: StartTarget :execrows
 UPDATE target SET state = $1, message = $2, rendered_hash = $3, steady_since = NULL,
     held = '', held_until = NULL, updated_at = $4
-WHERE id = $5
+WHERE id = $5 AND fence = $6
 `
 
 type StartTargetParams struct {
@@ -354,18 +418,23 @@ type StartTargetParams struct {
 	RenderedHash string
 	At           time.Time
 	ID           int64
+	Fence        int64
 }
 
 // From here on something of the manifests may have been written.
-func (q *Queries) StartTarget(ctx context.Context, arg StartTargetParams) error {
-	_, err := q.db.Exec(ctx, startTarget,
+func (q *Queries) StartTarget(ctx context.Context, arg StartTargetParams) (int64, error) {
+	result, err := q.db.Exec(ctx, startTarget,
 		arg.State,
 		arg.Message,
 		arg.RenderedHash,
 		arg.At,
 		arg.ID,
+		arg.Fence,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const syncedTo = `-- name: SyncedTo :one
@@ -389,7 +458,7 @@ func (q *Queries) SyncedTo(ctx context.Context, targetID int64) (SyncedToRow, er
 }
 
 const target = `-- name: Target :one
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE id = $1
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE id = $1
 `
 
 func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
@@ -420,12 +489,25 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 		&i.Held,
 		&i.HeldUntil,
 		&i.SteadySince,
+		&i.Fence,
+		&i.LeasedBy,
+		&i.LeasedUntil,
+		&i.CountedAt,
+		&i.Suspected,
+		&i.Examined,
+		&i.Surplus,
+		&i.SurplusCode,
+		&i.Drift,
+		&i.DriftCode,
+		&i.DriftSince,
+		&i.Notes,
+		&i.Heals,
 	)
 	return i, err
 }
 
 const targets = `-- name: Targets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
 `
 
 func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
@@ -462,6 +544,19 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.Fence,
+			&i.LeasedBy,
+			&i.LeasedUntil,
+			&i.CountedAt,
+			&i.Suspected,
+			&i.Examined,
+			&i.Surplus,
+			&i.SurplusCode,
+			&i.Drift,
+			&i.DriftCode,
+			&i.DriftSince,
+			&i.Notes,
+			&i.Heals,
 		); err != nil {
 			return nil, err
 		}
@@ -474,7 +569,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 }
 
 const targetsOfPair = `-- name: TargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
 `
 
 type TargetsOfPairParams struct {
@@ -517,6 +612,19 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.Fence,
+			&i.LeasedBy,
+			&i.LeasedUntil,
+			&i.CountedAt,
+			&i.Suspected,
+			&i.Examined,
+			&i.Surplus,
+			&i.SurplusCode,
+			&i.Drift,
+			&i.DriftCode,
+			&i.DriftSince,
+			&i.Notes,
+			&i.Heals,
 		); err != nil {
 			return nil, err
 		}
@@ -529,7 +637,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 }
 
 const targetsOfRepo = `-- name: TargetsOfRepo :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
 `
 
 func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, error) {
@@ -566,6 +674,19 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.Fence,
+			&i.LeasedBy,
+			&i.LeasedUntil,
+			&i.CountedAt,
+			&i.Suspected,
+			&i.Examined,
+			&i.Surplus,
+			&i.SurplusCode,
+			&i.Drift,
+			&i.DriftCode,
+			&i.DriftSince,
+			&i.Notes,
+			&i.Heals,
 		); err != nil {
 			return nil, err
 		}
@@ -587,7 +708,7 @@ ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch,
     steady_since = CASE WHEN target.gone THEN NULL ELSE target.steady_since END,
     held = CASE WHEN target.gone THEN '' ELSE target.held END,
     held_until = CASE WHEN target.gone THEN NULL ELSE target.held_until END
-RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since
+RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals
 `
 
 type UpsertTargetParams struct {
@@ -639,6 +760,19 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		&i.Held,
 		&i.HeldUntil,
 		&i.SteadySince,
+		&i.Fence,
+		&i.LeasedBy,
+		&i.LeasedUntil,
+		&i.CountedAt,
+		&i.Suspected,
+		&i.Examined,
+		&i.Surplus,
+		&i.SurplusCode,
+		&i.Drift,
+		&i.DriftCode,
+		&i.DriftSince,
+		&i.Notes,
+		&i.Heals,
 	)
 	return i, err
 }

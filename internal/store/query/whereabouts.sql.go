@@ -145,7 +145,7 @@ func (q *Queries) PromotionsOfPair(ctx context.Context, arg PromotionsOfPairPara
 }
 
 const running = `-- name: Running :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, m.merged_at, coalesce(m.pull_number, 0)::integer AS pull_number
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, m.merged_at, coalesce(m.pull_number, 0)::integer AS pull_number
 FROM target t
 LEFT JOIN promotion m ON m.id = (
     SELECT p.id FROM promotion p JOIN artifact a ON a.id = p.artifact_id
@@ -197,6 +197,19 @@ func (q *Queries) Running(ctx context.Context, repoID int64) ([]RunningRow, erro
 			&i.Target.Held,
 			&i.Target.HeldUntil,
 			&i.Target.SteadySince,
+			&i.Target.Fence,
+			&i.Target.LeasedBy,
+			&i.Target.LeasedUntil,
+			&i.Target.CountedAt,
+			&i.Target.Suspected,
+			&i.Target.Examined,
+			&i.Target.Surplus,
+			&i.Target.SurplusCode,
+			&i.Target.Drift,
+			&i.Target.DriftCode,
+			&i.Target.DriftSince,
+			&i.Target.Notes,
+			&i.Target.Heals,
 			&i.MergedAt,
 			&i.PullNumber,
 		); err != nil {

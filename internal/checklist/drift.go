@@ -1,0 +1,101 @@
+package checklist
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Drift is what somebody has changed in a cluster, past Git.
+type Drift struct {
+	App, Env, Cluster string
+	Since             time.Time // when it was seen
+	Ended             time.Time // zero while it lasts
+	Healed            bool      // Tagboat has taken it back
+	Objects           []DriftedObject
+	More              int // objects that are left out
+}
+
+// DriftedObject is one object that is not as it was applied.
+type DriftedObject struct {
+	Object  string // "Deployment payments/api"
+	State   string // "missing", "changed" or "unsure"
+	Why     string // of what is not changed; plain text
+	Changes []FieldChange
+	More    int // changes that are left out
+}
+
+// FieldChange is one field. Want and Is are "" where it is not there.
+type FieldChange struct {
+	Path     string
+	Want, Is string
+	By       string // the field manager; "" where Kubernetes does not know
+	At       time.Time
+}
+
+// RenderDrift is the comment that tells of it: what, who and when, and what to do.
+func RenderDrift(d Drift) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "⚠️ What runs of **%s** in **%s** (cluster %s) is not what is in Git: somebody has changed it in the cluster.\n\n", Escape(d.App), Escape(d.Env), Escape(d.Cluster))
+	for _, o := range d.Objects {
+		b.WriteString(o.lines())
+	}
+	if d.More > 0 {
+		fmt.Fprintf(&b, "- and %d more objects\n", d.More)
+	}
+	b.WriteString("\n")
+	switch {
+	case d.Healed:
+		fmt.Fprintf(&b, "✅ Tagboat has taken it back, at %s. If the change was right, bring it to Git.", instant(d.Ended))
+	case !d.Ended.IsZero():
+		fmt.Fprintf(&b, "✅ Since %s everything is as it is in Git again.", instant(d.Ended))
+	default:
+		fmt.Fprintf(&b, "Seen at %s. Tagboat leaves it as it is. If the change is right, bring it to Git; if not, whoever may change the cluster can undo it, or %s in tagboat.yaml has Tagboat take such changes back in %s. What may differ for good goes into %s there.",
+			instant(d.Since), Code("drift: heal"), Escape(d.Env), Code("ignore"))
+	}
+	return cutLines(b.String(), maxOutput)
+}
+
+func (o DriftedObject) lines() string {
+	var b strings.Builder
+	if len(o.Changes) == 0 {
+		fmt.Fprintf(&b, "- **%s** is %s: %s\n", Escape(o.Object), Escape(o.State), Escape(cutRunes(clean(o.Why), maxReason)))
+		return b.String()
+	}
+	fmt.Fprintf(&b, "- **%s**\n", Escape(o.Object))
+	for _, c := range o.Changes {
+		fmt.Fprintf(&b, "  - %s\n", c.words())
+	}
+	if o.More > 0 {
+		fmt.Fprintf(&b, "  - and %d more fields\n", o.More)
+	}
+	return b.String()
+}
+
+func (c FieldChange) words() string {
+	const hidden = "***"
+	var words string
+	switch {
+	case c.Want == hidden && c.Is == hidden:
+		words = "has another value (which is not shown)"
+	case c.Is == "":
+		words = "was removed; in Git it is " + Code(c.Want)
+	case c.Want == "":
+		words = "is " + Code(c.Is) + "; in Git it is not there"
+	default:
+		words = "is " + Code(c.Is) + "; in Git it is " + Code(c.Want)
+	}
+	words = Code(c.Path) + " " + words
+	if c.By != "" {
+		words += ", by " + Code(c.By)
+		if !c.At.IsZero() {
+			words += " at " + instant(c.At)
+		}
+	}
+	return words
+}
+
+// DriftIssue opens the issue that a drift is told in where there is no pull request.
+func DriftIssue(app, env string) string {
+	return fmt.Sprintf("Tagboat has brought no version of **%s** to **%s** yet, so there is no pull request to tell it on: what runs there was changed past Git. The comments tell what, and by whom.", Escape(app), Escape(env))
+}

@@ -1,0 +1,171 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+func stock(target int64, name, state string) store.Stock {
+	return store.Stock{TargetID: target, Kind: "ConfigMap", Namespace: "payments", Name: name, Version: "v1", Uid: "uid-" + name, Hash: "h", Fingerprint: "f", State: state}
+}
+
+// What is kept is there for whoever comes next, until it is forgotten; and each target
+// has an inventory of its own.
+func TestAnInventoryIsKept(t *testing.T) {
+	w := newWorld(t)
+	w.target("prod", "us")
+	id := w.target("prod", "eu").ID
+	eu, err := w.store.TakeTarget(w.ctx, id, "replica 1", time.Minute)
+	w.must(err)
+	w.must(w.store.KeepStock(w.ctx, eu, []store.Stock{stock(id, "settings", "intended"), stock(id, "old", "written")}))
+	now := stock(id, "settings", "written")
+	w.must(w.store.KeepStock(w.ctx, eu, []store.Stock{now}))
+	w.must(w.store.ForgetStock(w.ctx, eu, []store.StockID{{Kind: "ConfigMap", Namespace: "payments", Name: "old"}, {Kind: "ConfigMap", Namespace: "payments", Name: "never was"}}))
+	got, err := w.store.Inventory(w.ctx, id)
+	w.must(err)
+	if diff := cmp.Diff([]store.Stock{now}, got); diff != "" {
+		t.Error(diff)
+	}
+	w.must(w.store.KeepStock(w.ctx, eu, nil))
+	w.must(w.store.ForgetStock(w.ctx, eu, nil))
+	w.must(w.store.Counted(w.ctx, eu))
+	if row, err := w.store.Target(w.ctx, id); err != nil || row.CountedAt == nil || !row.CountedAt.Equal(w.clock.now()) {
+		t.Errorf("counted at %v, %v", row.CountedAt, err)
+	}
+	name, err := w.store.Installation(w.ctx)
+	if again, _ := w.store.Installation(w.ctx); err != nil || len(name) != 36 || again != name {
+		t.Errorf("the installation is %q, then %q, %v", name, again, err)
+	}
+}
+
+// One attempt at a time has a target, and what an older one still says is refused.
+func TestWhoHasATarget(t *testing.T) {
+	w := newWorld(t)
+	id := w.target("prod", "eu").ID
+	first, err := w.store.TakeTarget(w.ctx, id, "replica 1", time.Hour)
+	w.must(err)
+	if _, err := w.store.TakeTarget(w.ctx, id, "replica 2", time.Hour); !fault.Is(err, fault.RateLimited) || fault.UntilOf(err).Before(w.clock.now().Add(50*time.Minute)) {
+		t.Errorf("the second one got %v until %v", err, fault.UntilOf(err))
+	}
+	if want, err := w.store.RenewTarget(w.ctx, first, time.Hour); err != nil || want != first.Want {
+		t.Errorf("renewed: wanted %d times, %v", want, err)
+	}
+	w.must(w.store.LeaveTarget(w.ctx, first))
+	second, err := w.store.TakeTarget(w.ctx, id, "replica 2", 0) // its lease ends at once
+	w.must(err)
+	third, err := w.store.TakeTarget(w.ctx, id, "replica 3", time.Hour)
+	w.must(err)
+	if !(first.Fence < second.Fence && second.Fence < third.Fence) {
+		t.Errorf("fences %d, %d, %d do not rise", first.Fence, second.Fence, third.Fence)
+	}
+
+	zombie := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, store.ErrTakenOver) {
+			t.Errorf("an older attempt could %s: %v", what, err)
+		}
+	}
+	zombie("keep stock", w.store.KeepStock(w.ctx, second, []store.Stock{stock(id, "zombie", "written")}))
+	zombie("forget stock", w.store.ForgetStock(w.ctx, second, []store.StockID{{Name: "x"}}))
+	zombie("count", w.store.Counted(w.ctx, second))
+	zombie("start", w.store.StartTarget(w.ctx, second, store.TargetApplying, "", ""))
+	zombie("finish", w.store.FinishSync(w.ctx, second, 0, store.Reached{State: store.TargetHealthy, Commit: sha("9")}, after))
+	_, err = w.store.RenewTarget(w.ctx, second, time.Hour)
+	zombie("renew", err)
+	w.must(w.store.LeaveTarget(w.ctx, second)) // which gives nothing of the third away
+	if _, err := w.store.TakeTarget(w.ctx, id, "replica 4", time.Hour); !fault.Is(err, fault.RateLimited) {
+		t.Errorf("the third one's target was given away: %v", err)
+	}
+	got, err := w.store.Target(w.ctx, id)
+	w.must(err)
+	if inventory, err := w.store.Inventory(w.ctx, id); err != nil || len(inventory) != 0 || got.State == store.TargetHealthy {
+		t.Errorf("the zombie has left %+v and %s, %v", inventory, got.State, err)
+	}
+	w.must(w.store.FinishSync(w.ctx, third, 0, store.Reached{State: store.TargetHealthy, Commit: sha("3")}, after))
+}
+
+// A suspicion is kept until a look that began after it has ended.
+func TestASuspicionIsNotLost(t *testing.T) {
+	w := newWorld(t)
+	id := w.target("prod", "eu").ID
+	target := func() store.Target {
+		row, err := w.store.Target(w.ctx, id)
+		w.must(err)
+		return row
+	}
+	before := target()
+	w.must(w.store.Suspect(w.ctx, before, syncing))
+	seen := target()
+	if seen.Want != before.Want+1 || seen.Suspected == seen.Examined {
+		t.Errorf("suspected, it is %+v", seen)
+	}
+	w.must(w.store.Suspect(w.ctx, seen, syncing))
+	w.must(w.store.FinishSync(w.ctx, seen, 0, store.Reached{State: store.TargetHealthy}, after))
+	if now := target(); now.Suspected == now.Examined {
+		t.Error("what was suspected during the look is taken for examined")
+	}
+	w.must(w.store.FinishSync(w.ctx, target(), 0, store.Reached{State: store.TargetHealthy}, after))
+	if now := target(); now.Suspected != now.Examined {
+		t.Error("examined, it is suspected still")
+	}
+}
+
+// What differs is told with since when: for as long as anything does.
+func TestSinceWhenATargetDiffers(t *testing.T) {
+	w := newWorld(t)
+	id := w.target("prod", "eu").ID
+	start := w.clock.now()
+	for _, step := range []struct {
+		code string
+		want bool
+	}{{"", false}, {"a", true}, {"b", true}, {"", false}} {
+		row, err := w.store.Target(w.ctx, id)
+		w.must(err)
+		w.must(w.store.FinishSync(w.ctx, row, 0, store.Reached{State: store.TargetHealthy, Drift: []byte(`{"a": 1}`), DriftCode: step.code}, after))
+		row, err = w.store.Target(w.ctx, id)
+		w.must(err)
+		if (row.DriftSince != nil) != step.want || step.want && !row.DriftSince.Equal(start.Add(time.Minute)) {
+			t.Errorf("%q: since %v", step.code, row.DriftSince)
+		}
+		w.clock.pass(time.Minute)
+	}
+}
+
+// A cluster that a living process brings is reached; what nobody brings is told.
+func TestWhoReachesWhat(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "head", []store.NewTarget{
+		{App: "payments", Env: "prod", Cluster: "eu", Branch: "main"}, {App: "payments", Env: "prod", Cluster: "us", Branch: "main"},
+	}, syncing))
+	unreached := func(want ...string) {
+		t.Helper()
+		targets, err := w.store.Unreached(w.ctx)
+		w.must(err)
+		got := []string{}
+		for _, t := range targets {
+			got = append(got, t.Cluster)
+		}
+		if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
+			t.Errorf("nobody brings (-want +got):\n%s", diff)
+		}
+	}
+	unreached("eu", "us")
+	w.must(w.store.Reach(w.ctx, "replica 1", []string{"eu", "us"}))
+	w.must(w.store.Reach(w.ctx, "replica 2", []string{"us"}))
+	unreached()
+	w.must(w.store.Reach(w.ctx, "replica 1", []string{"eu"}))
+	unreached()
+	w.must(w.store.Reach(w.ctx, "replica 2", nil))
+	unreached("us")
+	if _, err := w.store.Pool().Exec(w.ctx, "UPDATE reach SET seen_at = seen_at - interval '2 minutes'"); err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.store.Reach(w.ctx, "replica 2", nil))
+	unreached("eu", "us")
+}

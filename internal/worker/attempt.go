@@ -1,0 +1,121 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+const (
+	// leaseFor is how long nobody else begins with a target when nothing is heard of
+	// whoever has it.
+	leaseFor = 15 * time.Second
+	// renewEvery leaves time for several tries.
+	renewEvery = 3 * time.Second
+	// leaseMargin is how long before its lease ends an attempt stops: whatever it has
+	// under way then comes to an end before anybody else begins.
+	leaseMargin = 5 * time.Second
+)
+
+// errSuperseded ends an attempt because what it brings is not the newest any more.
+var errSuperseded = errors.New("a newer commit has come")
+
+// attempt is one attempt on a target, alone as long as its lease holds.
+type attempt struct {
+	w      *Worker
+	target store.Target // with its fence
+	// newer says whether something else is wanted by now than is being brought; nil as
+	// long as nothing is.
+	newer atomic.Pointer[func(ctx context.Context) (bool, error)]
+
+	over       context.CancelCauseFunc // of the context that everything of the attempt has
+	superseded context.Context         // ends, besides, when there is something newer to bring
+	supersede  context.CancelCauseFunc
+	done       chan struct{}
+}
+
+// begin takes a target. The context ends when the lease is lost; end has to be called.
+func (w *Worker) begin(ctx context.Context, id int64) (context.Context, *attempt, error) {
+	asked := time.Now() // a lease begins before its answer is here
+	t, err := w.Store.TakeTarget(ctx, id, w.Replica, leaseFor)
+	if err != nil {
+		return ctx, nil, err
+	}
+	a := &attempt{w: w, target: t, done: make(chan struct{})}
+	ctx, a.over = context.WithCancelCause(ctx)
+	a.superseded, a.supersede = context.WithCancelCause(ctx)
+	go a.hold(ctx, asked)
+	return ctx, a, nil
+}
+
+// end gives the target back.
+func (a *attempt) end(ctx context.Context) {
+	a.over(nil)
+	<-a.done
+	left, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewEvery)
+	defer cancel()
+	if err := a.w.Store.LeaveTarget(left, a.target); err != nil {
+		a.w.Log.WarnContext(ctx, "a target is given back only when its lease ends", "target", a.target.ID, "error", err)
+	}
+}
+
+// hold renews the lease, and ends the attempt when it cannot be for too long. (By the
+// monotonic clock, whatever the injected one says: it is about this process.)
+func (a *attempt) hold(ctx context.Context, held time.Time) {
+	defer close(a.done)
+	tick := time.NewTicker(renewEvery)
+	defer tick.Stop()
+	seen := a.target.Want
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		asked := time.Now()
+		bounded, cancel := context.WithDeadline(ctx, held.Add(leaseFor-leaseMargin))
+		want, err := a.w.Store.RenewTarget(bounded, a.target, leaseFor)
+		cancel()
+		switch {
+		case err == nil:
+			held = asked
+		case errors.Is(err, store.ErrTakenOver), time.Since(held) >= leaseFor-leaseMargin:
+			a.over(store.ErrTakenOver)
+			return
+		default:
+			continue // the database may be back before the lease ends
+		}
+		if want != seen && a.isOld(ctx) {
+			a.supersede(errSuperseded)
+		}
+		seen = want
+	}
+}
+
+// isOld reports whether there is something newer to bring. What cannot be found out is
+// found out by the next attempt.
+func (a *attempt) isOld(ctx context.Context) bool {
+	newer := a.newer.Load()
+	if newer == nil {
+		return false
+	}
+	old, err := (*newer)(ctx)
+	return err == nil && old
+}
+
+// brings has the attempt end when what the newest commit renders to for its target is
+// something else than s.
+func (a *attempt) brings(s syncing) {
+	newer := func(ctx context.Context) (bool, error) {
+		is, err := a.w.rendered(ctx, a.target)
+		return err == nil && is.reached.RenderedHash != s.reached.RenderedHash, err
+	}
+	a.newer.Store(&newer)
+}
+
+// goOn is asked before every write to the cluster: nil to go on. This is where an
+// attempt can be left and taken up again.
+func (a *attempt) goOn(context.Context) error { return context.Cause(a.superseded) }

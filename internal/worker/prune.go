@@ -1,0 +1,140 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/tagboat/tagboat/internal/checklist"
+	"github.com/tagboat/tagboat/internal/cluster"
+	"github.com/tagboat/tagboat/internal/command"
+	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// surplus is what waits for a yes before it is deleted, as it is kept and shown.
+type surplus struct {
+	Why     []string `json:"why"`
+	Objects []string `json:"objects"`
+}
+
+// codeOf names exactly a list of objects, the very objects: one that was deleted and
+// made anew is another one.
+func codeOf(entries []cluster.Entry) string {
+	h := sha256.New()
+	for _, e := range entries {
+		fmt.Fprintf(h, "%q %q %q %q %q\n", e.Group, e.Kind, e.Namespace, e.Name, e.UID)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:6]
+}
+
+// prune deletes what is not in Git any more, after everything else is healthy: what
+// replaces it runs by then. What needs a yes that nobody has said stays, and is told.
+func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
+	inventory, err := ledger{w.Store, a.target}.entries(ctx)
+	if err != nil {
+		return err
+	}
+	left := cluster.Prunable(inventory, s.objects, nil)
+	if len(left.NeedsYes) > 0 {
+		code := codeOf(left.NeedsYes)
+		_, said, err := w.Store.PruneApproved(ctx, a.target.ID, code)
+		if err != nil {
+			return err
+		}
+		if !said {
+			if s.reached.Surplus, err = w.surplusOf(ctx, s, left); err != nil {
+				return err
+			}
+			s.reached.SurplusCode = code
+		} else {
+			approved := map[cluster.ID]bool{}
+			for _, e := range left.NeedsYes {
+				approved[e.ID] = true
+			}
+			left = cluster.Prunable(inventory, s.objects, approved)
+		}
+	}
+	if len(left.Remove) == 0 {
+		return nil
+	}
+	pruned, err := s.door.Prune(ctx, cluster.Removal{Target: s.target, Remove: left.Remove, Ledger: ledger{w.Store, a.target}, Go: a.goOn})
+	s.reached.Changed += pruned.Count(cluster.Deleted)
+	for _, o := range pruned.Objects {
+		w.Log.InfoContext(ctx, "pruned", "target", a.target.ID, "cluster", a.target.Cluster, "object", o.ID.String(), "outcome", string(o.Outcome), "why", o.Why)
+		s.reached.Pruned = append(s.reached.Pruned, store.PrunedObject{Object: o.ID.String(), Outcome: string(o.Outcome), Why: o.Why})
+	}
+	return err
+}
+
+// surplusOf puts into words what waits, with what would go along with it.
+func (w *Worker) surplusOf(ctx context.Context, s *syncing, left cluster.Surplus) ([]byte, error) {
+	kept := surplus{Why: left.Why}
+	for _, e := range left.NeedsYes {
+		kept.Objects = append(kept.Objects, e.ID.String())
+	}
+	along, err := s.door.Consequences(ctx, s.target, left.NeedsYes)
+	if err != nil {
+		return nil, err
+	}
+	kept.Why = append(kept.Why, along...)
+	return json.Marshal(kept)
+}
+
+// waiting says in words what a target keeps until somebody says yes; "" where it keeps
+// nothing.
+func waiting(t store.Target) string {
+	var kept surplus
+	if t.SurplusCode == "" || json.Unmarshal(t.Surplus, &kept) != nil {
+		return ""
+	}
+	const enough = 10
+	objects := kept.Objects
+	if more := len(objects) - enough; more > 0 {
+		objects = append(objects[:enough:enough], fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("not in Git any more, and still there: %s. %s To delete exactly these, comment /prune-ok %s %s %s.",
+		strings.Join(objects, ", "), strings.Join(kept.Why, " "), t.Env, t.App, t.SurplusCode)
+}
+
+// pruneOK carries out /prune-ok <env> [app] <code>.
+func (w *Worker) pruneOK(ctx context.Context, r request, cmd command.PruneOK) (string, error) {
+	app, code := cmd.Resolve()
+	if app == "" {
+		app = r.app // of the pull request
+	}
+	if app == "" {
+		return "", fault.Errorf(fault.Invalid, "Which app? Write /prune-ok %s <app> %s.", cmd.Env, code)
+	}
+	agreed, err := w.Store.ApprovePrune(ctx, store.NewPruneYes{
+		Repo: r.repo.ID, App: app, Env: cmd.Env, Code: code, By: store.Actor{ID: r.command.AuthorID, Login: r.command.Author},
+		URL: fmt.Sprintf("%s/%s#%d", r.command.Owner, r.command.Repo, r.command.Number), Command: r.command.ID,
+	}, syncJob)
+	if err != nil {
+		return "", err
+	}
+	if len(agreed) > 0 {
+		var clusters []string
+		for _, t := range agreed {
+			clusters = append(clusters, t.Cluster)
+		}
+		return fmt.Sprintf("%s deletes them in %s, if nothing else speaks against it.", "Tagboat", checklist.Escape(strings.Join(clusters, ", "))), nil
+	}
+	targets, err := w.Store.TargetsOfPair(ctx, r.repo.ID, app, cmd.Env)
+	if err != nil {
+		return "", err
+	}
+	var lists []string
+	for _, t := range targets {
+		if words := waiting(t); words != "" {
+			lists = append(lists, fmt.Sprintf("in %s, %s", t.Cluster, words))
+		}
+	}
+	if len(lists) == 0 {
+		return "", fault.Errorf(fault.NotFound, "Nothing of %s waits for a yes to be deleted.", inPlain(app, cmd.Env))
+	}
+	return "", fault.Errorf(fault.NotFound, "%s names no list that waits now: there may be another one since. These do: %s", code, strings.Join(lists, " And "))
+}
