@@ -40,11 +40,11 @@ func TestPathsOfFields(t *testing.T) {
 }
 
 func TestWhichChangesARuleIsFor(t *testing.T) {
-	image := []step{{name: "spec"}, {name: "containers"}, {keys: []string{"name=web"}, index: "1"}, {name: "image"}}
-	port := []step{{name: "spec"}, {name: "ports"}, {keys: []string{"port=80", "protocol=TCP"}, index: "0"}}
+	image := []element{{name: "spec"}, {name: "containers"}, {keys: []string{"name=web"}, index: "1"}, {name: "image"}}
+	port := []element{{name: "spec"}, {name: "ports"}, {keys: []string{"port=80", "protocol=TCP"}, index: "0"}}
 	for _, c := range []struct {
 		field  string
-		change []step
+		change []element
 		covers bool
 	}{
 		{"spec.containers[name=web].image", image, true},
@@ -63,14 +63,14 @@ func TestWhichChangesARuleIsFor(t *testing.T) {
 			t.Errorf("%s covers %s: %v", c.field, printed(c.change), got)
 		}
 	}
-	if got := printed(append(image[:3:3], step{name: "a.b/c"})); got != `spec.containers[name=web]["a.b/c"]` {
+	if got := printed(append(image[:3:3], element{name: "a.b/c"})); got != `spec.containers[name=web]["a.b/c"]` {
 		t.Errorf("printed as %s", got)
 	}
 }
 
 // What is printed can be written into a rule.
 func TestAPrintedPathIsARule(t *testing.T) {
-	for _, steps := range [][]step{
+	for _, steps := range [][]element{
 		{{name: "spec"}, {name: "replicas"}},
 		{{name: "metadata"}, {name: "labels"}, {name: "app.kubernetes.io/name"}},
 		{{name: "spec"}, {name: "ports"}, {keys: []string{"port=80", "protocol=TCP"}}, {name: "name"}},
@@ -83,7 +83,7 @@ func TestAPrintedPathIsARule(t *testing.T) {
 }
 
 func TestWhoScalesWhat(t *testing.T) {
-	replicas := FieldChange{steps: []step{{name: "spec"}, {name: "replicas"}}}
+	replicas := FieldChange{steps: []element{{name: "spec"}, {name: "replicas"}}}
 	for name, c := range map[string]struct {
 		group, kind string
 		ref         map[string]any

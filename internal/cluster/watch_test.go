@@ -100,7 +100,7 @@ func TestAnEditIsHeard(t *testing.T) {
 	s := newSite(t)
 	a, web := configMap("a", "mode", "fast"), deployment("web", payments+":1.6.0")
 	s.mustApply(a, web, configMap("sentinel", "k", "v"))
-	h := s.listen(s.cluster, s.inventory().all()...)
+	h := s.listen(s.cluster, s.inventory().inventory()...)
 	s.awake(h)
 
 	s.patchAs("kubectl-edit", configMaps, "a", `{"data":{"mode":"slow"}}`)
@@ -122,7 +122,7 @@ func TestAnEditIsHeard(t *testing.T) {
 func TestWhatIsNoneOfOurBusinessIsNotHeard(t *testing.T) {
 	s := newSite(t)
 	s.mustApply(configMap("a", "mode", "fast"), configMap("sentinel", "k", "v"))
-	h := s.listen(s.cluster, s.inventory().all()...)
+	h := s.listen(s.cluster, s.inventory().inventory()...)
 	s.awake(h)
 
 	s.patchAs("kubectl-edit", configMaps, "a", `{"data":{"more":"x"},"metadata":{"labels":{"x":"y"}}}`)
@@ -146,7 +146,7 @@ func TestWhatIsNoneOfOurBusinessIsNotHeard(t *testing.T) {
 func TestOurOwnApplyIsNotHeard(t *testing.T) {
 	s := newSite(t)
 	s.mustApply(configMap("a", "mode", "v0"), configMap("sentinel", "k", "v"))
-	h := s.listen(s.cluster, s.inventory().all()...)
+	h := s.listen(s.cluster, s.inventory().inventory()...)
 	s.awake(h)
 	was := fmt.Sprint(s.get(configMaps, "a").GetManagedFields()[0].Time)
 	eventually(t, "the next second", func(context.Context) bool {
@@ -164,12 +164,12 @@ func TestMoreCanBeWatched(t *testing.T) {
 	group := s.namespace + ".example.com"
 	s.mustApply(configMap("sentinel", "k", "v"), deployment("web", payments+":1.6.0"))
 	b := s.inventory()
-	h := s.listen(s.cluster, b.all()[0])
+	h := s.listen(s.cluster, b.inventory()[0])
 	s.awake(h)
 	// A kind that is not there yet is waited for.
 	boat := entry(group, "Boat", s.namespace, "dinghy")
-	h.Add(b.all()[1], boat)
-	h.Add(b.all()...)
+	h.Add(b.inventory()[1], boat)
+	h.Add(b.inventory()...)
 	eventually(t, "the trouble to be told", func(context.Context) bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -194,7 +194,7 @@ func TestAWatchOfNamespacesAlone(t *testing.T) {
 	s.mustApply(configMap("sentinel", "k", "v"), deployment("web", payments+":1.6.0"))
 	user := "watcher-" + s.namespace
 	s.grant(user, `{apiGroups: [""], resources: [configmaps], verbs: [list, watch]}`)
-	h := s.listen(s.as(user), s.inventory().all()...)
+	h := s.listen(s.as(user), s.inventory().inventory()...)
 	s.awake(h)
 	s.patchAs("kubectl-edit", configMaps, "sentinel", `{"data":{"k":"w"}}`)
 	h.hears("ConfigMap sentinel")
@@ -211,12 +211,12 @@ func TestAWatchSurvivesItsConnection(t *testing.T) {
 		w.WriteHeader(http.StatusGone)
 		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"too old resource version","reason":"Expired","code":410}`)
 	}
-	for name, away := range map[string]deed{"the API server is away": refuse, "it is unwell": unwell, "the version has expired": gone} {
+	for name, away := range map[string]deed{"the API server is away": refuse, "it is unwell": ailing, "the version has expired": gone} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.mustApply(configMap("a", "mode", "fast"), configMap("b", "mode", "fast"), configMap("sentinel", "k", "v"))
 			r := s.relay()
-			h := s.listen(r.Cluster, s.inventory().all()...)
+			h := s.listen(r.Cluster, s.inventory().inventory()...)
 			s.awake(h)
 			begun := make(chan bool, 1000)
 			n := 0
@@ -244,7 +244,7 @@ func TestWatchesLeaveRoomForRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := s.listen(c, s.inventory().all()...)
+	h := s.listen(c, s.inventory().inventory()...)
 	s.awake(h)
 	if err := c.Ping(t.Context()); err != nil {
 		t.Error(err)
@@ -254,7 +254,7 @@ func TestWatchesLeaveRoomForRequests(t *testing.T) {
 // applyFor applies as another target.
 func (s *site) applyFor(target cluster.Target, yaml ...string) {
 	s.t.Helper()
-	if _, err := s.cluster.Apply(s.t.Context(), target, decode(s.t, yaml...)); err != nil {
+	if _, err := s.cluster.Apply(s.t.Context(), cluster.Run{Target: target, Objects: decode(s.t, yaml...), Ledger: newBook()}); err != nil {
 		s.t.Fatal(err)
 	}
 }
