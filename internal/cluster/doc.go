@@ -1,11 +1,21 @@
 // Package cluster is the door to one Kubernetes API: it applies rendered objects
-// by server-side apply, waits until they are healthy, and tells what is running.
+// by server-side apply, waits until they are healthy, tells what is running, deletes
+// what is not rendered any more, and finds what others have changed.
 //
 // Apply is careful before it is quick. It reads every object and dry-runs every
 // change before the first write, so that one refused object stops all of them. It
 // never forces: a field that somebody else manages, or an object that belongs to
 // another target, is an error that names the other one. What is unchanged is not
-// written. Nothing is ever deleted here.
+// written.
+//
+// What is deleted was in the target's inventory, is proven to be the target's, and is
+// deleted for exactly the state in which that was seen: Prunable has the guards that
+// need no look at the cluster, Target.judge those that do, and Prune acts on both. A
+// read that failed never counts as an object that is not there.
+//
+// The API server moves the ownership of a field with every change of it. So a list of
+// metadata tells whether an object is as it was applied (fingerprint); what that finds,
+// Drift confirms by a dry run, and Watch hears of within a moment.
 //
 // Two traps shape the code. A custom resource can be dry-run only after its
 // definition is established, and an object only after its namespace is there; so

@@ -37,9 +37,12 @@ func (t Target) Label() string { return t.hash()[:16] }
 // FieldManager is the name under which the API server remembers which fields are
 // the target's. It is another one for each target, so that two that want the same
 // field meet in a conflict, and not in turns.
-func (t Target) FieldManager() string { return managerPrefix + t.hash()[:12] }
+func (t Target) FieldManager() string { return managerPrefix + t.hash()[:managerDigits] }
 
-const managerPrefix = "tagboat-"
+const (
+	managerPrefix = "tagboat-"
+	managerDigits = 12 // fewer than the label has, so that the label tells the manager, too
+)
 
 func (t Target) hash() string {
 	sum := sha256.Sum256([]byte(t.Installation + "\x00" + t.Key))

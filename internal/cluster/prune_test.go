@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -335,28 +336,40 @@ func TestAnObjectThatChangesWhileItIsDeleted(t *testing.T) {
 // A worker that lost its lease, and does not know it, prunes by what it saw before a
 // newer commit brought the object back.
 func TestAZombieDoesNotDeleteWhatCameBack(t *testing.T) {
-	s := newSite(t)
-	s.mustApply(configMap("a", "a", "b"))
-	b := s.inventory()
-	r := s.relay()
-	gone := errors.New("another worker has the target")
-	r.from(func(_ int, req *http.Request) deed {
-		if req.Method == http.MethodDelete {
-			s.mustApply(configMap("a", "a", "newer")) // the newer worker
-			b.refuse = gone
-		}
-		return nil
-	})
-	calls := 0
-	_, err := r.Prune(t.Context(), cluster.Removal{Target: s.target(), Remove: b.inventory(), Ledger: b, Go: func(context.Context) error {
-		calls++
-		return b.refuse
-	}})
-	if !errors.Is(err, gone) || calls != 2 {
-		t.Errorf("asked %d times: %v", calls, err)
-	}
-	if s.get(configMaps, "a") == nil {
-		t.Error("it is deleted")
+	for name, value := range map[string]string{"with other content": "newer", "as it was": "b"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.mustApply(configMap("a", "a", "b"))
+			// What the newer worker reads: the zombie's intent.
+			intent := s.book.inventory()
+			intent[0].State = cluster.Pruning
+			if err := s.book.Keep(t.Context(), intent); err != nil {
+				t.Fatal(err)
+			}
+			var fence atomic.Bool // the target is another worker's
+			gone := errors.New("another worker has the target")
+			r := s.relay()
+			r.from(func(_ int, req *http.Request) deed {
+				if req.Method == http.MethodDelete && !fence.Swap(true) {
+					s.mustApply(configMap("a", "a", value))
+				}
+				return nil
+			})
+			asked := 0
+			_, err := r.Prune(t.Context(), cluster.Removal{Target: s.target(), Remove: intent, Ledger: newBook(), Go: func(context.Context) error {
+				asked++
+				if fence.Load() {
+					return gone
+				}
+				return nil
+			}})
+			if !errors.Is(err, gone) || asked != 2 {
+				t.Errorf("asked %d times: %v", asked, err)
+			}
+			if s.get(configMaps, "a") == nil {
+				t.Error("it is deleted")
+			}
+		})
 	}
 }
 
