@@ -51,6 +51,7 @@ type App struct {
 	queue   *river.Client[pgx.Tx]
 	server  *http.Server
 	socket  net.Listener
+	work    *worker.Worker
 	replica string
 	// clusters are those that this process brings.
 	clusters []string
@@ -125,6 +126,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots,
 		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica, Installation: installation, InventoryKey: c.inventoryKey(),
 	})
+	a.work = work
 	if a.queue, err = a.newQueue(work); err != nil {
 		return nil, err
 	}
@@ -239,6 +241,7 @@ func (a *App) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { return a.rescue(running, presence) })
+	group.Go(func() error { return a.work.Watch(running) })
 	group.Go(func() error {
 		<-running.Done()
 		return a.stop()

@@ -32,6 +32,22 @@ func (s *Store) Inventory(ctx context.Context, target int64) (_ []Stock, err err
 	return s.query.Inventory(ctx, target)
 }
 
+// StockPlaces are the kinds and namespaces of all that was written to a cluster.
+func (s *Store) StockPlaces(ctx context.Context, cluster string) (places []Stock, err error) {
+	defer wrap(&err, "read what cluster %s has", cluster)
+	rows, err := s.query.InventoryPlaces(ctx, cluster)
+	for _, r := range rows {
+		places = append(places, Stock{ApiGroup: r.ApiGroup, Kind: r.Kind, Version: r.Version, Namespace: r.Namespace})
+	}
+	return places, err
+}
+
+// TargetsOfCluster are what is brought to a cluster.
+func (s *Store) TargetsOfCluster(ctx context.Context, cluster string) (_ []Target, err error) {
+	defer wrap(&err, "read the targets of cluster %s", cluster)
+	return s.query.TargetsOfCluster(ctx, cluster)
+}
+
 // KeepStock inserts or replaces entries of the inventory of t. Its error is
 // ErrTakenOver where t.Fence is not the newest any more.
 func (s *Store) KeepStock(ctx context.Context, t Target, entries []Stock) (err error) {

@@ -217,7 +217,7 @@ func (w *Worker) placeOfDrift(ctx context.Context, repo store.Repo, t store.Targ
 	if err != nil {
 		return 0, err
 	}
-	number := p.PullNumber
+	number := int64(p.PullNumber)
 	if !found {
 		door := w.repo(repo)
 		marker += " issue"

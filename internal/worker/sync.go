@@ -284,6 +284,7 @@ func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patie
 	}
 	result, err := s.door.Apply(ctx, run)
 	s.took(result)
+	w.lookouts[a.target.Cluster].watchFor(result)
 	if err != nil {
 		return w.ill(s, err)
 	}

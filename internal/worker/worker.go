@@ -61,6 +61,8 @@ type Worker struct {
 	rules  *protections
 	swept  swept
 	unread wonder
+	// lookouts tell of changes in the clusters that this process brings.
+	lookouts map[string]*lookout
 	// renderings keeps what edits do to clusters, by everything that it comes from.
 	renderings *lru.Cache[string, rendering]
 	// origins keeps what images in no ledger were built from, lying what lies between
@@ -73,6 +75,7 @@ type Worker struct {
 func New(c Config) *Worker {
 	w := &Worker{Config: c}
 	w.bases = newBases(w)
+	w.lookouts = newLookouts(w)
 	w.people = newPeople(w)
 	w.rules = newProtections(w)
 	w.renderings, _ = lru.New[string, rendering](renderingsKept) // fails for a size below one only

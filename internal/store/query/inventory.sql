@@ -4,6 +4,10 @@ SELECT name FROM installation;
 -- name: Inventory :many
 SELECT * FROM inventory WHERE target_id = @target_id ORDER BY api_group, kind, namespace, name;
 
+-- name: InventoryPlaces :many
+-- Of which kinds there is something in which namespaces of a cluster.
+SELECT DISTINCT i.api_group, i.kind, i.version, i.namespace FROM inventory i JOIN target t ON t.id = i.target_id WHERE t.cluster = @cluster AND NOT t.gone;
+
 -- name: KeepEntries :exec
 INSERT INTO inventory (target_id, api_group, kind, namespace, name, version, uid, hash, fingerprint, state, reason)
 SELECT @target_id::bigint, unnest(@api_groups::text[]), unnest(@kinds::text[]), unnest(@namespaces::text[]), unnest(@names::text[]),

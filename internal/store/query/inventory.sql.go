@@ -137,6 +137,43 @@ func (q *Queries) Inventory(ctx context.Context, targetID int64) ([]Inventory, e
 	return items, nil
 }
 
+const inventoryPlaces = `-- name: InventoryPlaces :many
+SELECT DISTINCT i.api_group, i.kind, i.version, i.namespace FROM inventory i JOIN target t ON t.id = i.target_id WHERE t.cluster = $1 AND NOT t.gone
+`
+
+type InventoryPlacesRow struct {
+	ApiGroup  string
+	Kind      string
+	Version   string
+	Namespace string
+}
+
+// Of which kinds there is something in which namespaces of a cluster.
+func (q *Queries) InventoryPlaces(ctx context.Context, cluster string) ([]InventoryPlacesRow, error) {
+	rows, err := q.db.Query(ctx, inventoryPlaces, cluster)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []InventoryPlacesRow
+	for rows.Next() {
+		var i InventoryPlacesRow
+		if err := rows.Scan(
+			&i.ApiGroup,
+			&i.Kind,
+			&i.Version,
+			&i.Namespace,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const keepEntries = `-- name: KeepEntries :exec
 INSERT INTO inventory (target_id, api_group, kind, namespace, name, version, uid, hash, fingerprint, state, reason)
 SELECT $1::bigint, unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),

@@ -30,6 +30,9 @@ SELECT * FROM target WHERE repo_id = @repo_id AND NOT gone ORDER BY app, env, cl
 -- name: Targets :many
 SELECT * FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster;
 
+-- name: TargetsOfCluster :many
+SELECT * FROM target WHERE cluster = @cluster AND NOT gone ORDER BY repo_id, app, env;
+
 -- name: Target :one
 SELECT * FROM target WHERE id = @id;
 

@@ -568,6 +568,68 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 	return items, nil
 }
 
+const targetsOfCluster = `-- name: TargetsOfCluster :many
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE cluster = $1 AND NOT gone ORDER BY repo_id, app, env
+`
+
+func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Target, error) {
+	rows, err := q.db.Query(ctx, targetsOfCluster, cluster)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Target
+	for rows.Next() {
+		var i Target
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.Cluster,
+			&i.Branch,
+			&i.Position,
+			&i.Gone,
+			&i.Want,
+			&i.Got,
+			&i.CommitSHA,
+			&i.RenderedHash,
+			&i.Image,
+			&i.Tag,
+			&i.Digest,
+			&i.State,
+			&i.Message,
+			&i.HealthySince,
+			&i.UpdatedAt,
+			&i.Ill,
+			&i.Wave,
+			&i.Held,
+			&i.HeldUntil,
+			&i.SteadySince,
+			&i.Fence,
+			&i.LeasedBy,
+			&i.LeasedUntil,
+			&i.CountedAt,
+			&i.Suspected,
+			&i.Examined,
+			&i.Surplus,
+			&i.SurplusCode,
+			&i.Drift,
+			&i.DriftCode,
+			&i.DriftSince,
+			&i.Notes,
+			&i.Heals,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const targetsOfPair = `-- name: TargetsOfPair :many
 SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
 `
