@@ -189,17 +189,11 @@ func (l *looking) placed(o Object) Object {
 	return o
 }
 
-// hooks are the annotations of what runs at some point of a sync and may then go.
-var hooks = []string{"tagboat.dev/hook", "argocd.argoproj.io/hook", "helm.sh/hook"}
-
-// ends reports whether an object goes by itself when its work is done.
+// ends reports whether an object is not there for long, or was not applied at all:
+// hooks, those of other occasions among them, and Jobs with a time to live.
 func ends(o Object) bool {
-	spec, _ := o.Object["spec"].(map[string]any)
-	if _, ttl := spec["ttlSecondsAfterFinished"]; ttl && o.GetKind() == "Job" {
-		return true
-	}
-	annotations := o.GetAnnotations()
-	return slices.ContainsFunc(hooks, func(h string) bool { return annotations[h] != "" })
+	_, hook, applies, err := stepOf(o)
+	return err != nil || hook || !applies || finishes(o)
 }
 
 // confirm finds out what is the matter with a suspect.

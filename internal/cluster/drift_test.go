@@ -507,8 +507,9 @@ func TestWhatEndsByItselfIsNotMissed(t *testing.T) {
 	job := func(name, annotations, spec string) string {
 		return fmt.Sprintf("apiVersion: batch/v1\nkind: Job\nmetadata: {name: %s, annotations: {%s}}\nspec: {%s template: {spec: {restartPolicy: Never, containers: [{name: c, image: \"c:1\"}]}}}\n", name, annotations, spec)
 	}
-	set := []string{job("hook", "helm.sh/hook: pre-install", ""), job("brief", "", "ttlSecondsAfterFinished: 1,"), job("stays", "", "")}
-	if got := s.tells(s.drift(s.cluster, &book{}, nil, set...)); !slices.Equal(got, []string{"Job stays missing"}) {
+	set := []string{job("hook", "helm.sh/hook: pre-install", ""), job("test", "helm.sh/hook: test", ""),
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: for-hook, annotations: {helm.sh/hook: pre-install}}\n", job("brief", "", "ttlSecondsAfterFinished: 1,"), job("stays", "", "")}
+	if got := s.tells(s.drift(s.cluster, &book{}, nil, set...)); !slices.Equal(got, []string{"ConfigMap for-hook missing", "Job stays missing"}) {
 		t.Errorf("got %v", got)
 	}
 }
