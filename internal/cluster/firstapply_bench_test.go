@@ -171,7 +171,7 @@ func travel(to io.WriteCloser, from io.ReadCloser, delay time.Duration) {
 	go func() {
 		defer close(way)
 		for {
-			data := make([]byte, 32<<10)
+			data := make([]byte, 4<<10)
 			n, err := from.Read(data)
 			way <- parcel{time.Now().Add(delay), data[:n]}
 			if err != nil {

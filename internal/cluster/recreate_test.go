@@ -170,4 +170,3 @@ func TestAnothersObjectIsNotRecreated(t *testing.T) {
 		t.Error("somebody else's object was deleted")
 	}
 }
-
