@@ -1,6 +1,8 @@
 package deploy_test
 
 import (
+	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -138,17 +140,17 @@ func TestARealClusterTakesTheOverlay(t *testing.T) {
 	cp, _ := controlPlane.For(t)
 	admin := open(t, cp.Config("prod"))
 	install := append(decode(t, "{apiVersion: v1, kind: Namespace, metadata: {name: payments-prod}}"), rendered(t, example)...)
-	installed := apply(t, admin, cluster.Target{Key: "platform"}, install)
+	installed := apply(t, admin, cluster.Target{Key: "platform"}, install, book{})
 	healthy(t, admin, installed)
 
 	sync := open(t, impersonating(t, cp, "system:serviceaccount:tagboat:tagboat"))
 	target := cluster.Target{Key: "acme/env payments prod", Namespace: "payments-prod"}
-	objects := decode(t, workload)
-	if first := apply(t, sync, target, objects); first.Count(cluster.Created) != len(objects) {
+	objects, ledger := decode(t, workload), book{}
+	if first := apply(t, sync, target, objects, ledger); first.Count(cluster.Created) != len(objects) {
 		t.Errorf("%d of %d objects created", first.Count(cluster.Created), len(objects))
 	}
 	objects[0].Object["spec"].(map[string]any)["minReadySeconds"] = int64(1)
-	second := apply(t, sync, target, objects)
+	second := apply(t, sync, target, objects, ledger)
 	if second.Count(cluster.Configured) != 1 {
 		t.Errorf("%d objects configured, want the Deployment", second.Count(cluster.Configured))
 	}
@@ -201,13 +203,30 @@ func decode(t *testing.T, yaml string) []cluster.Object {
 	return objects
 }
 
-func apply(t *testing.T, c *cluster.Cluster, target cluster.Target, objects []cluster.Object) cluster.Result {
+func apply(t *testing.T, c *cluster.Cluster, target cluster.Target, objects []cluster.Object, ledger book) cluster.Result {
 	t.Helper()
-	result, err := c.Apply(t.Context(), cluster.Run{Target: target, Objects: objects, Ledger: cluster.Unrecorded{}})
+	result, err := c.Apply(t.Context(), cluster.Run{Target: target, Objects: objects, Ledger: ledger, Inventory: slices.Collect(maps.Values(ledger))})
 	if err != nil {
-		t.Fatalf("%v\n%s", err, fault.HintOf(err))
+		t.Fatal(err)
 	}
 	return result
+}
+
+// book is a ledger in memory.
+type book map[cluster.ID]cluster.Entry
+
+func (b book) Keep(_ context.Context, entries []cluster.Entry) error {
+	for _, e := range entries {
+		b[e.ID] = e
+	}
+	return nil
+}
+
+func (b book) Forget(_ context.Context, ids []cluster.ID) error {
+	for _, id := range ids {
+		delete(b, id)
+	}
+	return nil
 }
 
 func healthy(t *testing.T, c *cluster.Cluster, r cluster.Result) {

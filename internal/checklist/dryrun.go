@@ -11,7 +11,7 @@ type DryRun struct {
 	Message string         // why nothing is known; "" where it answered
 	Counts  map[string]int // of objects: created, changed, unchanged, refused, not tried, unclear
 	Told    []DryRunObject // those of which there is something to tell
-	Left    []string       // objects that stay there, though they are rendered no more
+	Left    []string       // objects that are there, and are rendered no more
 }
 
 // DryRunObject is an object that is not simply taken.
@@ -93,7 +93,7 @@ func (r DryRun) lines(room int) (lines []string, of int) {
 	}
 	for _, object := range r.Left {
 		add(func() string {
-			return fmt.Sprintf("- ℹ️ %s stays in %s: it is rendered no more, and a sync deletes nothing.", Code(cutRunes(object, maxReason)), Code(r.Cluster))
+			return fmt.Sprintf("- 🗑️ %s is rendered no more: the sync deletes it in %s when all else is healthy, unless a guard keeps it.", Code(cutRunes(object, maxReason)), Code(r.Cluster))
 		})
 	}
 	return lines, of

@@ -26,7 +26,7 @@ func TestADryRunIsShown(t *testing.T) {
 		"| `prod-us` | ? | ? | ? | ? | ? | ? |\n\n" +
 		"- ❌ `Deployment prod/web` in `prod-eu`, refused: spec.selector: field is immutable. Who can act: whoever maintains the overlay.\n" +
 		"- ℹ️ `ConfigMap new/settings` in `prod-eu`, not tried: namespaces new, which it needs, comes with it.\n" +
-		"- ℹ️ `ConfigMap prod/old` stays in `prod-eu`: it is rendered no more, and a sync deletes nothing.\n" +
+		"- 🗑️ `ConfigMap prod/old` is rendered no more: the sync deletes it in `prod-eu` when all else is healthy, unless a guard keeps it.\n" +
 		"- ⏳ `prod-us`: Cluster prod-us cannot be reached.\n"
 	body, err := checklist.RenderBody("", p)
 	if err != nil || !strings.Contains(body, "### Dry run\n\n"+want) {

@@ -140,11 +140,7 @@ func (p *plan) takeStep(ctx context.Context, s step, wanted func(step) bool) err
 			return err
 		}
 		err := p.write(ctx, ready)
-		for _, ch := range ready {
-			if ch.after != nil {
-				p.written = append(p.written, ch)
-			}
-		}
+		p.list(ready)
 		if err != nil {
 			return err
 		}
@@ -160,22 +156,32 @@ func (p *plan) takeStep(ctx context.Context, s step, wanted func(step) bool) err
 			return err
 		}
 	}
-	for _, ch := range p.changes {
-		if ch.step == s && ch.after != nil && !slices.Contains(p.written, ch) {
-			p.written = append(p.written, ch)
-		}
-	}
+	p.list(p.changesOf(s)) // those that needed no write
 	return nil
 }
 
-// ready are the changes of a step that were tried and are not written yet.
-func (p *plan) ready(s step) (out []*change) {
+func (p *plan) changesOf(s step) (out []*change) {
 	for _, ch := range p.changes {
-		if ch.step == s && ch.would != nil && ch.after == nil {
+		if ch.step == s {
 			out = append(out, ch)
 		}
 	}
 	return out
+}
+
+// list adds what is applied to what is told.
+func (p *plan) list(changes []*change) {
+	for _, ch := range changes {
+		if ch.after != nil && !ch.listed {
+			ch.listed = true
+			p.written = append(p.written, ch)
+		}
+	}
+}
+
+// ready are the changes of a step that were tried and are not written yet.
+func (p *plan) ready(s step) []*change {
+	return slices.DeleteFunc(p.changesOf(s), func(ch *change) bool { return ch.would == nil || ch.after != nil })
 }
 
 // leftOver is the error for objects that wait for something which was written

@@ -192,6 +192,20 @@ func TestKubectlsLeftoversAreTakenOver(t *testing.T) {
 	}
 }
 
+// The same where both sides have the same values, and so no conflict tells of it.
+func TestKubectlsEqualValuesAreTakenOver(t *testing.T) {
+	s := newSite(t)
+	byHand := decode(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {mode: fast, old: key}\n")[0]
+	if _, err := s.others.Resource(configMaps).Namespace(s.namespace).Create(t.Context(), byHand, metav1.CreateOptions{FieldManager: "kubectl-client-side-apply"}); err != nil {
+		t.Fatal(err)
+	}
+	s.mustApply(configMap("settings", "mode", "fast"))
+	data, _, _ := unstructured.NestedStringMap(s.get(configMaps, "settings").Object, "data")
+	if diff := cmp.Diff(map[string]string{"mode": "fast"}, data); diff != "" {
+		t.Errorf("after the take-over (-want +got):\n%s", diff)
+	}
+}
+
 func TestAMissingNamespace(t *testing.T) {
 	s := newSite(t)
 	target := cluster.Target{Key: "acme/env nowhere", Namespace: "nowhere"}

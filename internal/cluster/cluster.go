@@ -26,14 +26,14 @@ type Config struct {
 	Context        string           // in the kubeconfig; "" for its current one
 	InCluster      bool             // the cluster that this process runs in, by its service account
 	Timeout        time.Duration    // of one request; 0 for 30 s
-	InFlight       int              // requests at the same time; 0 for 16
+	InFlight       int              // requests at the same time; 0 for 32
 	Now            func() time.Time // the clock; nil for time.Now
 }
 
 const (
 	defaultTimeout  = 30 * time.Second
 	pingTimeout     = 5 * time.Second
-	defaultInFlight = 16 // more only queue at the API server, whose fair share for one client is 49
+	defaultInFlight = 32 // more help only far away, and an API server's fair share for one client is 49
 )
 
 // Cluster is an open door to one Kubernetes API. It is safe for concurrent use.

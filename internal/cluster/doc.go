@@ -2,11 +2,18 @@
 // by server-side apply, waits until they are healthy, tells what is running, deletes
 // what is not rendered any more, and finds what others have changed.
 //
-// Apply is careful before it is quick. It reads every object and dry-runs every
-// change before the first write, so that one refused object stops all of them. It
-// never forces: a field that somebody else manages, or an object that belongs to
-// another target, is an error that names the other one. What is unchanged is not
-// written.
+// Apply is careful before it is quick, and quick by asking little. One LIST of metadata
+// for each kind tells what is as it was applied (list.go); only the rest is dry-run,
+// all of it before the first write (check.go), and written for exactly the state that
+// was seen (write.go). A field that somebody else manages, or an object that belongs to
+// another target or deployer, is an error that names the other one (owners.go); by
+// configuration, what people changed by hand is taken back. Nothing is written that the
+// ledger does not know.
+//
+// Every write has a precondition, so that a worker that was taken for dead cannot undo
+// anything: the resource version that was seen; for an object that shall be new, one
+// that no object has. (The API server compares a given version with that of an object
+// that is there, and ignores it where there is none.)
 //
 // What is deleted was in the target's inventory, is proven to be the target's, and is
 // deleted for exactly the state in which that was seen: Prunable has the guards that

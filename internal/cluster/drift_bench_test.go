@@ -17,8 +17,8 @@ import (
 	"github.com/tagboat/tagboat/internal/cluster"
 )
 
-// many are objects of four kinds, a quarter each, as a target has them.
-func many(t testing.TB, n int) (objects []cluster.Object) {
+// several are objects of four kinds, a quarter each, as a target has them.
+func several(t testing.TB, n int) (objects []cluster.Object) {
 	t.Helper()
 	for i := range n / 4 {
 		name := fmt.Sprintf("o%04d", i)
@@ -79,7 +79,7 @@ func BenchmarkDriftCheck(b *testing.B) {
 		b.Fatal(err)
 	}
 	target := cluster.Target{Key: "acme/env " + namespace, Namespace: namespace}
-	objects := many(b, 1000)
+	objects := several(b, 1000)
 	bring(b, cp.Kubeconfig, target, objects)
 	found, err := c.Rebuild(b.Context(), target)
 	if err != nil || len(found.Entries) != 1000 {
@@ -99,7 +99,7 @@ func BenchmarkDriftCheck(b *testing.B) {
 func BenchmarkWatchedObjects(b *testing.B) {
 	cp, namespace := shared.For(b)
 	target := cluster.Target{Key: "acme/env " + namespace, Namespace: namespace}
-	bring(b, cp.Kubeconfig, target, many(b, 5000))
+	bring(b, cp.Kubeconfig, target, several(b, 5000))
 	c, err := cluster.Open(cp.Config("test"))
 	if err != nil {
 		b.Fatal(err)
@@ -123,7 +123,7 @@ func BenchmarkWatchedObjects(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	alarms := many(b, 4) // one of each kind
+	alarms := several(b, 4) // one of each kind
 	for _, o := range alarms {
 		o.SetName("alarm")
 	}

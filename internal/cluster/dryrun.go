@@ -25,7 +25,8 @@ const (
 type Trial struct {
 	Tried []Tried `json:"tried"`
 	// Left names the objects that the cluster has, that were rendered before, and
-	// are not any more. An apply deletes nothing: they stay as they are.
+	// are not any more: a sync deletes them, once all else is healthy and unless a guard
+	// keeps them.
 	Left []string `json:"left,omitempty"`
 }
 
@@ -50,14 +51,14 @@ func (t Trial) Count(o Outcome) (n int) {
 // DryRun says what Apply of the objects would come to, and changes nothing. Every
 // object is read and dry-run exactly as Apply does before its first write; but one
 // that is refused does not keep the others from being tried. before is what was
-// rendered until now, for what would be left behind.
+// rendered until now, for what would be left behind. force is whose fields may be taken.
 //
 // What only a write can meet it cannot tell: objects that are each within a quota
 // and together are not, or one that a webhook refuses by what another became.
 //
 // An error means that nothing is known: the cluster cannot be reached, or does not
 // take our credentials.
-func (c *Cluster) DryRun(ctx context.Context, t Target, objects, before []Object) (trial Trial, err error) {
+func (c *Cluster) DryRun(ctx context.Context, t Target, force Force, objects, before []Object) (trial Trial, err error) {
 	defer fault.Wrap(&err, "dry-run %s in cluster %s", t.Key, c.name)
 	if len(objects) == 0 {
 		return trial, fault.Errorf(fault.Invalid, "there are no objects to try")
@@ -66,7 +67,7 @@ func (c *Cluster) DryRun(ctx context.Context, t Target, objects, before []Object
 	if err := c.Ping(ctx); err != nil && !apierrors.IsForbidden(err) {
 		return trial, err
 	}
-	p, err := newPlan(c, Run{Target: t, Objects: objects})
+	p, err := newPlan(c, Run{Target: t, Objects: objects, Force: force})
 	p.whole = true
 	if err != nil { // nothing can be asked, and nothing would be applied
 		trial.Tried = []Tried{{Object: "the overlay", Outcome: Refused, Why: fault.HintOf(err), Who: "whoever maintains the overlay"}}

@@ -45,7 +45,7 @@ func (a action) subject() string {
 // hint. Server messages are passed on, because they are written for people, but
 // not those about Secrets: they may quote what is wrong.
 func (c *Cluster) classify(err error, a action) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if _, classified := errors.AsType[*fault.Error](err); err == nil || classified || errors.Is(err, context.Canceled) {
 		return err
 	}
 	if meta.IsNoMatchError(err) {

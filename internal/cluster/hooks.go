@@ -115,12 +115,13 @@ func (p *plan) runHook(ctx context.Context, ch *change) error {
 			return err
 		}
 	}
+	ch.seen = is
 	job := ch.applied(is)
 	health, err := p.await(ctx, []Object{job}, p.patience())
 	if err != nil {
 		return err
 	}
-	if !health.Healthy {
+	if !health.Healthy && !p.complete(ctx, ch) {
 		return fault.E(fault.Invalid, p.c.hint("ran the %s hook %s for this content, and it did not succeed: %s.%s It is not run again for the same content: mend it in Git; or delete the Job in the cluster, and the next attempt runs it once more.",
 			hookName(ch), name(ch.desired), strings.TrimSuffix(health.Reason, "."), p.lastWords(ctx, job)), ErrUnhealthy)
 	}
@@ -129,6 +130,13 @@ func (p *plan) runHook(ctx context.Context, ch *change) error {
 		ch.outcome = Created
 	}
 	return nil
+}
+
+// complete reports whether a Job has done its work, though it may be on its way out by
+// its time to live already.
+func (p *plan) complete(ctx context.Context, ch *change) bool {
+	live, err := ch.api.Get(ctx, ch.desired.GetName(), metav1.GetOptions{})
+	return err == nil && live.GetUID() == uidOf(ch.seen) && condition(live, "Complete").true()
 }
 
 // finishes reports whether an object goes away by itself once it has done its work.

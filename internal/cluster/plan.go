@@ -55,6 +55,7 @@ type change struct {
 	outcome  Outcome
 	hasRun   bool // a hook that has run for this content before
 	calm     bool // was seen to be current
+	listed   bool // is in the plan's written
 }
 
 // newPlan reads what the objects say of their order, and leaves out hooks of other
@@ -214,11 +215,12 @@ func (p *plan) comes(err error) bool {
 }
 
 // patchOptions are strict about fields that the kind does not have: a misspelt
-// one would be dropped in silence.
+// one would be dropped in silence. What was dry-run is not asked about again, which
+// spares the API server reading it twice.
 func (p *plan) patchOptions(dryRun, force bool) metav1.PatchOptions {
-	o := metav1.PatchOptions{FieldManager: p.manager(), FieldValidation: metav1.FieldValidationStrict}
+	o := metav1.PatchOptions{FieldManager: p.manager(), FieldValidation: metav1.FieldValidationIgnore}
 	if dryRun {
-		o.DryRun = []string{metav1.DryRunAll}
+		o.DryRun, o.FieldValidation = []string{metav1.DryRunAll}, metav1.FieldValidationStrict
 	}
 	if force {
 		o.Force = &force

@@ -5,7 +5,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 )
@@ -23,7 +22,6 @@ type proxy struct {
 	// spoil decides what becomes of the n-th request (from 0) that is not discovery:
 	// "" to pass it on.
 	spoil func(n int, what string) spoiling
-	delay time.Duration
 }
 
 type spoiling string

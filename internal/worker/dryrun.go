@@ -220,7 +220,7 @@ func (w *Worker) dryRun(ctx context.Context, l *look, name string, manifests []b
 		// A sync would stop here, too: nothing of the overlay would be applied.
 		return cluster.Trial{Tried: []cluster.Tried{{Object: "the overlay", Outcome: cluster.Refused, Why: explain(err), Who: "whoever maintains the overlay"}}}, nil
 	}
-	return door.DryRun(ctx, w.targetOf(l.repo, l.row.App, l.row.Env, name), objects, before)
+	return door.DryRun(ctx, w.targetOf(l.repo, l.row.App, l.row.Env, name), forceOf(l.env), objects, before)
 }
 
 // triedWords are the outcomes as people read them.
@@ -303,7 +303,7 @@ func takes(name string, trial cluster.Trial) string {
 	}
 	text := fmt.Sprintf("Cluster %s takes it: %s.", name, strings.Join(parts, ", "))
 	if n := len(trial.Left); n > 0 {
-		text += fmt.Sprintf(" %d that are rendered no more stay there: a sync deletes nothing.", n)
+		text += fmt.Sprintf(" %d that are rendered no more are deleted then, unless a guard keeps them.", n)
 	}
 	return text
 }

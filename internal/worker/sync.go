@@ -304,12 +304,17 @@ func (w *Worker) run(ctx context.Context, a *attempt, s *syncing) (cluster.Run, 
 	inventory, err := w.inventory(ctx, s, a.target)
 	run := cluster.Run{
 		Target: s.target, Objects: s.objects, Inventory: inventory, Ledger: ledger{w.Store, a.target}, HashKey: w.InventoryKey,
-		Epoch: a.target.Fence, Commit: s.reached.Commit, Go: a.goOn, Patience: w.HealthTimeout,
-	}
-	if s.env.Force == envrepo.ForcePeople {
-		run.Force = cluster.ForcePeople
+		Epoch: a.target.Fence, Commit: s.reached.Commit, Go: a.goOn, Patience: w.HealthTimeout, Force: forceOf(s.env),
 	}
 	return run, err
+}
+
+// forceOf is whose fields an environment lets a sync take.
+func forceOf(env envrepo.Environment) cluster.Force {
+	if env.Force == envrepo.ForcePeople {
+		return cluster.ForcePeople
+	}
+	return cluster.ForceNever
 }
 
 // took notes what an apply has come to.

@@ -1,0 +1,206 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tagboat/tagboat/internal/cluster"
+	"github.com/tagboat/tagboat/internal/fault"
+)
+
+func mode(o cluster.Object) string {
+	if o == nil {
+		return ""
+	}
+	text, _, _ := unstructured.NestedString(o.Object, "data", "mode")
+	return text
+}
+
+// What a person changes by hand is found without reading any content. It is told, or
+// taken back where the environment says so.
+func TestAPersonsChangeIsToldOrTakenBack(t *testing.T) {
+	for _, person := range []string{"kubectl-edit", "kubectl-patch", "kubectl", "k9s", "kubectl-client-side-apply"} {
+		s := newSite(t)
+		s.mustApply(configMap("settings", "mode", "fast"))
+		s.patchAs(person, configMaps, "settings", `{"data":{"mode":"slow"}}`)
+
+		_, err := s.apply(configMap("settings", "mode", "fast"))
+		expect(t, err, fault.Denied, "ConfigMap "+s.namespace+"/settings", person, "data.mode", "force: people", "Git")
+		if got := mode(s.get(configMaps, "settings")); got != "slow" {
+			t.Errorf("%s: it was taken back without being told to: %s", person, got)
+		}
+
+		run := s.run(configMap("settings", "mode", "fast"))
+		run.Force = cluster.ForcePeople
+		r, err := s.cluster.Apply(t.Context(), run)
+		if err != nil || r.Count(cluster.Configured) != 1 || mode(s.get(configMaps, "settings")) != "fast" {
+			t.Errorf("%s: %v, %v", person, outcomes(r), err)
+		}
+		if r := s.mustApply(configMap("settings", "mode", "fast")); r.Count(cluster.Unchanged) != 1 {
+			t.Errorf("%s: and again: %v", person, outcomes(r))
+		}
+	}
+}
+
+// A person who changes a value and back again has taken the field; so it is ours again.
+func TestAChangeAndBack(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(configMap("settings", "mode", "fast"))
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"fast"}}`)
+	s.mustApply(configMap("settings", "mode", "fast"))
+	p := s.proxied()
+	if _, err := p.door.Apply(t.Context(), s.run(configMap("settings", "mode", "fast"))); err != nil || len(p.count()) != 1 {
+		t.Errorf("it is not healed for good: %v", err)
+	}
+}
+
+// Others are never forced, whatever the configuration says.
+func TestWhoIsNeverForced(t *testing.T) {
+	for _, other := range []string{"argocd-controller", "kustomize-controller", "helm", "kapp-server-side-apply", "tagboat-0123456789ab", "some-operator"} {
+		s := newSite(t)
+		s.mustApply(configMap("settings", "mode", "fast"))
+		s.applyAs(other, configMaps, decode(t, configMap("settings", "mode", "slow"))[0])
+		run := s.run(configMap("settings", "mode", "fast"))
+		run.Force = cluster.ForcePeople
+		_, err := s.cluster.Apply(t.Context(), run)
+		expect(t, err, fault.Denied, other, "data.mode", "never")
+		if got := mode(s.get(configMaps, "settings")); got != "slow" {
+			t.Errorf("%s's value is gone: %s", other, got)
+		}
+	}
+}
+
+// What another deployer has is not adopted, even where nothing differs.
+func TestAnotherDeployersObject(t *testing.T) {
+	marked := func(annotation string) string {
+		return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, annotations: {%s}}\ndata: {mode: fast}\n", annotation)
+	}
+	labelled := func(label string) string { return strings.Replace(marked(label), "annotations:", "labels:", 1) }
+	for what, c := range map[string]struct{ manager, yaml, name string }{
+		"Argo CD's manager": {"argocd-controller", configMap("settings", "mode", "fast"), "Argo CD"},
+		"Argo CD's mark":    {"x", marked(`argocd.argoproj.io/tracking-id: "shop:/ConfigMap:shop/settings"`), "shop:/ConfigMap:shop/settings"},
+		"Flux's manager":    {"kustomize-controller", configMap("settings", "mode", "fast"), "Flux"},
+		"Flux's label":      {"x", labelled("kustomize.toolkit.fluxcd.io/name: shop"), "Flux"},
+		"Helm's annotation": {"x", marked("meta.helm.sh/release-name: shop"), "Helm"},
+		"kapp's label":      {"x", labelled(`kapp.k14s.io/app: "123"`), "kapp"},
+	} {
+		s := newSite(t)
+		s.applyAs(c.manager, configMaps, decode(t, c.yaml)[0])
+		for _, value := range []string{"fast", "slow"} {
+			run := s.run(configMap("settings", "mode", value))
+			run.Force = cluster.ForcePeople
+			_, err := s.cluster.Apply(t.Context(), run)
+			expect(t, err, fault.Denied, "ConfigMap "+s.namespace+"/settings", c.name, "kubectl patch configmaps settings -n "+s.namespace)
+			if got := s.get(configMaps, "settings"); mode(got) != "fast" || got.GetAnnotations()[cluster.TargetAnnotation] != "" {
+				t.Errorf("%s: it was written", what)
+			}
+		}
+
+		// The way out that the message tells is one.
+		release := `{"metadata":{"managedFields":[{}],"labels":null,"annotations":null}}`
+		if _, err := s.others.Resource(configMaps).Namespace(s.namespace).Patch(t.Context(), "settings", types.MergePatchType, []byte(release), metav1.PatchOptions{FieldManager: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := s.apply(configMap("settings", "mode", "fast")); err != nil || r.Count(cluster.Configured) != 1 {
+			t.Errorf("%s, after it has let go: %v, %v", what, outcomes(r), err)
+		}
+	}
+}
+
+// A person's object that nobody else deploys is adopted, where nothing is in the way.
+func TestAPersonsObjectIsAdopted(t *testing.T) {
+	s := newSite(t)
+	s.applyAs("kubectl", configMaps, decode(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {mode: fast, more: theirs}\n")[0])
+	if r := s.mustApply(configMap("settings", "mode", "fast")); r.Count(cluster.Configured) != 1 {
+		t.Errorf("got %v", outcomes(r))
+	}
+	live := s.get(configMaps, "settings")
+	if live.Object["data"].(map[string]any)["more"] != "theirs" {
+		t.Error("their own field is gone")
+	}
+	if r := s.mustApply(configMap("settings", "mode", "fast")); r.Count(cluster.Unchanged) != 1 {
+		t.Errorf("again: %v", outcomes(r))
+	}
+}
+
+// An autoscaler and Git do not fight over the number of replicas.
+func TestAnAutoscalersReplicas(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(deployment("web", payments+":1.6.0"))
+	scale := func(manager string, n int) {
+		t.Helper()
+		_, err := s.others.Resource(deployments).Namespace(s.namespace).Patch(t.Context(), "web", types.MergePatchType,
+			fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n), metav1.PatchOptions{FieldManager: manager}, "scale")
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	scale("kube-controller-manager", 5)
+	force := func(yaml ...string) error {
+		run := s.run(yaml...)
+		run.Force = cluster.ForcePeople
+		_, err := s.cluster.Apply(t.Context(), run)
+		return err
+	}
+	expect(t, force(deployment("web", payments+":1.6.0")), fault.Denied, "kube-controller-manager", "spec.replicas", "remove spec.replicas from Git")
+
+	// kubectl scale is a person's, unless an autoscaler scales the same.
+	if err := force(strings.Replace(deployment("web", payments+":1.6.0"), "  replicas: 2\n", "", 1)); err != nil {
+		t.Fatal(err)
+	}
+	scale("kubectl", 3)
+	hpa := "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {maxReplicas: 9, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}\n"
+	expect(t, force(deployment("web", payments+":1.6.0"), hpa), fault.Denied, "spec.replicas", "autoscaler")
+	if err := force(deployment("web", payments+":1.6.0")); err != nil {
+		t.Errorf("a person's scale is not taken back: %v", err)
+	}
+}
+
+// An admission plugin that changes what we write does not have us write for ever.
+func TestWhatAdmissionChangesIsNoDrift(t *testing.T) {
+	s := newSite(t)
+	policy := fmt.Sprintf(`
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: mutate-%[1]s}
+spec:
+  matchConstraints:
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[1]s}}
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
+  failurePolicy: Fail
+  reinvocationPolicy: Never
+  mutations:
+  - patchType: JSONPatch
+    jsonPatch: {expression: "[JSONPatch{op: 'add', path: '/data/mode', value: 'as the cluster wants it'}]"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: mutate-%[1]s}
+spec: {policyName: mutate-%[1]s}
+`, s.namespace)
+	setup := s.run(policy)
+	setup.Target.Key = "the administrator's " + s.namespace
+	setup.Inventory, setup.Ledger = nil, newBook()
+	if _, err := s.cluster.Apply(t.Context(), setup); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the policy to be in force", func(context.Context) bool {
+		s.applyAs("probe", configMaps, decode(t, configMap("probe", "mode", "mine"))[0])
+		return mode(s.get(configMaps, "probe")) == "as the cluster wants it"
+	})
+	s.mustApply(configMap("settings", "mode", "fast"))
+	if got := mode(s.get(configMaps, "settings")); got != "as the cluster wants it" {
+		t.Fatalf("the policy did nothing: %q", got)
+	}
+	p := s.proxied()
+	if r, err := p.door.Apply(t.Context(), s.run(configMap("settings", "mode", "fast"))); err != nil || r.Count(cluster.Unchanged) != 1 || len(p.count()) != 1 {
+		t.Errorf("the second apply: %v, %v", outcomes(r), err)
+	}
+}
