@@ -29,6 +29,7 @@ type Verb struct {
 	min, max int    // number of arguments; max anyWords: the last ones are a reason in plain words
 	first    string // what the first argument names; "" is an environment
 	build    func(line string, args []string) Command
+	from     func(line, env, from string) Command // of "<env> --from <env>"; nil: it is not understood
 }
 
 // VerbOf is the row of a word.
@@ -66,8 +67,8 @@ func Narrowed() (verbs []string) {
 // Verbs is the table of all commands, in the order of the help text.
 var Verbs = []Verb{
 	{
-		Verb: "promote", Args: "<env> [app] [tag]", min: 1, max: 3,
-		Description: "Open or refresh the pull request that moves an app to an environment. Without a tag, the newest version that the environment may take.",
+		Verb: "promote", Args: "<env> [app] [tag], or <env> --from <env>", min: 1, max: 3,
+		Description: "Open or refresh the pull request that moves an app to an environment. Without a tag, the newest version that the environment may take. With `--from staging`, one pull request for every app that is healthy in staging with another version: merged as one, and rolled back as one.",
 		Example:     "/promote prod payments 1.7.0", Kind: Moves, Least: Write,
 		build: func(line string, args []string) Command {
 			p := Promote{Line: line, Env: args[0]}
@@ -79,6 +80,7 @@ var Verbs = []Verb{
 			}
 			return p
 		},
+		from: func(line, env, from string) Command { return Promote{Line: line, Env: env, From: from} },
 	},
 	{
 		Verb: "rollback", Args: "<env> [app] [reason]", min: 1, max: anyWords,
