@@ -199,10 +199,10 @@ func (v Verb) parseFrom(line string, args []string) Command {
 	switch {
 	case isFrom(args[0]):
 		reason = "the environment is missing that --from goes to"
-	case len(args) < 3 || isFrom(args[2]):
-		reason = "the environment is missing after --from"
 	case len(args) > 3 || !isFrom(args[1]):
 		reason = "--from stands for every app that is healthy there; name no app and no tag with it"
+	case len(args) < 3 || isFrom(args[2]):
+		reason = "the environment is missing after --from"
 	case !nameGrammar.MatchString(args[0]):
 		reason = "the first argument is not the name of an environment" + lowerCase(args[0])
 	case !nameGrammar.MatchString(args[2]):
@@ -212,7 +212,7 @@ func (v Verb) parseFrom(line string, args []string) Command {
 	default:
 		return v.from(line, args[0], args[2])
 	}
-	return Malformed{Line: line, Usage: v.Usage(), Reason: reason}
+	return Malformed{Line: line, Usage: "/" + v.Verb + " <env> --from <env>", Reason: reason}
 }
 
 // wrong says what is wrong with the arguments, or "". Arguments reach branch

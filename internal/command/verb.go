@@ -67,8 +67,8 @@ func Narrowed() (verbs []string) {
 // Verbs is the table of all commands, in the order of the help text.
 var Verbs = []Verb{
 	{
-		Verb: "promote", Args: "<env> [app] [tag], or <env> --from <env>", min: 1, max: 3,
-		Description: "Open or refresh the pull request that moves an app to an environment. Without a tag, the newest version that the environment may take. With `--from staging`, one pull request for every app that is healthy in staging with another version: merged as one, and rolled back as one.",
+		Verb: "promote", Args: "<env> [app] [tag]", min: 1, max: 3,
+		Description: "Open or refresh the pull request that moves an app to an environment. Without a tag, the newest version that the environment may take. With `--from staging` in their place, one pull request for every app that is healthy in staging with another version: merged as one, and rolled back as one.",
 		Example:     "/promote prod payments 1.7.0", Kind: Moves, Least: Write,
 		build: func(line string, args []string) Command {
 			p := Promote{Line: line, Env: args[0]}
