@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tagboat/tagboat/internal/fault"
-	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/store"
 )
 

@@ -196,7 +196,7 @@ func TestAnOldLookSettlesNothingNew(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			once.Do(func() { err = w.store.Wake(ctx, seen.ID, j.Args) }) // while we look
+			once.Do(func() { err = w.store.Wake(ctx, seen.ID, reconcile) }) // while we look
 			if err != nil {
 				return err
 			}
