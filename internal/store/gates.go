@@ -210,35 +210,43 @@ type NewTick struct {
 }
 
 // RecordTicks appends who changed which items, keeps the body as it now stands,
-// and wakes the promotion, which will render the body anew.
+// and wakes the promotion, which will render the body anew. What is ticked on a pull
+// request is ticked for all that it carries.
 func (s *Store) RecordTicks(ctx context.Context, promotion int64, ticks []NewTick, by Actor, body string, delivery int64, wake func(promotion int64) river.JobArgs) (err error) {
 	defer wrap(&err, "record ticks on promotion %d", promotion)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		p, err := q.LockPromotion(ctx, promotion)
+		members, err := q.LockTogether(ctx, promotion)
 		if err != nil {
 			return err
 		}
-		for _, t := range ticks {
-			if t.At.IsZero() {
-				t.At = s.now()
-			}
-			if err := q.InsertTick(ctx, query.InsertTickParams{
-				PromotionID: p.ID, Item: t.Item, Checked: t.Checked, ActorID: by.ID, Actor: by.Login, At: t.At, DeliveryID: reference(delivery),
-			}); err != nil {
+		for _, p := range members {
+			if err := s.insertTicks(ctx, q, p, ticks, by, delivery); err != nil {
 				return err
 			}
 		}
-		if len(ticks) > 0 {
-			if err := s.audit(ctx, q, Entry{
-				Actor: by, Action: ActionTicked, Promotion: p.ID, Delivery: delivery, SHA: p.SeenHeadSHA, Inputs: ticks,
-			}); err != nil {
-				return err
-			}
-		}
-		if err := q.ForgetBody(ctx, query.ForgetBodyParams{ID: p.ID, PullBody: body}); err != nil {
+		if err := q.ForgetBody(ctx, query.ForgetBodyParams{ID: promotion, PullBody: body}); err != nil {
 			return err
 		}
-		return s.wake(ctx, tx, q, []Promotion{p}, wake)
+		return s.wake(ctx, tx, q, []Promotion{{ID: promotion}}, wake)
+	})
+}
+
+func (s *Store) insertTicks(ctx context.Context, q *query.Queries, p Promotion, ticks []NewTick, by Actor, delivery int64) error {
+	for _, t := range ticks {
+		if t.At.IsZero() {
+			t.At = s.now()
+		}
+		if err := q.InsertTick(ctx, query.InsertTickParams{
+			PromotionID: p.ID, Item: t.Item, Checked: t.Checked, ActorID: by.ID, Actor: by.Login, At: t.At, DeliveryID: reference(delivery),
+		}); err != nil {
+			return err
+		}
+	}
+	if len(ticks) == 0 {
+		return nil
+	}
+	return s.audit(ctx, q, Entry{
+		Actor: by, Action: ActionTicked, Promotion: p.ID, Delivery: delivery, SHA: p.SeenHeadSHA, Inputs: ticks,
 	})
 }
 

@@ -195,6 +195,12 @@ func TestWhatIsToldOfASetsPullRequestIsToldOfAll(t *testing.T) {
 			t.Errorf("%s has reviews from before: %+v, %v", p.App, earlier, err)
 		}
 	}
+	w.must(w.store.RecordTicks(w.ctx, all[0].ID, []store.NewTick{{Item: "dashboards", Checked: true}}, bob, "body, ticked", 0, reconcile))
+	for _, p := range all {
+		if ticks, err := w.store.Ticks(w.ctx, p.ID); err != nil || len(ticks) != 1 || ticks[0].Actor != "bob" {
+			t.Errorf("%s has the ticks %+v, %v", p.App, ticks, err)
+		}
+	}
 	reviews, err := w.store.Reviews(w.ctx, all[0].ID)
 	w.must(err)
 	w.must(w.store.AnnounceDismissal(w.ctx, all[0].ID, 5))
