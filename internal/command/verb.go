@@ -68,7 +68,7 @@ func Narrowed() (verbs []string) {
 var Verbs = []Verb{
 	{
 		Verb: "promote", Args: "<env> [app] [tag]", min: 1, max: 3,
-		Description: "Open or refresh the pull request that moves an app to an environment. Without a tag, the newest version that the environment may take. With `--from staging` in their place, one pull request for every app that is healthy in staging with another version: merged as one, and rolled back as one.",
+		Description: "Open or refresh the pull request that moves an app to an environment. Without a tag, the newest version that the environment may take. With `--from staging` in their place, one pull request for every app that is healthy in staging with another version: merged as one, and rolled back as one; on a merged pull request of an application's repository, only those that were built from it.",
 		Example:     "/promote prod payments 1.7.0", Kind: Moves, Least: Write,
 		build: func(line string, args []string) Command {
 			p := Promote{Line: line, Env: args[0]}

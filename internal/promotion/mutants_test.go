@@ -25,7 +25,7 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(decide, "what is closed is not merged", "case f.Pull != nil && f.Pull.Closed:", "case false:")
 	in(decide, "there has to be a pull request", "if f.Pull == nil {", "if false {")
 	in(decide, "it says whose it is", "if !f.Pull.Labelled {", "if false {")
-	in(decide, "there is something to change", "if nothingToDo(f) {", "if false {")
+	in(decide, "there is something to change", "if nothingToDo(f) {\n\t\treturn Withdraw", "if false {\n\t\treturn Withdraw")
 	in(decide, "the commit is what the newest base needs", "if needsRegenerate(f) {", "if false {")
 	in(decide, "the head contains the newest base", "return f.Pull.Behind || ", "return ")
 	in(decide, "a head of somebody else's is never overwritten", "return f.Pull.HeadOurs && ", "return ")
@@ -101,7 +101,7 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(gates, "upstream: not for long enough", "since < need.Healthy {", "since < 0 {")
 	const clusters = "dryrun.go"
 	in(sets, "the clusters were asked lately", "case triesStale(m, now):", "case false:")
-	in(decide, "what is too old is asked for before a merge", "case effect != \"\":\n\t\t\treturn effect, app, \"\"\n\t\tcase f.Queue.Used:", "case f.Queue.Used:")
+	in(decide, "what is too old is asked for before a merge", "case effect != \"\":\n\t\t\treturn effect, app, \"\"\n\t\tcase f.Queue.Used:", "case effect != \"\" && false:\n\t\t\treturn effect, app, \"\"\n\t\tcase f.Queue.Used:")
 	in(clusters, "dry run: an old answer", " || now.Sub(t.At) > trialFresh", "")
 	in(clusters, "dry run: an answer that is to come", " || t.At.After(now)", "")
 	in(decide, "what the queue has does not enter it again", "allPass(gates) && !waitsInQueue(f, now) {", "allPass(gates) {")

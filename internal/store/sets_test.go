@@ -120,7 +120,9 @@ func TestASetTakesNobodysPlace(t *testing.T) {
 			"payments is on its way to prod in #9 already."},
 		{"with others", func(w *world, a store.Artifact) { w.openSet(alice, a, "payments", "shop") }, []string{"payments", "shop", "web"},
 			"payments is on its way to prod in #7, and shop is on its way to prod in #7 already."},
-		{"as another version", func(w *world, a store.Artifact) { w.openSet(alice, w.artifact("1.6.0", digest("6")), "payments", "shop") }, []string{"payments", "shop"},
+		{"as another version", func(w *world, a store.Artifact) {
+			w.openSet(alice, w.artifact("1.6.0", digest("6")), "payments", "shop")
+		}, []string{"payments", "shop"},
 			"shop is on its way to prod in #7 already."},
 		{"other apps are on their way from there", func(w *world, a store.Artifact) { w.openSet(alice, a, "payments", "shop") }, []string{"web", "catalog"},
 			"Other apps of staging are on their way to prod together in #7."},

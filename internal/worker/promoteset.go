@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -39,9 +40,16 @@ func (w *Worker) promoteFrom(ctx context.Context, r request, cmd command.Promote
 	if err := w.knownEnvironment(ctx, r, uses); err != nil {
 		return "", err
 	}
+	built, err := w.builtTogether(ctx, r)
+	if err != nil {
+		return "", err
+	}
 	var wishes []wish
 	var left []string
 	for _, u := range uses {
+		if built != nil && !slices.ContainsFunc(built, func(b store.Artifact) bool { return slices.Contains(u.pair.Moves(), b.Image) }) {
+			continue
+		}
 		a, why, err := w.provenIn(ctx, r, u, cmd.From)
 		switch {
 		case err != nil && fault.KindOf(err).Retryable():
@@ -50,6 +58,8 @@ func (w *Worker) promoteFrom(ctx context.Context, r request, cmd command.Promote
 			left = append(left, u.pair.App+": "+explain(err))
 		case why != "":
 			left = append(left, u.pair.App+": "+why)
+		case a.ID != 0 && built != nil && !slices.ContainsFunc(built, func(b store.Artifact) bool { return b.ID == a.ID }):
+			left = append(left, fmt.Sprintf("%s: %s runs %s, which was not built from this commit.", u.pair.App, cmd.From, a.Tag))
 		case a.ID != 0:
 			wishes = append(wishes, wish{use: u, artifact: a, reason: fmt.Sprintf("%s asked for what is proven in %s.", r.command.Author, cmd.From)})
 		}
@@ -70,6 +80,15 @@ func (w *Worker) promoteFrom(ctx context.Context, r request, cmd command.Promote
 		return "", err
 	}
 	return goTogether(r.env, wishes, done) + leftOut(left), nil
+}
+
+// builtTogether are the artifacts that were built from the merge commit of the pull request
+// that the comment is on; nil elsewhere. Only they are meant there.
+func (w *Worker) builtTogether(ctx context.Context, r request) ([]store.Artifact, error) {
+	if r.carried != nil || r.meant == nil {
+		return nil, nil
+	}
+	return w.Store.ArtifactsBySource(ctx, r.meant.SourceRepo, r.meant.SourceCommit)
 }
 
 // knownOrigin refuses what is no environment.
@@ -99,6 +118,7 @@ func (w *Worker) provenIn(ctx context.Context, r request, u use, from string) (a
 		return a, "", err
 	}
 	up := upstreamFacts(from, targets)
+	r.meant = nil // what runs is meant, whatever was built
 	name, err := imageOf(r, u)
 	if err != nil {
 		return a, "", err

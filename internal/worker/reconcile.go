@@ -36,7 +36,7 @@ func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) err
 			return err
 		}
 		d := promotion.Decide(l.facts, l.shown, w.Now())
-		if err := errors.Join(w.observe(ctx, l, d.Gates), w.observeCompanions(ctx, l)); err != nil {
+		if err := errors.Join(w.observe(ctx, l, d.Gates), w.observeCompanions(ctx, l, d.Gates)); err != nil {
 			return err
 		}
 		if d.Effect != promotion.Rest {

@@ -15,7 +15,7 @@ import (
 	"github.com/tagboat/tagboat/internal/store"
 )
 
-// companions looks at the others of a promotion's set, and makes one of what they share:
+// withCompanions looks at the others of a promotion's set, and makes one of what they share:
 // the commit, the description with its checklist, and what keeps any of them.
 func (l *look) withCompanions(ctx context.Context, fresh bool) error {
 	if l.row.SetID == nil {
@@ -174,13 +174,11 @@ func (l *look) allGates(own []promotion.Gate) []checklist.Gate {
 	return checklist.Together(members)
 }
 
-// observeCompanions keeps what the companions' gates say, as observe does.
-func (w *Worker) observeCompanions(ctx context.Context, l *look) error {
-	if l.facts.Led {
-		return nil
-	}
+// observeCompanions keeps what the companions' gates say, as observe does; own are those of
+// the one that acts for all, which has none any more when the pull request has ended.
+func (w *Worker) observeCompanions(ctx context.Context, l *look, own []promotion.Gate) error {
 	for _, c := range l.companions {
-		if err := w.observe(ctx, c, promotion.Evaluate(c.facts, w.Now())); err != nil {
+		if err := w.observe(ctx, c, l.gatesFor(c, own, w.Now())); err != nil {
 			return err
 		}
 	}

@@ -190,6 +190,46 @@ func (q *Queries) ArtifactByTag(ctx context.Context, arg ArtifactByTagParams) (A
 	return i, err
 }
 
+const artifactsBySource = `-- name: ArtifactsBySource :many
+SELECT id, image, tag, digest, media_type, platforms, source_repo, source_commit, run_url, verified_at FROM artifact WHERE lower(source_repo) = lower($1) AND source_commit = $2 ORDER BY id
+`
+
+type ArtifactsBySourceParams struct {
+	SourceRepo   string
+	SourceCommit string
+}
+
+func (q *Queries) ArtifactsBySource(ctx context.Context, arg ArtifactsBySourceParams) ([]Artifact, error) {
+	rows, err := q.db.Query(ctx, artifactsBySource, arg.SourceRepo, arg.SourceCommit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Artifact
+	for rows.Next() {
+		var i Artifact
+		if err := rows.Scan(
+			&i.ID,
+			&i.Image,
+			&i.Tag,
+			&i.Digest,
+			&i.MediaType,
+			&i.Platforms,
+			&i.SourceRepo,
+			&i.SourceCommit,
+			&i.RunURL,
+			&i.VerifiedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const builders = `-- name: Builders :many
 SELECT id, artifact_id, actor_id, actor, at, delivery_id FROM builder WHERE artifact_id = $1 ORDER BY id
 `
