@@ -89,7 +89,7 @@ func provenTogether(s *scene) {
 
 	// While they go together, none goes another way.
 	s.says("alice", talk, "/promote prod --from staging", "rocket", fmt.Sprintf("together already: #%d", p.Number))
-	s.says("carol", talk, "/promote prod shop 3.0.1", "confused")
+	s.says("carol", talk, "/promote prod catalog 2.3.0", "rocket", "there is nothing to change.")
 
 	// What keeps one keeps all.
 	s.says("carol", talk, "/hold prod shop the stock is counted", "rocket", "shop in prod is on hold")
