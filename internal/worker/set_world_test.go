@@ -181,3 +181,96 @@ func TestASetIsMergedByOneCommitAndComesBackByOne(t *testing.T) {
 		}
 	}
 }
+
+// opensSet has the set's pull request opened.
+func (k *talk) opensSet() ([]store.Promotion, githubsim.PullView) {
+	k.Helper()
+	_, err := k.asksFor(nil)
+	must(k.T, err)
+	set := k.newest("prod")
+	l, err := k.worker.look(k.Context(), set[0].ID, true)
+	must(k.T, err)
+	must(k.T, k.worker.openPull(k.Context(), l))
+	return k.newest("prod"), k.pulls()[0]
+}
+
+// A rollback of one goes first. What it leaves behind, nobody judges any more, so that
+// nobody may merge it either.
+func TestARollbackOfOneClosesThePullRequestOfTheSet(t *testing.T) {
+	k, _ := provenTogether(t)
+	ctx, db := t.Context(), k.worker.Store
+	set, p := k.opensSet()
+	older, err := k.worker.known(ctx, "registry.example.com/payments", "1.0.0")
+	must(t, err)
+	_, err = db.Propose(ctx, store.Proposal{
+		Repo: k.envRepo().ID, App: "payments", Env: "prod", Artifact: older.ID, Requester: store.Actor{ID: 2, Login: "bob"}, Branch: "tagboat/prod/payments", BaseBranch: "main",
+		Back: &store.NewRollback{BadTag: "1.0.1", Reason: "it is slow", Reverts: []string{strings.Repeat("9", 40)}},
+	}, reconcileJob)
+	must(t, err)
+	if effects := k.moves(set[0].ID); !slices.Equal(effects, []promotion.Effect{promotion.DeleteBranch}) {
+		t.Errorf("what is left to do: %v", effects)
+	}
+	k.moves(set[1].ID)
+	if now, err := k.sim.Pull("acme/env", p.Number); err != nil || now.State != "closed" || now.Merged {
+		t.Errorf("#%d is %s, %v", p.Number, now.State, err)
+	}
+	if left, err := db.Leftovers(ctx); err != nil || len(left) != 0 {
+		t.Errorf("there is left to do: %+v, %v", left, err)
+	}
+}
+
+// A person closes the one pull request: all of its apps are held, and it is told once.
+func TestClosingThePullRequestOfASetHoldsAllOfIt(t *testing.T) {
+	k, _ := provenTogether(t)
+	ctx, db := t.Context(), k.worker.Store
+	set, p := k.opensSet()
+	must(t, k.sim.As("bob").ClosePull("acme/env", p.Number))
+	must(t, db.SawPull(ctx, set[0].ID, store.SeenPull{State: "closed", HeadSHA: set[0].HeadSHA}))
+	if effects := k.moves(set[0].ID); !slices.Equal(effects, []promotion.Effect{promotion.RecordClosed, promotion.DeleteBranch, promotion.TellClosed}) {
+		t.Errorf("the one that acts: %v", effects)
+	}
+	if effects := k.moves(set[1].ID); !slices.Equal(effects, []promotion.Effect{promotion.DeleteBranch}) {
+		t.Errorf("the other: %v", effects)
+	}
+	for _, m := range k.newest("prod") {
+		on, err := db.Stops(ctx, store.Scope{Owner: "acme", Repo: m.RepoID, Env: "prod", App: m.App})
+		if err != nil || len(on) != 1 || on[0].ClosedPull != int32(p.Number) || m.ClosedBy != "bob" {
+			t.Errorf("%s is held by %+v, closed by %q, %v", m.App, on, m.ClosedBy, err)
+		}
+	}
+	now, err := k.sim.Pull("acme/env", p.Number)
+	must(t, err)
+	if len(now.Comments) != 1 || !strings.Contains(now.Comments[0].Body, "`1.1.0` of **payments**, together with `1.1.0` of **shop**, does not go to **prod**") {
+		t.Errorf("bob reads %+v", now.Comments)
+	}
+}
+
+// The commit is guarded whole: nothing but the planned edit of each file, and no file less.
+func TestTheCommitOfASetIsGuardedWhole(t *testing.T) {
+	k, _ := provenTogether(t)
+	ctx := t.Context()
+	set, p := k.opensSet()
+	l, err := k.worker.look(ctx, set[0].ID, true)
+	must(t, err)
+	must(t, k.worker.guard(ctx, l, l.row.BaseSHA, l.row.HeadSHA))
+	text := func(app string) string {
+		data, err := k.sim.File("acme/env", p.HeadRef, "apps/"+app+"/overlays/prod/kustomization.yaml")
+		must(t, err)
+		return string(data)
+	}
+	payments, shop := "apps/payments/overlays/prod/kustomization.yaml", "apps/shop/overlays/prod/kustomization.yaml"
+	for name, files := range map[string]map[string]string{
+		"one file is missing":       {payments: text("payments")},
+		"a file more":               {payments: text("payments"), shop: text("shop"), "README.md": "hello"},
+		"one of them does more":     {payments: text("payments"), shop: text("shop") + "namespace: elsewhere\n"},
+		"one is another version's":  {payments: text("payments"), shop: strings.Replace(text("shop"), "1.1.0", "1.2.0", 1)},
+		"nothing at all is changed": {"NOTES": "hello"},
+	} {
+		branch := "trial-" + strings.ReplaceAll(name, " ", "-")
+		sha, err := k.sim.As("carol").Push("acme/env", branch, name, files)
+		must(t, err)
+		if err := k.worker.guard(ctx, l, l.row.BaseSHA, sha); err == nil {
+			t.Errorf("%s: it is merged", name)
+		}
+	}
+}
