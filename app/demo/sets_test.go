@@ -132,7 +132,7 @@ func (s *scene) mergedTogether(number int, new, digests map[string]string) {
 	}
 	for app, version := range new {
 		s.runs("prod", app, version, digests[app])
-		s.until(app+" is reported", func() error { return s.w.said(number, "**"+app+"** `"+version+"`", "healthy") })
+		s.until(app+" is reported", func() error { return s.w.said(number, "<!-- tagboat:status "+app+" -->", "`"+version+"`", "healthy") })
 	}
 	s.until("each has its deployment", func() error {
 		now, err := s.w.GitHub.Pull(envRepo, number)
