@@ -29,7 +29,7 @@ func (s *Store) RecordClosedBy(ctx context.Context, p Promotion, c Closing) (err
 		if err := q.LockMerge(ctx, query.LockMergeParams{RepoID: p.RepoID, Env: p.Env}); err != nil {
 			return err
 		}
-		members, err := q.LockTogether(ctx, p.ID)
+		members, err := lockTogether(ctx, q, p.ID)
 		if err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ type NewReview struct {
 func (s *Store) RecordReview(ctx context.Context, promotion int64, r NewReview, delivery int64, wake func(promotion int64) river.JobArgs) (err error) {
 	defer wrap(&err, "record review %d", r.ReviewID)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		members, err := q.LockTogether(ctx, promotion)
+		members, err := lockTogether(ctx, q, promotion)
 		if err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ type NewTick struct {
 func (s *Store) RecordTicks(ctx context.Context, promotion int64, ticks []NewTick, by Actor, body string, delivery int64, wake func(promotion int64) river.JobArgs) (err error) {
 	defer wrap(&err, "record ticks on promotion %d", promotion)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		members, err := q.LockTogether(ctx, promotion)
+		members, err := lockTogether(ctx, q, promotion)
 		if err != nil {
 			return err
 		}

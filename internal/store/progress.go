@@ -231,7 +231,7 @@ func (s *Store) RecordClosed(ctx context.Context, p Promotion, why string) (err 
 
 // closeTogether ends a promotion with the others of its set, and answers which it ended.
 func (s *Store) closeTogether(ctx context.Context, q *query.Queries, p Promotion, why string) (ended []Promotion, err error) {
-	members, err := q.LockTogether(ctx, p.ID)
+	members, err := lockTogether(ctx, q, p.ID)
 	if err != nil {
 		return nil, err
 	}

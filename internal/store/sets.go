@@ -203,7 +203,7 @@ func (s *Store) breakUp(ctx context.Context, tx pgx.Tx, q *query.Queries, active
 	why := fmt.Sprintf("A rollback goes first, of %s in %s. Ask again when it is merged.", app, env)
 	var ended []Promotion
 	for _, p := range active {
-		members, err := q.LockTogether(ctx, p.ID)
+		members, err := lockTogether(ctx, q, p.ID)
 		if err != nil {
 			return err
 		}
@@ -226,6 +226,15 @@ func (s *Store) breakUp(ctx context.Context, tx pgx.Tx, q *query.Queries, active
 		}
 	}
 	return nil
+}
+
+// lockTogether locks a promotion and the others of its set, the one that acts for all first.
+func lockTogether(ctx context.Context, q *query.Queries, promotion int64) ([]Promotion, error) {
+	members, err := q.LockTogether(ctx, promotion)
+	if err == nil && len(members) == 0 {
+		err = pgx.ErrNoRows
+	}
+	return members, err
 }
 
 // Together are a promotion and the others of its set; the one that acts for all comes
