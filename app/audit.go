@@ -52,6 +52,7 @@ type AuditChange struct {
 	Kind       string           `json:"kind"`                 // forward or rollback
 	Reason     string           `json:"reason"`               // why it was proposed
 	Back       *store.Back      `json:"back,omitempty"`       // what a rollback took back
+	Set        *store.InSet     `json:"set,omitempty"`        // what it was merged with as one
 	Asked      []AuditAsked     `json:"asked"`                // empty: Tagboat by itself
 	Saw        AuditSaw         `json:"saw"`                  // what was before those who decided
 	Approvals  []AuditApproval  `json:"approvals"`            // every review that decided something

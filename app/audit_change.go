@@ -13,7 +13,7 @@ func change(m store.AuditedMerge) AuditChange {
 	g := m.Grounds
 	c := AuditChange{
 		Repo: m.Repo.Owner + "/" + m.Repo.Name, App: m.Promotion.App, Env: m.Promotion.Env,
-		Promotion: m.Promotion.ID, Pull: g.Pull, PullURL: m.Promotion.PullURL, Kind: m.Promotion.Kind, Reason: m.Promotion.Reason, Back: g.Back,
+		Promotion: m.Promotion.ID, Pull: g.Pull, PullURL: m.Promotion.PullURL, Kind: m.Promotion.Kind, Reason: m.Promotion.Reason, Back: g.Back, Set: g.Set,
 		Saw: AuditSaw{
 			Image: g.Image, Tag: g.Tag, Digest: g.Digest, OldTag: g.OldTag, OldDigest: g.OldDigest,
 			Head: g.Head, Base: g.Base, Edit: g.Edit, Diff: g.Diff, Body: g.Body, Check: g.Check,

@@ -68,6 +68,7 @@ func (p *page) change(c AuditChange) {
 	p.line("")
 	p.entry("Merged", c.Merged.lines()...)
 	p.entry("Rolled back", c.back()...)
+	p.entry("Together", c.together()...)
 	p.entry("Asked for", c.asked()...)
 	p.entry("Approvals", c.approvals()...)
 	p.entry("They saw", c.Saw.lines()...)
@@ -104,6 +105,14 @@ func (c AuditChange) asked() (lines []string) {
 		lines = []string{"by nobody: Tagboat proposed it"}
 	}
 	return append(lines, c.Reason)
+}
+
+// together says what a change was merged with as one.
+func (c AuditChange) together() []string {
+	if c.Set == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s were merged as one, from %s  (set %d)", strings.Join(c.Set.Apps, ", "), c.Set.Origin, c.Set.ID)}
 }
 
 // back says what a rollback took back.

@@ -74,6 +74,12 @@ func (w *World) reverts(number, reverted int, file, reason string) error {
 	if err := changedOnly(p, file); err != nil {
 		return err
 	}
+	return w.revertCommit(p, of, reason)
+}
+
+// revertCommit wants the merge of a pull request to be, in the form of git revert, the
+// revert of another's.
+func (w *World) revertCommit(p, of githubsim.PullView, reason string) error {
 	log, err := w.GitHub.Log(envRepo, "main")
 	if err != nil {
 		return err

@@ -29,6 +29,9 @@ const (
 // between says how far apart two images are, and how; "" where there is nothing to
 // compare with. Titles and names are whatever people wrote.
 func between(p Pull) string {
+	if p.Set != nil {
+		return p.Set.each(between)
+	}
 	b := p.Between
 	if b == nil {
 		return ""

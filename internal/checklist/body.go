@@ -65,6 +65,11 @@ func newPage(p Pull, diff string) page {
 		Facts: facts(p), Gates: machineItems(p), Changes: changes(diff), Rendered: p.Rendered, DryRun: dryRuns(p.DryRuns),
 		Commits: between(p), Upstream: upstream(p), Carries: carries(p), Rollback: goingBack(p),
 	}
+	if p.Set != nil {
+		g.App, g.Image, g.Old, g.OldTag, g.OldDigest, g.NewDigest = Text(and(p.Set.apps())), "", "", "", "", ""
+		g.New = Text(p.Set.versions(func(m Pull) image.Ref { return m.New }))
+		g.NewTag, g.SourceRepo, g.SourceCommit, g.RunURL, g.MediaType, p.Platforms = g.New, "", "", "", "", nil
+	}
 	for _, s := range p.Platforms {
 		g.Platforms = append(g.Platforms, Text(s))
 	}
@@ -80,6 +85,7 @@ func newPage(p Pull, diff string) page {
 // Invalid when the template cannot be executed, hides the checklist (an open code
 // fence or HTML comment) or is too long.
 func RenderBody(tmpl string, p Pull) (string, error) {
+	p = p.whole()
 	diff := p.Diff
 	for {
 		body, err := renderBody(tmpl, p, diff)
@@ -102,6 +108,10 @@ func RenderBody(tmpl string, p Pull) (string, error) {
 			short := *p.Between
 			short.Newest = nil
 			p.Between = &short
+			continue
+		}
+		if short, ok := p.shorter(); diff == "" && ok {
+			p = short
 			continue
 		}
 		if diff == "" && len(p.Carries) > 1 {
@@ -332,6 +342,9 @@ func facts(p Pull) string {
 	by := "Tagboat"
 	if p.RequestedBy != "" {
 		by = Escape(p.RequestedBy) + where(p.RequestURL)
+	}
+	if p.Set != nil {
+		return p.Set.table() + "\n\nRequested by " + by + "."
 	}
 	source := cell(p.SourceRepo)
 	if p.SourceCommit != "" {

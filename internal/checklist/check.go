@@ -44,6 +44,7 @@ const maxOutput = 65535
 // without a merge is cancelled, which never satisfies branch protection, where
 // "neutral" would.
 func RenderCheck(p Pull, state State) Check {
+	p = p.whole()
 	title, conclusion := outcome(p, state)
 	return Check{
 		Title:      cutRunes(clean(title), maxTitle),

@@ -11,8 +11,9 @@ const ClosingMarker = "<!-- tagboat:closed -->"
 // Closing is a person's closing of a pull request.
 type Closing struct {
 	App, Env, Tag string
-	By            string // login
-	Follows       bool   // the environment takes new versions by itself
+	With          []Version // the others that the pull request brought
+	By            string    // login
+	Follows       bool      // the environment takes new versions by itself
 	BranchGone    bool
 	Foreign       string // the commit on Branch that is not ours; "" where there is none
 	Branch        string
@@ -21,11 +22,13 @@ type Closing struct {
 // RenderClosing says what came of it, and how to ask again.
 func RenderClosing(c Closing) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s closed this pull request, so %s of **%s** does not go to **%s**.", ClosingMarker, Escape(c.By), Code(c.Tag), Escape(c.App), Escape(c.Env))
+	fmt.Fprintf(&b, "%s\n%s closed this pull request, so %s of **%s**%s does not go to **%s**.", ClosingMarker, Escape(c.By), Code(c.Tag), Escape(c.App), with(c.With), Escape(c.Env))
 	b.WriteString(" Tagboat opens no other one for it, newer versions included, until somebody asks again, here or on any issue of this repository:\n\n")
-	fmt.Fprintf(&b, "- %s asks for a version.\n", Code("/promote "+c.Env+" "+c.App))
-	if c.Follows {
-		fmt.Fprintf(&b, "- %s lets Tagboat propose by itself again what %s follows.\n", Code("/unhold "+c.Env+" "+c.App), Escape(c.Env))
+	for _, v := range append([]Version{{App: c.App, Tag: c.Tag}}, c.With...) {
+		fmt.Fprintf(&b, "- %s asks for a version.\n", Code("/promote "+c.Env+" "+v.App))
+		if c.Follows {
+			fmt.Fprintf(&b, "- %s lets Tagboat propose by itself again what %s follows.\n", Code("/unhold "+c.Env+" "+v.App), Escape(c.Env))
+		}
 	}
 	switch {
 	case c.Foreign != "":

@@ -60,6 +60,10 @@ func span(d time.Duration) string {
 // goingBack is how to return to what was there before.
 func goingBack(p Pull) string {
 	switch {
+	case p.Set != nil && p.Undone.Back():
+		return p.Set.each(afterwards)
+	case p.Set != nil:
+		return p.Set.goingBack(p)
 	case p.Undone.Back():
 		return afterwards(p)
 	case p.Old.Tag == "" && p.Old.Digest == "":

@@ -76,6 +76,7 @@ type Pull struct {
 	Platforms    []string
 	MediaType    string
 	SignedBy     []string // whose signatures were asked for and found
+	Set          *Set     // nil: it brings one app alone
 }
 
 // maxTitle is GitHub's limit for titles of pull requests and check runs.
@@ -84,6 +85,9 @@ const maxTitle = 255
 // Title is the pull request's: "prod: payments 1.6.0 → 1.7.0", or "Roll payments in
 // prod back to 1.6.0".
 func Title(p Pull) string {
+	if p.Set != nil {
+		return p.Set.title(p)
+	}
 	if p.Undone.Back() {
 		return rollbackTitle(p)
 	}

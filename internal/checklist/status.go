@@ -8,16 +8,26 @@ import (
 	"github.com/tagboat/tagboat/internal/image"
 )
 
-// StatusMarker is the first line of the one comment that follows a merge.
+// StatusMarker is the first line of the one comment that follows a merge, where that was
+// of one app.
 const StatusMarker = "<!-- tagboat:status -->"
 
 // Status is where a merged promotion runs.
 type Status struct {
+	Of          string // the app, where the pull request brought others, too; else ""
 	App, Env    string
 	Tag, Digest string
 	Commit      string // the merge commit
 	Clusters    []ClusterStatus
 	Overridden  []Gate // those that did not pass when it was merged
+}
+
+// Marker is the first line of the comment: one for each app.
+func (s Status) Marker() string {
+	if s.Of == "" {
+		return StatusMarker
+	}
+	return "<!-- tagboat:status " + name(s.Of) + " -->"
 }
 
 // Phase is how far one cluster is.
@@ -47,7 +57,7 @@ var phaseIcons = map[Phase]string{Pending: "⏳", Syncing: "🔄", Healthy: "✅
 // RenderSticky renders the comment that follows a merge: a line per cluster.
 func RenderSticky(s Status) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n**%s** %s in **%s**, commit %s\n\n", StatusMarker, Escape(s.App), Code(version(image.Ref{Tag: s.Tag, Digest: s.Digest})), Escape(s.Env), Code(shortCommit(s.Commit)))
+	fmt.Fprintf(&b, "%s\n**%s** %s in **%s**, commit %s\n\n", s.Marker(), Escape(s.App), Code(version(image.Ref{Tag: s.Tag, Digest: s.Digest})), Escape(s.Env), Code(shortCommit(s.Commit)))
 	b.WriteString(clusterTable(s.Clusters))
 	for i, g := range s.Overridden {
 		if i == 0 {

@@ -35,6 +35,7 @@ type Promote struct {
 	Line          string
 	Env           string
 	First, Second string // [app] [tag] as written; see Resolve
+	From          string // the environment whose set is meant; "" where one app is
 }
 
 // Retry asks for a promotion, or what an app has in an environment, to be looked at
@@ -181,10 +182,38 @@ func Meant(word string, names []string) string {
 }
 
 func (v Verb) parse(line string, args []string) Command {
+	if v.from != nil && slices.ContainsFunc(args, isFrom) {
+		return v.parseFrom(line, args)
+	}
 	if reason := v.wrong(args); reason != "" {
 		return Malformed{Line: line, Usage: v.Usage(), Reason: reason}
 	}
 	return v.build(line, args)
+}
+
+// isFrom recognises --from. Phones make one long dash of two.
+func isFrom(arg string) bool { return arg == "--from" || arg == "\u2014from" || arg == "\u2013from" }
+
+// parseFrom reads "<env> --from <env>", which stands for all that is proven there.
+func (v Verb) parseFrom(line string, args []string) Command {
+	reason := ""
+	switch {
+	case isFrom(args[0]):
+		reason = "the environment is missing that --from goes to"
+	case len(args) > 3 || !isFrom(args[1]):
+		reason = "--from stands for every app that is healthy there; name no app and no tag with it"
+	case len(args) < 3 || isFrom(args[2]):
+		reason = "the environment is missing after --from"
+	case !nameGrammar.MatchString(args[0]):
+		reason = "the first argument is not the name of an environment" + lowerCase(args[0])
+	case !nameGrammar.MatchString(args[2]):
+		reason = "the word after --from is not the name of an environment" + lowerCase(args[2])
+	case args[0] == args[2]:
+		reason = "both environments are the same"
+	default:
+		return v.from(line, args[0], args[2])
+	}
+	return Malformed{Line: line, Usage: "/" + v.Verb + " <env> --from <env>", Reason: reason}
 }
 
 // wrong says what is wrong with the arguments, or "". Arguments reach branch

@@ -24,6 +24,8 @@ func TestACommandIsALineOfPlainText(t *testing.T) {
 		{"two", "/help\n\n/promote prod\n", []command.Command{help, prod}},
 		{"with arguments", "/promote prod payments 1.7.0", []command.Command{command.Promote{Line: "/promote prod payments 1.7.0", Env: "prod", First: "payments", Second: "1.7.0"}}},
 		{"underscores are no emphasis", "/promote prod my_app 1_0_0", []command.Command{command.Promote{Line: "/promote prod my_app 1_0_0", Env: "prod", First: "my_app", Second: "1_0_0"}}},
+		{"a set", "/promote prod --from staging", []command.Command{command.Promote{Line: "/promote prod --from staging", Env: "prod", From: "staging"}}},
+		{"a set, from a phone", "/promote prod \u2014from staging-eu", []command.Command{command.Promote{Line: "/promote prod \u2014from staging-eu", Env: "prod", From: "staging-eu"}}},
 		{"explain", "/explain", []command.Command{command.Explain{Line: "/explain"}}},
 		{"override", "/override checks the runners  are down", []command.Command{command.Override{Line: "/override checks the runners  are down", Gate: "checks", Reason: "the runners are down"}}},
 		{"explain an app", "/explain prod payments", []command.Command{command.Explain{Line: "/explain prod payments", Env: "prod", App: "payments"}}},
@@ -90,7 +92,7 @@ func TestACommandIsALineOfPlainText(t *testing.T) {
 }
 
 func TestMistakesAreAnswered(t *testing.T) {
-	usage := "/promote <env> [app] [tag]"
+	usage, fromUsage := "/promote <env> [app] [tag]", "/promote <env> --from <env>"
 	tests := []struct {
 		line string
 		want command.Command
@@ -107,6 +109,17 @@ func TestMistakesAreAnswered(t *testing.T) {
 		{"/promote prod Payments 1.7.0", command.Malformed{Usage: usage, Reason: `the second argument is not the name of an app; names are lower case: "payments"`}},
 		{"/promote prod Payments! 1.7.0", command.Malformed{Usage: usage, Reason: "the second argument is not the name of an app"}},
 		{"/promote prod a b c", command.Malformed{Usage: usage, Reason: "there are 4 arguments, at most 3 are understood"}},
+		{"/promote --from staging", command.Malformed{Usage: fromUsage, Reason: "the environment is missing that --from goes to"}},
+		{"/promote prod --from", command.Malformed{Usage: fromUsage, Reason: "the environment is missing after --from"}},
+		{"/promote prod --from --from", command.Malformed{Usage: fromUsage, Reason: "the environment is missing after --from"}},
+		{"/promote prod payments --from staging", command.Malformed{Usage: fromUsage, Reason: "--from stands for every app that is healthy there; name no app and no tag with it"}},
+		{"/promote prod --from staging payments", command.Malformed{Usage: fromUsage, Reason: "--from stands for every app that is healthy there; name no app and no tag with it"}},
+		{"/promote $(id) --from staging", command.Malformed{Usage: fromUsage, Reason: "the first argument is not the name of an environment"}},
+		{"/promote prod --from Staging", command.Malformed{Usage: fromUsage, Reason: `the word after --from is not the name of an environment; names are lower case: "staging"`}},
+		{"/promote prod --from ../x", command.Malformed{Usage: fromUsage, Reason: "the word after --from is not the name of an environment"}},
+		{"/promote prod --from prod", command.Malformed{Usage: fromUsage, Reason: "both environments are the same"}},
+		{"/promote prod --from=staging", command.Malformed{Usage: usage, Reason: "the second argument is neither the name of an app nor a tag"}},
+		{"/retry prod --from staging", command.Malformed{Usage: "/retry [env] [app]", Reason: "there are 3 arguments, at most 2 are understood"}},
 		{"/rollback", command.Malformed{Usage: "/rollback <env> [app] [reason]", Reason: "the environment is missing"}},
 		{"/rollback Prod", command.Malformed{Usage: "/rollback <env> [app] [reason]", Reason: `the first argument is not the name of an environment; names are lower case: "prod"`}},
 		{"/prune-ok prod", command.Malformed{Usage: "/prune-ok <env> [app] <code>", Reason: "the code is missing"}},

@@ -21,7 +21,7 @@ var (
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"/promote prod payments 1.7.0", "> /help\n/help", "/promote\tprod\n\n- [ ] x\n\n/explain", "/hold a\n/unhold\n/status prod\n/dif\n/retry\n/diff",
-		"/freeze prod 4h x\n\n/thaw prod\n/override checks x",
+		"/promote prod --from staging\n/promote prod \u2014from x\n/promote --from", "/freeze prod 4h x\n\n/thaw prod\n/override checks x",
 	} {
 		f.Add(s)
 	}
@@ -57,7 +57,7 @@ func wroteIt(t *testing.T, written []string, c command.Command) {
 	if !safeArguments.MatchString(c.Environment()) || c.Verb() != "" && !strings.EqualFold(c.Source()[1:1+len(c.Verb())], c.Verb()) {
 		t.Fatalf("%q is taken for %+v", c.Source(), c)
 	}
-	if p, ok := c.(command.Promote); ok && !(p.Env != "" && safeArguments.MatchString(p.First+p.Second)) {
+	if p, ok := c.(command.Promote); ok && !(p.Env != "" && safeArguments.MatchString(p.First+p.Second+p.From) && (p.From == "" || p.First == "")) {
 		t.Fatalf("unsafe arguments: %+v", p)
 	}
 }

@@ -10,6 +10,10 @@ import (
 // hostile are comments that look to some reader as if they held a command, or that
 // somebody would write to have one carried out that nobody saw.
 var hostile = []struct{ name, body string }{
+	{"a set in a quote", "> /promote prod --from staging"},
+	{"a set in a list", "- a\n/promote prod --from staging"},
+	{"a set in code", "`/promote prod --from staging`"},
+	{"a set in a comment", "<!-- \n/promote prod --from staging\n-->"},
 	{"quote in a quote", "> > /promote prod\n> /promote prod"},
 	{"quote that goes on without its mark", "> a\n/promote prod\n/promote prod"},
 	{"quote in a list in a quote", "> - > /promote prod"},

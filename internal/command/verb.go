@@ -30,6 +30,7 @@ type Verb struct {
 	last     string // what the last argument is; "" is a tag
 	first    string // what the first argument names; "" is an environment
 	build    func(line string, args []string) Command
+	from     func(line, env, from string) Command // of "<env> --from <env>"; nil: it is not understood
 }
 
 // VerbOf is the row of a word.
@@ -68,7 +69,7 @@ func Narrowed() (verbs []string) {
 var Verbs = []Verb{
 	{
 		Verb: "promote", Args: "<env> [app] [tag]", min: 1, max: 3,
-		Description: "Open or refresh the pull request that moves an app to an environment. Without a tag, the newest version that the environment may take.",
+		Description: "Open or refresh the pull request that moves an app to an environment. Without a tag, the newest version that the environment may take. With `--from staging` in their place, one pull request for every app that is healthy in staging with another version: merged as one, and rolled back as one; on a merged pull request of an application's repository, only those that were built from it.",
 		Example:     "/promote prod payments 1.7.0", Kind: Moves, Least: Write,
 		build: func(line string, args []string) Command {
 			p := Promote{Line: line, Env: args[0]}
@@ -80,6 +81,7 @@ var Verbs = []Verb{
 			}
 			return p
 		},
+		from: func(line, env, from string) Command { return Promote{Line: line, Env: env, From: from} },
 	},
 	{
 		Verb: "rollback", Args: "<env> [app] [reason]", min: 1, max: anyWords,

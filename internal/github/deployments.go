@@ -26,8 +26,9 @@ func (r *Repo) CreateDeployment(ctx context.Context, d Deployment) (_ int64, err
 	return made.GetID(), err
 }
 
-// FindDeployment looks for a deployment of ours of a commit to an environment.
-func (r *Repo) FindDeployment(ctx context.Context, ref, environment string) (_ int64, found bool, err error) {
+// FindDeployment looks for the deployment of ours of a commit to an environment whose
+// payload is the one: one commit may bring several apps there.
+func (r *Repo) FindDeployment(ctx context.Context, ref, environment string, is func(payload []byte) bool) (_ int64, found bool, err error) {
 	defer r.fail(&err, "look for a deployment to %s", environment)
 	listed, err := pages(func(o gh.ListOptions) ([]*gh.Deployment, *gh.Response, error) {
 		return r.client.Repositories.ListDeployments(ctx, r.Owner, r.Name, &gh.DeploymentsListOptions{
@@ -38,6 +39,9 @@ func (r *Repo) FindDeployment(ctx context.Context, ref, environment string) (_ i
 		return 0, false, err
 	}
 	for _, d := range listed {
+		if !is(d.Payload) {
+			continue
+		}
 		us, err := r.app.isUs(ctx, userOf(d.Creator))
 		if err != nil || us {
 			return d.GetID(), us, err

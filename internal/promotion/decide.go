@@ -1,6 +1,9 @@
 package promotion
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Decide names the gates' verdicts and the next effect for a promotion. The
 // hashes say what would be shown to people now: an effect that publishes is
@@ -12,6 +15,8 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 	case f.State == Closed:
 		return afterClose(f)
 	case !f.State.Active():
+		return Decision{Effect: Rest}
+	case f.Led:
 		return Decision{Effect: Rest}
 	// An ended pull request has no gates: what they would say now, with the base
 	// moved on, is not what it was merged or closed on.
@@ -28,19 +33,21 @@ func Decide(f Facts, render func([]Gate) Shown, now time.Time) Decision {
 		}
 	}
 	if f.Pull != nil {
-		// Not told as a gate's next look: it would be published anew at every look.
-		d.lookAt(askAgainAt(f))
 		if f.queued() {
 			d.lookAt(f.Queue.AskedAt.Add(askQueue))
 		}
-		if at, asked := signaturesAt(f); asked && at.After(now) {
-			d.lookAt(at)
-		}
-		if at, asked := triesAt(f); asked && at.After(now) {
-			d.lookAt(at)
+		// Not told as a gate's next look: it would be published anew at every look.
+		for _, m := range together(f) {
+			d.lookAt(askAgainAt(m))
+			if at, asked := signaturesAt(m); asked && at.After(now) {
+				d.lookAt(at)
+			}
+			if at, asked := triesAt(m); asked && at.After(now) {
+				d.lookAt(at)
+			}
 		}
 	}
-	d.Effect, d.Why = next(f, d.Gates, render, now)
+	d.Effect, d.App, d.Why = next(f, d.Gates, render, now)
 	return d
 }
 
@@ -59,69 +66,77 @@ type Shown struct {
 	CommentHash string // after the merge
 }
 
-func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (Effect, string) {
+func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (effect Effect, app, why string) {
 	if f.Pull == nil {
-		return beforePull(f)
+		effect, why = beforePull(f)
+		return effect, "", why
 	}
 	shown := render(gates)
 	// Before everything else: the queue waits for it, and merges by itself what has
 	// passed, whatever became of this promotion's commit since.
 	if checksGroup(f, shown.CheckHash) {
-		switch {
-		case allPass(gates) && triesStale(f, now):
-			return AskClusters, ""
-		case allPass(gates) && signaturesStale(f, now):
-			return AskSignatures, ""
+		if effect, app := tooOld(f, now); effect != "" && allPass(gates) {
+			return effect, app, ""
 		}
-		return CheckGroup, ""
+		return CheckGroup, "", ""
 	}
 	if !f.Pull.Labelled {
-		return Label, ""
+		return Label, "", ""
 	}
-	if f.Plan.Nothing {
-		return Withdraw, nothingToChange(f)
+	if nothingToDo(f) {
+		return Withdraw, "", nothingToChange(f)
 	}
 	if needsRegenerate(f) {
-		return Regenerate, ""
+		return Regenerate, "", ""
 	}
-	if at := askAgainAt(f); !at.IsZero() && !now.Before(at) {
-		return AskRegistry, ""
-	}
-	if at, asked := signaturesAt(f); asked && !now.Before(at) {
-		return AskSignatures, ""
-	}
-	if at, asked := triesAt(f); asked && !now.Before(at) {
-		return AskClusters, ""
-	}
-	// Announced to everybody before it has any effect.
-	if len(Unfollowed(f, gates)) > 0 {
-		return OpenFollowUp, ""
+	if effect, app := asks(f, now); effect != "" {
+		return effect, app, ""
 	}
 	// The verdict is published on the head that it was made for, and before the
 	// merge: the branch may require it.
 	if f.Published.CheckSHA != f.Pull.HeadSHA || f.Published.CheckHash != shown.CheckHash {
-		return PublishCheck, ""
+		return PublishCheck, "", ""
 	}
 	if f.Published.BodyHash != shown.BodyHash {
-		return PublishBody, ""
+		return PublishBody, "", ""
 	}
-	if f.Rule.Auto && allPass(gates) && !waitsInQueue(f, now) {
+	if auto(f) && allPass(gates) && !waitsInQueue(f, now) {
+		effect, app := tooOld(f, now)
 		switch {
-		case triesStale(f, now):
-			return AskClusters, ""
-		case signaturesStale(f, now):
-			return AskSignatures, ""
+		case effect != "":
+			return effect, app, ""
 		case f.Queue.Used:
-			return EnterQueue, ""
+			return EnterQueue, "", ""
 		}
-		return Merge, ""
+		return Merge, "", ""
 	}
 	// A merge does not wait for it. While the head is not ours, or not what the base
 	// needs, it is not known what people will have approved when it is.
 	if f.RuleErr == "" && f.Rule.Approvals && f.Approval.Stale > 0 && headGate(f).Verdict == Pass {
-		return DismissReview, ""
+		return DismissReview, "", ""
 	}
-	return Rest, ""
+	return Rest, "", ""
+}
+
+// asks says what has to be found out, or announced, for whom before people are shown
+// anything; "" where nothing has to.
+func asks(f Facts, now time.Time) (effect Effect, app string) {
+	for _, m := range together(f) {
+		if at := askAgainAt(m); !at.IsZero() && !now.Before(at) {
+			return AskRegistry, m.App
+		}
+		if at, asked := signaturesAt(m); asked && !now.Before(at) {
+			return AskSignatures, m.App
+		}
+		if at, asked := triesAt(m); asked && !now.Before(at) {
+			return AskClusters, m.App
+		}
+		// Announced to everybody before it has any effect.
+		if len(Unfollowed(m, Evaluate(m, now))) > 0 {
+			return OpenFollowUp, m.App
+		}
+	}
+	return "", ""
 }
 
 // askAgain is how long an answer of the registry holds that keeps a pull request
@@ -138,6 +153,19 @@ func askAgainAt(f Facts) time.Time {
 }
 
 func beforePull(f Facts) (Effect, string) {
+	for _, m := range together(f) {
+		if effect, why := unopened(m); effect != OpenPull {
+			return effect, ofSet(f, m, why)
+		}
+	}
+	if nothingToDo(f) {
+		return RecordClosed, nothingToChange(f)
+	}
+	return OpenPull, ""
+}
+
+// unopened is what is to be done about one promotion that has no pull request.
+func unopened(f Facts) (Effect, string) {
 	switch {
 	// What people have to mend in Git is waited for: the next commit there has
 	// this looked at again.
@@ -151,28 +179,43 @@ func beforePull(f Facts) (Effect, string) {
 		return RecordClosed, wrongWay(f)
 	case planErr(f) != "":
 		return Rest, planErr(f)
-	case f.Plan.Nothing:
-		return RecordClosed, nothingToChange(f)
-	case f.Digest.Now != "" && f.Digest.Now != f.Artifact.Digest:
+	case !f.Plan.Nothing && f.Digest.Now != "" && f.Digest.Now != f.Artifact.Digest:
 		return RecordClosed, digestGate(f).Reason
 	}
 	return OpenPull, ""
+}
+
+// ofSet says of a set whose words these are.
+func ofSet(f, m Facts, words string) string {
+	if len(f.Companions) == 0 {
+		return words
+	}
+	return m.App + ": " + words
 }
 
 // needsRegenerate: our commit no longer says what the newest base needs. A head
 // that somebody else moved is never overwritten: that is for people to sort out.
 func needsRegenerate(f Facts) bool {
 	if f.Pull.HeadSHA != f.Pull.OurHeadSHA {
-		return f.Pull.HeadOurs && f.RuleErr == "" && planErr(f) == ""
+		return f.Pull.HeadOurs && editable(f)
 	}
-	if f.RuleErr != "" || planErr(f) != "" {
+	if !editable(f) {
 		return false
 	}
 	return f.Pull.Behind || f.Plan.Hash != "" && f.Plan.Hash != f.Pull.EditHash
 }
 
+// editable: it can be read what the base needs, of all that the commit is for.
+func editable(f Facts) bool {
+	return !slices.ContainsFunc(together(f), func(m Facts) bool { return m.RuleErr != "" || planErr(m) != "" })
+}
+
 func nothingToChange(f Facts) string {
-	return "The base branch already has " + f.Artifact.Tag + "; there is nothing to change."
+	var tags []string
+	for _, m := range together(f) {
+		tags = append(tags, ofSet(f, Facts{App: m.App}, m.Artifact.Tag))
+	}
+	return "The base branch already has " + and(tags) + "; there is nothing to change."
 }
 
 // afterClose clears up after a promotion that came to nothing: its branch goes, and

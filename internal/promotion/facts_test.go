@@ -86,6 +86,12 @@ func clone(f Facts) Facts {
 	}
 	f.Stops = slices.Clone(f.Stops)
 	f.Voices, f.FollowUps = slices.Clone(f.Voices), slices.Clone(f.FollowUps)
+	for i, c := range f.Companions {
+		if i == 0 {
+			f.Companions = slices.Clone(f.Companions)
+		}
+		f.Companions[i] = clone(c)
+	}
 	f.Checklist, f.Upstream, f.Targets = slices.Clone(f.Checklist), slices.Clone(f.Upstream), slices.Clone(f.Targets)
 	return f
 }

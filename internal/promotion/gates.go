@@ -59,6 +59,7 @@ const (
 	GateStop      = "stop"
 	GateWindow    = "window"
 	GateQueue     = "queue"
+	GateSet       = "set"
 )
 
 // order are all gates, in the order in which people read them, and what they read.
@@ -78,6 +79,7 @@ var order = []struct{ name, title string }{
 	{GateStop, "Stopped"},
 	{GateWindow, "Window"},
 	{GateQueue, "Merge queue"},
+	{GateSet, "Set"},
 }
 
 // Rank is a gate's place in the order in which people read them; one that is not
@@ -152,6 +154,9 @@ func Evaluate(f Facts, now time.Time) []Gate {
 	}
 	if f.Queue.Used {
 		gates = append(gates, queueGate(f, now))
+	}
+	if len(f.Companions) > 0 {
+		gates = append(gates, setGate(f, now))
 	}
 	return overridden(f, gates, now)
 }

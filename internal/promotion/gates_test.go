@@ -234,6 +234,7 @@ func TestGatesAreReadAsTheyAreCalled(t *testing.T) {
 	f.Policy = Policy{Blocking: 1, Reason: "no limits"}
 	f.Stops = []Stop{{What: "prod", By: "carol", Lift: "/thaw prod"}}
 	f.Queue.Used = true
+	f.Companions = []Facts{ready()}
 	broken := ready()
 	broken.RuleErr = "no"
 	last := -1

@@ -18,24 +18,24 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 		guards = append(guards, mutant.Guard{Name: name, File: file, Old: old, New: without})
 	}
 
-	const decide = "decide.go"
+	const decide, sets = "decide.go", "set.go"
 	in(decide, "a promotion that has ended is left alone", "case !f.State.Active():", "case false:")
 	in("promotion.go", "only some states are active", "return s == Proposed || s == Open", "return true")
 	in(decide, "what is merged is not merged again", "case f.Pull != nil && f.Pull.Merged:", "case false:")
 	in(decide, "what is closed is not merged", "case f.Pull != nil && f.Pull.Closed:", "case false:")
 	in(decide, "there has to be a pull request", "if f.Pull == nil {", "if false {")
 	in(decide, "it says whose it is", "if !f.Pull.Labelled {", "if false {")
-	in(decide, "there is something to change", "if f.Plan.Nothing {", "if false {")
+	in(decide, "there is something to change", "if nothingToDo(f) {\n\t\treturn Withdraw", "if false {\n\t\treturn Withdraw")
 	in(decide, "the commit is what the newest base needs", "if needsRegenerate(f) {", "if false {")
 	in(decide, "the head contains the newest base", "return f.Pull.Behind || ", "return ")
 	in(decide, "a head of somebody else's is never overwritten", "return f.Pull.HeadOurs && ", "return ")
-	in(decide, "a commit that was lost is made anew from what can be read", `return f.Pull.HeadOurs && f.RuleErr == "" && planErr(f) == ""`, "return f.Pull.HeadOurs")
-	in(decide, "a commit is made anew from what can be read", "\tif f.RuleErr != \"\" || planErr(f) != \"\" {\n\t\treturn false\n\t}\n", "")
+	in(decide, "a commit that was lost is made anew from what can be read", "return f.Pull.HeadOurs && editable(f)", "return f.Pull.HeadOurs")
+	in(decide, "a commit is made anew from what can be read", "\tif !editable(f) {\n\t\treturn false\n\t}\n", "")
 	in(decide, "the verdict is on this head", "f.Published.CheckSHA != f.Pull.HeadSHA || ", "")
 	in(decide, "the verdict is the one that people see", " || f.Published.CheckHash != shown.CheckHash", "")
 	in(decide, "the body is the one that people see", "if f.Published.BodyHash != shown.BodyHash {", "if false {")
-	in(decide, "where people merge, Tagboat does not", "if f.Rule.Auto && allPass(gates) && ", "if allPass(gates) && ")
-	in(decide, "every gate passes", "if f.Rule.Auto && allPass(gates) && ", "if f.Rule.Auto && ")
+	in(decide, "where people merge, Tagboat does not", "if auto(f) && allPass(gates) && ", "if allPass(gates) && ")
+	in(decide, "every gate passes", "if auto(f) && allPass(gates) && ", "if auto(f) && ")
 
 	const gates = "gates.go"
 	in(gates, "no gates are no pass", "return len(gates) > 0 && ", "return ")
@@ -63,7 +63,7 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(gates, "digest: the registry was not asked", `case f.Digest.Now == "":`, "case false:")
 	in(gates, "digest: the tag is another artifact now", "case f.Digest.Now != f.Artifact.Digest:", "case false:")
 	const signatures = "signature.go"
-	in(decide, "the signatures were looked for lately", "\t\tcase signaturesStale(f, now):", "\t\tcase false:")
+	in(sets, "the signatures were looked for lately", "case signaturesStale(m, now):", "case false:")
 	in(signatures, "signature: looked for long ago", " || now.Sub(s.At) > signatureFresh", "")
 	in(signatures, "signature: looked for in a time to come", " || s.At.After(now)", "")
 	in(signatures, "signature: it is not known whose it has to be", `return d.ID != "" && `, "return ")
@@ -100,7 +100,8 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(gates, "upstream: nobody knows since when it is healthy", "if up.HealthySince.IsZero() {", "if false {")
 	in(gates, "upstream: not for long enough", "since < need.Healthy {", "since < 0 {")
 	const clusters = "dryrun.go"
-	in(decide, "the clusters were asked lately", "\t\tcase triesStale(f, now):", "\t\tcase false:")
+	in(sets, "the clusters were asked lately", "case triesStale(m, now):", "case false:")
+	in(decide, "what is too old is asked for before a merge", "case effect != \"\":\n\t\t\treturn effect, app, \"\"\n\t\tcase f.Queue.Used:", "case effect != \"\" && false:\n\t\t\treturn effect, app, \"\"\n\t\tcase f.Queue.Used:")
 	in(clusters, "dry run: an old answer", " || now.Sub(t.At) > trialFresh", "")
 	in(clusters, "dry run: an answer that is to come", " || t.At.After(now)", "")
 	in(decide, "what the queue has does not enter it again", "allPass(gates) && !waitsInQueue(f, now) {", "allPass(gates) {")
@@ -108,8 +109,7 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in("queue.go", "queue: GitHub took it out", "case !f.Queue.LeftAt.IsZero() && now.Before(again):", "case false:")
 	in("queue.go", "queue: what the group is built on is not merged yet", "case f.Queue.Ahead:", "case false:")
 	in("queue.go", "queue: a group is judged by every gate", "\tcase allPass(gates):\n\t\treturn Pass\n\t}\n\treturn Fail", "\t}\n\treturn Pass")
-	in(decide, "the clusters were asked lately about a group", "case allPass(gates) && triesStale(f, now):", "case false:")
-	in(decide, "the signatures of a group were looked for lately", "case allPass(gates) && signaturesStale(f, now):", "case false:")
+	in(decide, "what is too old is asked for before a group is judged", "effect != \"\" && allPass(gates) {", "false && effect != \"\" {")
 	in(gates, "stop: somebody stopped it", `Title: "Stopped", Verdict: Wait`, `Title: "Stopped", Verdict: Pass`)
 
 	// I5: forward is forward, and back only by an explicit rollback.
@@ -124,6 +124,18 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(gates, "upstream: only what goes back need not soak", "len(f.Rule.Needs) > 0 && f.Back == nil {", "len(f.Rule.Needs) > 0 && f.Back != nil {")
 	in(gates, "window: only what goes back need not wait for it", "f.Rule.Schedule.Asked() && f.Back == nil {", "f.Rule.Schedule.Asked() && f.Back != nil {")
 	in(gates, "window: it is not open", "if s.Open(now) {", "if true {")
+
+	// A set is merged as one.
+	in(gates, "set: what keeps a companion", "gates = append(gates, setGate(f, now))", "")
+	in(sets, "set: one of several fails", "case len(failed) > 0:", "case false:")
+	in(sets, "set: one of several waits", "case len(waiting) > 0:", "case false:")
+	in(sets, "set: a companion has ended", "case !c.State.Active():", "case false:")
+	in(sets, "set: a companion is not in this commit", "c.Pull.HeadSHA != f.Pull.HeadSHA", "false")
+	in(sets, "set: a companion's gate fails", "if own.Verdict == Fail {", "if own.Verdict == Fail {\n\t\t\tcontinue\n\t\t}\n\t\tif false {")
+	in(sets, "set: a companion's gate waits", "case len(waits) > 0:", "case false:")
+	in(sets, "set: where people merge one, they merge all", "func(m Facts) bool { return !m.Rule.Auto }", "func(m Facts) bool { return m.App == f.App && !m.Rule.Auto }")
+	in(sets, "set: one asks, and not each by itself", "func together(f Facts) []Facts { return append([]Facts{f}, f.Companions...) }", "func together(f Facts) []Facts { return []Facts{f} }")
+	in(decide, "set: another acts for it", "case f.Led:", "case false:")
 
 	const calendar = "../window/schedule.go"
 	in(calendar, "window: days without changes are asked for", "return len(s.Allow)+len(s.Deny) > 0", "return len(s.Allow) > 0")
@@ -154,5 +166,5 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 		}
 	}
 	mutant.Caught(t, guards,
-		"^(TestNothingMayBeMissing|TestAGroupIsJudgedAsAMergeIs|TestLosingAFact.*|TestNothingStandsStillWithoutAReason)$", "^TestNoHistoryLeadsToAMergeThatRestsOnLess$")
+		"^(TestNothingMayBeMissing|TestASet.*|TestAGroupIsJudgedAsAMergeIs|TestLosingAFact.*|TestNothingStandsStillWithoutAReason)$", "^TestNoHistoryLeadsToAMergeThatRestsOnLess$")
 }

@@ -160,6 +160,9 @@ func Unfollowed(f Facts, gates []Gate) []Gate {
 
 // and joins words as people do.
 func and(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }

@@ -66,6 +66,9 @@ type Facts struct {
 
 	Published Published // what people were last shown
 
+	Companions []Facts // of its set, which is merged as one; each without companions of its own
+	Led        bool    // one of the companions acts for it until the merge
+
 	// What matters after the merge.
 	Targets   []Target // the environment's clusters for this app
 	Overtaken bool     // a newer promotion of this (app, environment) was merged
@@ -262,6 +265,7 @@ const (
 type Decision struct {
 	Gates     []Gate
 	Effect    Effect
+	App       string    // of a set: whose the effect is, where it is about one of them
 	Why       string    // what a person should read about a promotion that does not move
 	Outcome   Outcome   // after the merge: how the clusters took it
 	NextCheck time.Time // when to look again even if nothing happens; zero: no such time

@@ -141,6 +141,13 @@ func (s *Store) ArtifactBySource(ctx context.Context, repo, commit string) (_ Ar
 	return s.query.ArtifactBySource(ctx, query.ArtifactBySourceParams{SourceRepo: repo, SourceCommit: commit})
 }
 
+// ArtifactsBySource are all artifacts that were built from a commit of a source
+// repository ("owner/name"), in the order in which they became known.
+func (s *Store) ArtifactsBySource(ctx context.Context, repo, commit string) (_ []Artifact, err error) {
+	defer wrap(&err, "read the artifacts built from %s@%s", repo, commit)
+	return s.query.ArtifactsBySource(ctx, query.ArtifactsBySourceParams{SourceRepo: repo, SourceCommit: commit})
+}
+
 // RecentRefusals are the newest refusals.
 func (s *Store) RecentRefusals(ctx context.Context, most int32) (_ []Refusal, err error) {
 	defer wrap(&err, "read refusals")

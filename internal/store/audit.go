@@ -71,6 +71,7 @@ const (
 	ActionReverted      = "revert recognised"
 	ActionStays         = "not taken back by itself"
 	ActionLeftPull      = "pull request closed before"
+	ActionPullClosed    = "pull request closed"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

@@ -150,6 +150,7 @@ type Grounds struct {
 	Gates      []Judged   `json:"gates,omitempty"`
 	Overridden []Override `json:"overridden,omitempty"`
 	Back       *Back      `json:"back,omitempty"` // of a rollback
+	Set        *InSet     `json:"set,omitempty"`  // of one that was merged together with others
 
 	// Merger is who merged on GitHub; nobody where Tagboat did, every gate passing.
 	Merger *Actor `json:"merger,omitempty"`
@@ -157,6 +158,13 @@ type Grounds struct {
 	// were last observed.
 	Found       bool  `json:"found,omitempty"`
 	TakenOverBy int64 `json:"takenOverBy,omitempty"` // the promotion that had taken over the pull request
+}
+
+// InSet is the set that was merged as one.
+type InSet struct {
+	ID     int64    `json:"id"`
+	Origin string   `json:"origin"` // where it was proven, or what it was built from
+	Apps   []string `json:"apps"`   // all of them
 }
 
 // Back is what a rollback took back, and why.

@@ -19,44 +19,64 @@ type Closing struct {
 	Why   string // for people
 }
 
-// RecordClosedBy ends a promotion whose pull request a person closed, and holds its app
-// in its environment: Tagboat proposes nothing there by itself until somebody asks
-// again. One that is not active any more stays as it is. The lock keeps a proposal
-// from slipping in between.
+// RecordClosedBy ends a promotion whose pull request a person closed, with the others of
+// its set, and holds their apps in their environment: Tagboat proposes nothing there by
+// itself until somebody asks again. One that is not active any more stays as it is. The
+// lock keeps a proposal from slipping in between.
 func (s *Store) RecordClosedBy(ctx context.Context, p Promotion, c Closing) (err error) {
 	defer wrap(&err, "close promotion %d for %s", p.ID, c.By.Login)
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
 		if err := q.LockMerge(ctx, query.LockMergeParams{RepoID: p.RepoID, Env: p.Env}); err != nil {
 			return err
 		}
-		now := s.now()
-		rows, err := q.SetClosedBy(ctx, query.SetClosedByParams{ID: p.ID, Message: c.Why, ClosedByID: c.By.ID, ClosedBy: c.By.Login, At: now})
-		if err != nil || rows == 0 {
-			return err
-		}
-		if err := s.audit(ctx, q, Entry{Actor: c.By, Action: ActionClosed, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]any{"why": c.Why, "pull": p.PullNumber}}); err != nil {
-			return err
-		}
-		// Closing what led back takes the place of the hold that it did not wait for.
-		older, err := closedHold(ctx, q, Proposal{Repo: p.RepoID, App: p.App, Env: p.Env})
+		members, err := lockTogether(ctx, q, p.ID)
 		if err != nil {
 			return err
 		}
-		if older != nil {
-			if err := q.EndClosedHold(ctx, query.EndClosedHoldParams{ID: older.ID, At: &now, By: c.By.Login, PromotionID: &p.ID}); err != nil {
+		var ended []Promotion
+		for _, m := range members {
+			rows, err := q.SetClosedBy(ctx, query.SetClosedByParams{ID: m.ID, Message: c.Why, ClosedByID: c.By.ID, ClosedBy: c.By.Login, At: s.now()})
+			if err != nil {
+				return err
+			}
+			if rows > 0 {
+				ended = append(ended, m)
+			}
+		}
+		for _, m := range ended {
+			if err := s.holdClosed(ctx, q, m, c); err != nil {
 				return err
 			}
 		}
-		held := Scope{Owner: c.Owner, Repo: p.RepoID, Env: p.Env, App: p.App}
-		reason := fmt.Sprintf("closed pull request #%d", p.PullNumber)
-		if _, err := q.InsertStop(ctx, query.InsertStopParams{
-			Owner: held.Owner, RepoID: reference(held.Repo), Env: held.Env, App: held.App, Reason: reason,
-			ActorID: c.By.ID, Actor: c.By.Login, URL: p.PullURL, Since: now, ClosedPull: p.PullNumber,
-		}); err != nil {
+		return nil
+	})
+}
+
+// holdClosed holds the pair of a promotion whose pull request a person closed.
+func (s *Store) holdClosed(ctx context.Context, q *query.Queries, p Promotion, c Closing) error {
+	now := s.now()
+	if err := s.audit(ctx, q, Entry{Actor: c.By, Action: ActionClosed, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]any{"why": c.Why, "pull": p.PullNumber}}); err != nil {
+		return err
+	}
+	// Closing what led back takes the place of the hold that it did not wait for.
+	older, err := closedHold(ctx, q, Proposal{Repo: p.RepoID, App: p.App, Env: p.Env})
+	if err != nil {
+		return err
+	}
+	if older != nil {
+		if err := q.EndClosedHold(ctx, query.EndClosedHoldParams{ID: older.ID, At: &now, By: c.By.Login, PromotionID: &p.ID}); err != nil {
 			return err
 		}
-		return s.audit(ctx, q, Entry{Actor: c.By, Action: "stopped", Promotion: p.ID, Inputs: map[string]any{"scope": held, "reason": reason, "pull": p.PullURL}})
-	})
+	}
+	held := Scope{Owner: c.Owner, Repo: p.RepoID, Env: p.Env, App: p.App}
+	reason := fmt.Sprintf("closed pull request #%d", p.PullNumber)
+	if _, err := q.InsertStop(ctx, query.InsertStopParams{
+		Owner: held.Owner, RepoID: reference(held.Repo), Env: held.Env, App: held.App, Reason: reason,
+		ActorID: c.By.ID, Actor: c.By.Login, URL: p.PullURL, Since: now, ClosedPull: p.PullNumber,
+	}); err != nil {
+		return err
+	}
+	return s.audit(ctx, q, Entry{Actor: c.By, Action: "stopped", Promotion: p.ID, Inputs: map[string]any{"scope": held, "reason": reason, "pull": p.PullURL}})
 }
 
 // ClosedOlder handles a pull request that was closed as that of an older promotion: before

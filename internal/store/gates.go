@@ -59,23 +59,30 @@ type NewReview struct {
 }
 
 // RecordReview appends a review of a promotion's pull request, with the digest
-// that the pull request carried, and wakes the promotion.
+// that the pull request carried, and wakes the promotion. It is one of each other
+// promotion that the pull request carries, too, with that one's digest.
 func (s *Store) RecordReview(ctx context.Context, promotion int64, r NewReview, delivery int64, wake func(promotion int64) river.JobArgs) (err error) {
 	defer wrap(&err, "record review %d", r.ReviewID)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		p, err := q.LockPromotion(ctx, promotion)
+		members, err := lockTogether(ctx, q, promotion)
 		if err != nil {
 			return err
 		}
-		digest, err := digestSeen(ctx, q, p, r.HeadSHA)
-		if err != nil {
-			return err
+		var woken []Promotion
+		for _, p := range members {
+			digest, err := digestSeen(ctx, q, p, r.HeadSHA)
+			if err != nil {
+				return err
+			}
+			fresh, err := s.insertReview(ctx, q, p.ID, r, digest, delivery)
+			if err != nil {
+				return err
+			}
+			if fresh {
+				woken = append(woken, p)
+			}
 		}
-		fresh, err := s.insertReview(ctx, q, p.ID, r, digest, delivery)
-		if err != nil || !fresh {
-			return err
-		}
-		return s.wake(ctx, tx, q, []Promotion{p}, wake)
+		return s.wake(ctx, tx, q, woken, wake)
 	})
 }
 
@@ -94,16 +101,17 @@ func (s *Store) insertReview(ctx context.Context, q *query.Queries, promotion in
 	})
 }
 
-// digestSeen is the digest that a head of ours carried; "" for a head that is
-// not ours, so that a review of it can never count.
-func digestSeen(ctx context.Context, q *query.Queries, p Promotion, head string) (string, error) {
+// digestSeen is the digest that a head of ours carried for p; "" for a head that is
+// not ours, so that a review of it can never count. Where p has taken the pull request
+// over, it may be the head of another promotion.
+func digestSeen(ctx context.Context, q *query.Queries, p Promotion, head string) (digest string, err error) {
 	heads, err := q.Heads(ctx, query.HeadsParams{RepoID: p.RepoID, PullNumber: p.PullNumber})
 	for _, h := range heads {
-		if h.HeadSHA == head {
-			return h.Digest, err
+		if h.HeadSHA == head && (digest == "" || h.PromotionID == p.ID) {
+			digest = h.Digest
 		}
 	}
-	return "", err
+	return digest, err
 }
 
 // Reviews are a promotion's reviews in the order of their arrival, each with the
@@ -153,15 +161,38 @@ func (s *Store) RecordDismissal(ctx context.Context, p Promotion, announced int6
 		}}
 		if outcome == DismissalDone {
 			e.Action = ActionDismissed
-			if _, err := s.insertReview(ctx, q, r.PromotionID, NewReview{
-				ReviewID: r.ReviewID, Reviewer: Actor{ID: r.ReviewerID, Login: r.Reviewer}, Bot: r.Bot,
-				State: "DISMISSED", HeadSHA: r.HeadSHA, SubmittedAt: r.SubmittedAt,
-			}, r.Digest, 0); err != nil {
+			if err := s.dismissed(ctx, q, p, r); err != nil {
 				return err
 			}
 		}
 		return s.audit(ctx, q, e)
 	})
+}
+
+// dismissed writes down that a review of p's pull request is dismissed: of the promotion
+// that it was of, and of all of its set.
+func (s *Store) dismissed(ctx context.Context, q *query.Queries, p Promotion, r Review) error {
+	gone := NewReview{
+		ReviewID: r.ReviewID, Reviewer: Actor{ID: r.ReviewerID, Login: r.Reviewer}, Bot: r.Bot,
+		State: "DISMISSED", HeadSHA: r.HeadSHA, SubmittedAt: r.SubmittedAt,
+	}
+	if _, err := s.insertReview(ctx, q, r.PromotionID, gone, r.Digest, 0); err != nil || p.SetID == nil {
+		return err
+	}
+	members, err := q.SetMembers(ctx, p.SetID)
+	for _, m := range members {
+		if m.ID == r.PromotionID {
+			continue
+		}
+		digest, err := digestSeen(ctx, q, m, r.HeadSHA)
+		if err != nil {
+			return err
+		}
+		if _, err := s.insertReview(ctx, q, m.ID, gone, digest, 0); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Dismissals are the reviews of a promotion's pull request that Tagboat dismissed,
@@ -179,35 +210,43 @@ type NewTick struct {
 }
 
 // RecordTicks appends who changed which items, keeps the body as it now stands,
-// and wakes the promotion, which will render the body anew.
+// and wakes the promotion, which will render the body anew. What is ticked on a pull
+// request is ticked for all that it carries.
 func (s *Store) RecordTicks(ctx context.Context, promotion int64, ticks []NewTick, by Actor, body string, delivery int64, wake func(promotion int64) river.JobArgs) (err error) {
 	defer wrap(&err, "record ticks on promotion %d", promotion)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		p, err := q.LockPromotion(ctx, promotion)
+		members, err := lockTogether(ctx, q, promotion)
 		if err != nil {
 			return err
 		}
-		for _, t := range ticks {
-			if t.At.IsZero() {
-				t.At = s.now()
-			}
-			if err := q.InsertTick(ctx, query.InsertTickParams{
-				PromotionID: p.ID, Item: t.Item, Checked: t.Checked, ActorID: by.ID, Actor: by.Login, At: t.At, DeliveryID: reference(delivery),
-			}); err != nil {
+		for _, p := range members {
+			if err := s.insertTicks(ctx, q, p, ticks, by, delivery); err != nil {
 				return err
 			}
 		}
-		if len(ticks) > 0 {
-			if err := s.audit(ctx, q, Entry{
-				Actor: by, Action: ActionTicked, Promotion: p.ID, Delivery: delivery, SHA: p.SeenHeadSHA, Inputs: ticks,
-			}); err != nil {
-				return err
-			}
-		}
-		if err := q.ForgetBody(ctx, query.ForgetBodyParams{ID: p.ID, PullBody: body}); err != nil {
+		if err := q.ForgetBody(ctx, query.ForgetBodyParams{ID: promotion, PullBody: body}); err != nil {
 			return err
 		}
-		return s.wake(ctx, tx, q, []Promotion{p}, wake)
+		return s.wake(ctx, tx, q, []Promotion{{ID: promotion}}, wake)
+	})
+}
+
+func (s *Store) insertTicks(ctx context.Context, q *query.Queries, p Promotion, ticks []NewTick, by Actor, delivery int64) error {
+	for _, t := range ticks {
+		if t.At.IsZero() {
+			t.At = s.now()
+		}
+		if err := q.InsertTick(ctx, query.InsertTickParams{
+			PromotionID: p.ID, Item: t.Item, Checked: t.Checked, ActorID: by.ID, Actor: by.Login, At: t.At, DeliveryID: reference(delivery),
+		}); err != nil {
+			return err
+		}
+	}
+	if len(ticks) == 0 {
+		return nil
+	}
+	return s.audit(ctx, q, Entry{
+		Actor: by, Action: ActionTicked, Promotion: p.ID, Delivery: delivery, SHA: p.SeenHeadSHA, Inputs: ticks,
 	})
 }
 

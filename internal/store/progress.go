@@ -68,38 +68,66 @@ type Opened struct {
 	Body, BodyHash string
 }
 
-// RecordOpened writes down that a promotion's pull request is open.
-func (s *Store) RecordOpened(ctx context.Context, p Promotion, c Commit, o Opened) (err error) {
+// Carried is a promotion and the commit that makes its edit, which the others of its set
+// share.
+type Carried struct {
+	Promotion Promotion
+	Commit    Commit
+}
+
+// RecordOpened writes down that a promotion's pull request is open, which carries the
+// others of its set, too.
+func (s *Store) RecordOpened(ctx context.Context, p Promotion, c Commit, o Opened, others ...Carried) (err error) {
 	defer wrap(&err, "record pull request #%d of promotion %d", o.Number, p.ID)
-	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+	return s.carried(ctx, append([]Carried{{p, c}}, others...), func(q *query.Queries, p Promotion, c Commit) (int64, Entry, error) {
 		rows, err := q.SetOpened(ctx, query.SetOpenedParams{
 			ID: p.ID, PullNumber: int32(o.Number), PullURL: o.URL, PullBody: o.Body, BodyHash: o.BodyHash,
 			HeadSHA: c.HeadSHA, BaseSHA: c.BaseSHA, EditHash: c.EditHash, OldTag: c.OldTag, OldDigest: c.OldDigest, Diff: c.Diff, At: s.now(),
 		})
-		if err := active(p, rows, err); err != nil {
-			return err
-		}
-		return s.audit(ctx, q, Entry{Action: ActionOpened, Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
+		return rows, Entry{Action: ActionOpened, Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
 			"pull": o.Number, "base": c.BaseSHA, "digest": c.Digest, "edit": c.EditHash,
-		}})
+		}}, err
 	})
 }
 
-// RecordRegenerated writes down that the branch stands at a new commit of ours.
-func (s *Store) RecordRegenerated(ctx context.Context, p Promotion, c Commit) (err error) {
+// RecordRegenerated writes down that the branch stands at a new commit of ours, which
+// makes the edits of the others of its set, too.
+func (s *Store) RecordRegenerated(ctx context.Context, p Promotion, c Commit, others ...Carried) (err error) {
 	defer wrap(&err, "record commit %s of promotion %d", c.HeadSHA, p.ID)
-	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+	return s.carried(ctx, append([]Carried{{p, c}}, others...), func(q *query.Queries, p Promotion, c Commit) (int64, Entry, error) {
 		rows, err := q.SetRegenerated(ctx, query.SetRegeneratedParams{
 			ID: p.ID, HeadSHA: c.HeadSHA, BaseSHA: c.BaseSHA, EditHash: c.EditHash,
 			OldTag: c.OldTag, OldDigest: c.OldDigest, Diff: c.Diff, At: s.now(),
 		})
-		if err := active(p, rows, err); err != nil {
+		return rows, Entry{Action: ActionRegenerated, Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
+			"was": p.HeadSHA, "base": c.BaseSHA, "digest": c.Digest, "edit": c.EditHash,
+		}}, err
+	})
+}
+
+// carried changes every promotion that a commit is for, or none, and then appends what
+// was done to the audit log.
+func (s *Store) carried(ctx context.Context, all []Carried, set func(q *query.Queries, p Promotion, c Commit) (rows int64, e Entry, err error)) error {
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		var log []Entry
+		for _, c := range all {
+			rows, e, err := set(q, c.Promotion, c.Commit)
+			if err := active(c.Promotion, rows, err); err != nil {
+				return err
+			}
+			log = append(log, e)
+		}
+		return s.auditAll(ctx, q, log)
+	})
+}
+
+func (s *Store) auditAll(ctx context.Context, q *query.Queries, log []Entry) error {
+	for _, e := range log {
+		if err := s.audit(ctx, q, e); err != nil {
 			return err
 		}
-		return s.audit(ctx, q, Entry{Action: ActionRegenerated, Promotion: p.ID, SHA: c.HeadSHA, Inputs: map[string]any{
-			"was": p.HeadSHA, "base": c.BaseSHA, "digest": c.Digest, "edit": c.EditHash,
-		}})
-	})
+	}
+	return nil
 }
 
 // active is the error for a change that found its promotion ended: a newer one
@@ -191,17 +219,34 @@ func (s *Store) RecordBody(ctx context.Context, p Promotion, hash, body string) 
 	})
 }
 
-// RecordClosed ends a promotion that will not be merged, and says why. One that
-// is not active any more stays as it is.
+// RecordClosed ends a promotion that will not be merged, with the others of its set, and
+// says why. One that is not active any more stays as it is.
 func (s *Store) RecordClosed(ctx context.Context, p Promotion, why string) (err error) {
 	defer wrap(&err, "close promotion %d", p.ID)
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
-		rows, err := q.SetClosed(ctx, query.SetClosedParams{ID: p.ID, Message: why, At: s.now()})
-		if err != nil || rows == 0 {
-			return err
-		}
-		return s.audit(ctx, q, Entry{Action: ActionClosed, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]string{"why": why}})
+		_, err := s.closeTogether(ctx, q, p, why)
+		return err
 	})
+}
+
+// closeTogether ends a promotion with the others of its set, and answers which it ended.
+func (s *Store) closeTogether(ctx context.Context, q *query.Queries, p Promotion, why string) (ended []Promotion, err error) {
+	members, err := lockTogether(ctx, q, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	var log []Entry
+	for _, m := range members {
+		rows, err := q.SetClosed(ctx, query.SetClosedParams{ID: m.ID, Message: why, At: s.now()})
+		if err != nil {
+			return nil, err
+		}
+		if rows > 0 {
+			ended = append(ended, m)
+			log = append(log, Entry{Action: ActionClosed, Promotion: m.ID, SHA: m.SeenHeadSHA, Inputs: map[string]string{"why": why}})
+		}
+	}
+	return ended, s.auditAll(ctx, q, log)
 }
 
 // RecordMessage keeps why a promotion stands still, for the board.
@@ -341,23 +386,47 @@ func (m Merging) MergedOlder(ctx context.Context, p Promotion, wake func(promoti
 	return owner, true, nil
 }
 
-// Merged writes down the merge and raises the want of the environment's targets
-// for this app, whose sync jobs it enqueues.
+// Merge is what is written down of the merge of one promotion.
+type Merge struct {
+	Promotion Promotion
+	By        Actor
+	Grounds   Grounds
+}
+
+// Merged writes down the merge of a promotion: see MergedTogether.
 func (m Merging) Merged(ctx context.Context, p Promotion, by Actor, sha string, grounds Grounds, sync func(t Target) river.JobArgs) error {
+	return m.MergedTogether(ctx, sha, []Merge{{p, by, grounds}}, sync)
+}
+
+// MergedTogether writes down what one commit merged, and raises the want of the
+// environment's targets for these apps, whose sync jobs it enqueues.
+func (m Merging) MergedTogether(ctx context.Context, sha string, merged []Merge, sync func(t Target) river.JobArgs) error {
 	now := m.store.now()
-	rows, err := m.query.SetMerged(ctx, query.SetMergedParams{ID: p.ID, MergeSHA: sha, At: &now})
-	if err != nil || rows == 0 {
-		return err
+	fresh := merged[:0:0]
+	for _, one := range merged {
+		rows, err := m.query.SetMerged(ctx, query.SetMergedParams{ID: one.Promotion.ID, MergeSHA: sha, At: &now})
+		if err != nil {
+			return err
+		}
+		if rows > 0 {
+			fresh = append(fresh, one)
+		}
 	}
-	if err := m.store.audit(ctx, m.query, Entry{Actor: by, Action: ActionMerged, Promotion: p.ID, SHA: sha, Inputs: grounds}); err != nil {
-		return err
+	for _, one := range fresh {
+		if err := m.store.audit(ctx, m.query, Entry{Actor: one.By, Action: ActionMerged, Promotion: one.Promotion.ID, SHA: sha, Inputs: one.Grounds}); err != nil {
+			return err
+		}
+		if err := m.store.tookBack(ctx, m.query, one.Promotion, sha); err != nil {
+			return err
+		}
 	}
-	if err := m.store.tookBack(ctx, m.query, p, sha); err != nil {
-		return err
-	}
-	targets, err := m.query.LockTargetsOfPair(ctx, query.LockTargetsOfPairParams{RepoID: p.RepoID, App: p.App, Env: p.Env})
-	if err != nil {
-		return err
+	var targets []Target
+	for _, one := range fresh {
+		of, err := m.query.LockTargetsOfPair(ctx, query.LockTargetsOfPairParams{RepoID: one.Promotion.RepoID, App: one.Promotion.App, Env: one.Promotion.Env})
+		if err != nil {
+			return err
+		}
+		targets = append(targets, of...)
 	}
 	return m.store.want(ctx, m.tx, m.query, targets, sync)
 }

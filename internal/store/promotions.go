@@ -78,6 +78,14 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 			return s.requested(ctx, tx, q, older, in, wake)
 		case err == nil && older.PullNumber > 0 && older.PullState != pullOpen:
 			return fault.Errorf(fault.Conflict, "pull request #%d of promotion %d is %s", older.PullNumber, older.ID, older.PullState)
+		case err == nil && older.SetID != nil:
+			if stays, err := staysTogether(older, in); stays {
+				out = Proposed{Promotion: older}
+				return err
+			}
+			if err := s.breakUp(ctx, tx, q, []Promotion{older}, in.App, in.Env, wake); err != nil {
+				return err
+			}
 		case err == nil:
 			if stays, err := yields(older, in); stays {
 				out = Proposed{Promotion: older}
@@ -178,13 +186,27 @@ func (s *Store) Requesters(ctx context.Context, promotion int64) (_ []int64, err
 	return s.query.Requesters(ctx, promotion)
 }
 
-// wake raises the want of promotions and enqueues the job that looks at each.
+// wake raises the want of promotions and enqueues the job that looks at each, and at
+// those that act for them. All in one order, so that nobody waits in a circle.
 func (s *Store) wake(ctx context.Context, tx pgx.Tx, q *query.Queries, promotions []Promotion, job func(promotion int64) river.JobArgs) error {
+	if len(promotions) == 0 {
+		return nil
+	}
+	var ids []int64
 	for _, p := range promotions {
-		if err := q.RaiseWant(ctx, p.ID); err != nil {
+		ids = append(ids, p.ID)
+	}
+	leaders, err := q.Leaders(ctx, ids)
+	if err != nil {
+		return err
+	}
+	ids = append(ids, leaders...)
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		if err := q.RaiseWant(ctx, id); err != nil {
 			return err
 		}
-		if err := s.enqueue(ctx, tx, job(p.ID)); err != nil {
+		if err := s.enqueue(ctx, tx, job(id)); err != nil {
 			return err
 		}
 	}
@@ -192,10 +214,10 @@ func (s *Store) wake(ctx context.Context, tx pgx.Tx, q *query.Queries, promotion
 }
 
 // Wake has a promotion looked at again.
-func (s *Store) Wake(ctx context.Context, id int64, job river.JobArgs) (err error) {
+func (s *Store) Wake(ctx context.Context, id int64, job func(promotion int64) river.JobArgs) (err error) {
 	defer wrap(&err, "wake promotion %d", id)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		return s.wake(ctx, tx, q, []Promotion{{ID: id}}, func(int64) river.JobArgs { return job })
+		return s.wake(ctx, tx, q, []Promotion{{ID: id}}, job)
 	})
 }
 
@@ -225,7 +247,8 @@ func (s *Store) Promotion(ctx context.Context, id int64) (_ Promotion, err error
 	return s.query.Promotion(ctx, id)
 }
 
-// PromotionByPull is the newest promotion that a pull request carries.
+// PromotionByPull is the newest promotion that a pull request carries; of a set, the one
+// that acts for all.
 func (s *Store) PromotionByPull(ctx context.Context, repo int64, number int) (_ Promotion, err error) {
 	defer wrap(&err, "read the promotion of pull request #%d", number)
 	return s.query.PromotionByPull(ctx, query.PromotionByPullParams{RepoID: repo, PullNumber: int32(number)})

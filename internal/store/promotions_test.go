@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tagboat/tagboat/internal/fault"
-	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -322,7 +321,7 @@ func TestWhoIsDue(t *testing.T) {
 	if diff := cmp.Diff([]string{"staging"}, due()); diff != "" {
 		t.Errorf("staging's soak time is over:\n%s", diff)
 	}
-	w.must(w.store.Wake(w.ctx, dev.ID, job.Reconcile{Promotion: dev.ID}))
+	w.must(w.store.Wake(w.ctx, dev.ID, reconcile))
 	if diff := cmp.Diff([]string{"dev", "staging"}, due()); diff != "" {
 		t.Errorf("dev was woken:\n%s", diff)
 	}

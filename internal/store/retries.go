@@ -48,6 +48,11 @@ func (s *Store) Retry(ctx context.Context, r Retrying, reconcile func(promotion 
 			return err
 		}
 		woken = Woken{len(promotions), len(targets)}
+		for _, p := range promotions {
+			if p.LedBy != nil {
+				promotions = append(promotions, Promotion{ID: *p.LedBy})
+			}
+		}
 		return hasten(ctx, tx, promotions, targets)
 	})
 	return woken, err

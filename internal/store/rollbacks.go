@@ -279,19 +279,21 @@ func (s *Store) tookBack(ctx context.Context, q *query.Queries, p Promotion, com
 	return err
 }
 
-// RecordFulfilled ends a rollback whose wish somebody else has fulfilled: the base has
-// the artifact that it leads back to, at a commit of its own.
+// RecordFulfilled ends a rollback, with the others of its set, whose wish somebody else
+// has fulfilled: the base has what they lead back to, at a commit of its own.
 func (s *Store) RecordFulfilled(ctx context.Context, p Promotion, commit, why string) (err error) {
 	defer wrap(&err, "record that rollback %d is fulfilled", p.ID)
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
-		rows, err := q.SetClosed(ctx, query.SetClosedParams{ID: p.ID, Message: why, At: s.now()})
-		if err != nil || rows == 0 {
+		ended, err := s.closeTogether(ctx, q, p, why)
+		if err != nil {
 			return err
 		}
-		if err := s.audit(ctx, q, Entry{Action: ActionClosed, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]string{"why": why}}); err != nil {
-			return err
+		for _, m := range ended {
+			if err := s.tookBack(ctx, q, m, commit); err != nil {
+				return err
+			}
 		}
-		return s.tookBack(ctx, q, p, commit)
+		return nil
 	})
 }
 

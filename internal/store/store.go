@@ -47,6 +47,7 @@ type (
 	Signature     = query.Signature
 	Rollback      = query.Rollback
 	Denial        = query.Denial
+	PromotionSet  = query.PromotionSet
 )
 
 // ErrNotFound is returned for a row that does not exist.

@@ -119,7 +119,7 @@ func TestNoWantedLookIsLost(t *testing.T) {
 		}))
 	})
 	const rounds = 15
-	w.raise(rounds, ids, func(id int64) error { return w.store.Wake(w.ctx, id, job.Reconcile{Promotion: id}) }, func() {
+	w.raise(rounds, ids, func(id int64) error { return w.store.Wake(w.ctx, id, reconcile) }, func() {
 		for _, id := range ids {
 			if p := w.promotion(id); p.Want != p.Got || p.Want != l.seen[id] {
 				t.Errorf("promotion %d is wanted %d times; %d of it is settled, and %d was looked at", id, p.Want, p.Got, l.seen[id])
@@ -202,7 +202,7 @@ func TestAnOldLookSettlesNothingNew(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			once.Do(func() { err = w.store.Wake(ctx, seen.ID, j.Args) }) // while we look
+			once.Do(func() { err = w.store.Wake(ctx, seen.ID, reconcile) }) // while we look
 			if err != nil {
 				return err
 			}

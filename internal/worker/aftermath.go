@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -15,6 +16,9 @@ import (
 // deleteBranch removes our branch after the pull request has ended, unless the next
 // promotion of the pair uses it already, or it holds what is not ours.
 func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
+	if err := w.closeLeft(ctx, l); err != nil {
+		return err
+	}
 	deleted, err := w.dropBranch(ctx, l)
 	if saidNo(err) { // by a rule for branches, say: it stays
 		w.Log.WarnContext(ctx, "a branch could not be deleted", "promotion", l.row.ID, "branch", l.row.Branch, "error", err)
@@ -24,6 +28,18 @@ func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
 		return err
 	}
 	return w.Store.RecordBranchDeleted(ctx, l.row, deleted)
+}
+
+// closeLeft closes the pull request of a promotion that ended before it: a rollback went
+// first, and nobody judges any more what it would bring.
+func (w *Worker) closeLeft(ctx context.Context, l *look) error {
+	if l.facts.State != promotion.Closed || l.row.PullState != pullOpen {
+		return nil
+	}
+	if err := l.door.ClosePull(ctx, int(l.row.PullNumber)); err != nil {
+		return err
+	}
+	return w.Store.RecordPullClosed(ctx, l.row)
 }
 
 // dropBranch deletes the branch if no promotion needs it, and nobody else's commit is on
@@ -37,8 +53,7 @@ func (w *Worker) dropBranch(ctx context.Context, l *look) (deleted bool, err err
 	}
 	defer done()
 	err = w.Store.Merge(ctx, l.repo.ID, l.row.Env, func(store.Merging) error {
-		_, err := w.Store.ActivePromotion(ctx, l.repo.ID, l.row.App, l.row.Env)
-		if !fault.Is(err, fault.NotFound) {
+		if wanted, err := w.Store.BranchWanted(ctx, l.repo.ID, l.row.Branch); err != nil || wanted {
 			return err
 		}
 		stands, err := l.door.Branch(ctx, l.row.Branch)
@@ -69,7 +84,7 @@ func (w *Worker) createDeployment(ctx context.Context, l *look) error {
 		return err
 	}
 	if !fresh {
-		id, found, err := l.door.FindDeployment(ctx, l.row.MergeSHA, l.row.Env)
+		id, found, err := l.door.FindDeployment(ctx, l.row.MergeSHA, l.row.Env, l.deploymentIs)
 		if found {
 			return w.Store.RecordDeployment(ctx, l.row.ID, id, "")
 		}
@@ -98,6 +113,14 @@ func (w *Worker) createDeployment(ctx context.Context, l *look) error {
 	return w.Store.RecordDeployment(ctx, l.row.ID, id, "")
 }
 
+// deploymentIs reports whether a deployment's payload names this promotion.
+func (l *look) deploymentIs(payload []byte) bool {
+	var of struct {
+		Promotion int64 `json:"promotion"`
+	}
+	return json.Unmarshal(payload, &of) == nil && of.Promotion == l.row.ID
+}
+
 func (w *Worker) updateDeployment(ctx context.Context, l *look, outcome promotion.Outcome) error {
 	if l.row.DeploymentID > 0 {
 		description := fmt.Sprintf("%s %s is healthy in every cluster", l.row.App, l.artifact.Tag)
@@ -116,7 +139,7 @@ func (w *Worker) updateDeployment(ctx context.Context, l *look, outcome promotio
 // status is where a merged promotion runs.
 func (l *look) status() checklist.Status {
 	return checklist.Status{
-		App: l.row.App, Env: l.row.Env, Tag: l.artifact.Tag, Digest: l.artifact.Digest, Commit: l.row.MergeSHA, Clusters: clusterStatuses(l.targets),
+		Of: l.commentOf(), App: l.row.App, Env: l.row.Env, Tag: l.artifact.Tag, Digest: l.artifact.Digest, Commit: l.row.MergeSHA, Clusters: clusterStatuses(l.targets),
 		Overridden: l.overridden,
 	}
 }
@@ -161,6 +184,15 @@ func (w *Worker) publishComment(ctx context.Context, l *look) error {
 	return w.Store.RecordComment(ctx, l.row.ID, id, hash(body))
 }
 
+// commentOf is the app whose clusters the status comment is about, where the pull request
+// carried others, too: each has a comment of its own, because each goes its own way.
+func (l *look) commentOf() string {
+	if l.row.SetID == nil {
+		return ""
+	}
+	return l.row.App
+}
+
 // comment is our status comment, 0 if there is none. One whose creation was never
 // recorded is looked for.
 func (w *Worker) comment(ctx context.Context, l *look) (int64, error) {
@@ -171,7 +203,7 @@ func (w *Worker) comment(ctx context.Context, l *look) (int64, error) {
 	if err != nil || fresh {
 		return 0, err
 	}
-	id, _, err := l.door.FindComment(ctx, int(l.row.PullNumber), checklist.StatusMarker)
+	id, _, err := l.door.FindComment(ctx, int(l.row.PullNumber), l.status().Marker())
 	return id, err
 }
 

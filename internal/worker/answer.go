@@ -190,6 +190,9 @@ func (w *Worker) obeyOne(ctx context.Context, s *speaker, cmd command.Command) (
 	case command.Explain:
 		return w.explain(ctx, r, cmd)
 	case command.Promote:
+		if cmd.From != "" {
+			return w.promoteFrom(ctx, r, cmd)
+		}
 		return w.promote(ctx, r, cmd)
 	case command.Retry:
 		return w.retry(ctx, r, cmd)
@@ -237,7 +240,7 @@ func (w *Worker) understand(ctx context.Context, s *speaker, cmd command.Command
 // resolve tells names from reasons.
 func (w *Worker) resolve(ctx context.Context, r request, cmd command.Worded) (command.Command, error) {
 	var here command.Pair
-	if r.carried != nil {
+	if r.carried != nil && r.carried.SetID == nil {
 		here = command.Pair{Env: r.carried.Env, App: r.carried.App}
 	}
 	names, err := w.names(ctx, r)

@@ -67,7 +67,7 @@ func newTalk(t *testing.T, private bool) *talk {
 	must(t, sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "env", Private: private, Files: files,
 		Collaborators: map[string]string{"alice": "write", "bob": "write", "carol": "admin", "erin": "read"}}))
 	app, err := sim.AddApp(githubsim.AppSpec{Slug: "tagboat", Name: "Tagboat", Owner: "acme",
-		Permissions: map[string]string{"contents": "write", "issues": "write", "pull_requests": "write", "members": "read"}})
+		Permissions: map[string]string{"contents": "write", "issues": "write", "pull_requests": "write", "members": "read", "checks": "write", "deployments": "write"}})
 	must(t, err)
 	installation, err := sim.Install(app.ID, "acme", "env")
 	must(t, err)

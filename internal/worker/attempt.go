@@ -37,8 +37,8 @@ type attempt struct {
 	done       chan struct{}
 }
 
-// begin takes a target. The context ends when the lease is lost; end has to be called.
-func (w *Worker) begin(ctx context.Context, id int64) (context.Context, *attempt, error) {
+// take takes a target. The context ends when the lease is lost; end has to be called.
+func (w *Worker) take(ctx context.Context, id int64) (context.Context, *attempt, error) {
 	asked := time.Now() // a lease begins before its answer is here
 	t, err := w.Store.TakeTarget(ctx, id, w.Replica, leaseFor)
 	if err != nil {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/command"
@@ -22,7 +23,7 @@ func (w *Worker) diff(ctx context.Context, r request, cmd command.Diff) (string,
 		if r.carried == nil {
 			return "", fault.Errorf(fault.Invalid, "This is not a pull request of Tagboat's. Comment on one, or name an environment and an app: /diff <env> <app>.")
 		}
-		return w.diffPull(ctx, *r.carried)
+		return w.diffTogether(ctx, *r.carried)
 	}
 	u, err := w.pairOf(ctx, r, "diff")
 	if err != nil {
@@ -37,6 +38,20 @@ func (w *Worker) diff(ctx context.Context, r request, cmd command.Diff) (string,
 	}
 	r.app = u.pair.App
 	return w.diffNext(ctx, r, u)
+}
+
+// diffTogether is what all change that a pull request carries.
+func (w *Worker) diffTogether(ctx context.Context, p store.Promotion) (string, error) {
+	together, err := w.Store.Together(ctx, p)
+	var texts []string
+	for _, m := range together {
+		text, err := w.diffPull(ctx, m)
+		if err != nil {
+			return "", err
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "\n\n"), err
 }
 
 // diffPull is what a promotion changes. One that has ended changes nothing any more:

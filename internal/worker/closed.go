@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/command"
@@ -41,7 +43,8 @@ func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 		return w.ended(ctx, l, why)
 	}
 	// What Tagboat proposed by itself stays closed with what it took the place of.
-	if ours || l.facts.Back != nil || l.row.RequesterID != 0 {
+	// (A set takes no pull request over, so it has none of an older one's.)
+	if l.row.SetID == nil && (ours || l.facts.Back != nil || l.row.RequesterID != 0) {
 		older, err := w.Store.ClosedOlder(ctx, l.row, store.Actor{ID: by.ID, Login: by.Login}, at, reconcileJob)
 		if err != nil || older {
 			return err
@@ -55,9 +58,17 @@ func (w *Worker) recordClosed(ctx context.Context, l *look, why string) error {
 	}
 	return w.Store.RecordClosedBy(ctx, l.row, store.Closing{
 		By: store.Actor{ID: by.ID, Login: by.Login}, Owner: l.repo.Owner,
-		Why: fmt.Sprintf("%s closed pull request #%d. Tagboat opens nothing for %s in %s until somebody asks again: /promote %s %s.",
-			by.Login, l.row.PullNumber, l.row.App, l.row.Env, l.row.Env, l.row.App),
+		Why: fmt.Sprintf("%s closed pull request #%d. Tagboat opens nothing for %s in %s until somebody asks again: %s.",
+			by.Login, l.row.PullNumber, strings.Join(l.apps(), ", "), l.row.Env, strings.Join(askingFor(l.row.Env, l.apps()), ", ")),
 	})
+}
+
+// askingFor are the commands that ask for each of some apps again.
+func askingFor(env string, apps []string) (commands []string) {
+	for _, app := range apps {
+		commands = append(commands, "/promote "+env+" "+app)
+	}
+	return commands
 }
 
 // unsaid stands in for the number of a comment that GitHub did not let us write.
@@ -101,6 +112,17 @@ func (w *Worker) sayClosed(ctx context.Context, l *look) error {
 // whether the environment follows anything, and nothing is said of it.
 func (w *Worker) closing(ctx context.Context, l *look) (c checklist.Closing, err error) {
 	c = checklist.Closing{App: l.row.App, Env: l.row.Env, Tag: l.artifact.Tag, By: l.row.ClosedBy}
+	together, err := w.Store.Together(ctx, l.row)
+	if err != nil {
+		return c, err
+	}
+	for _, p := range together[1:] {
+		a, err := w.Store.Artifact(ctx, p.ArtifactID)
+		if err != nil {
+			return c, err
+		}
+		c.With = append(c.With, checklist.Version{App: p.App, Tag: a.Tag})
+	}
 	if b, err := w.bases.recent(ctx, l.repo, l.row.BaseBranch); err == nil {
 		_, env, err := b.pair(l.row.App, l.row.Env)
 		c.Follows = err == nil && env.Follow != nil
@@ -140,9 +162,18 @@ func (w *Worker) reopened(ctx context.Context, d store.Delivery, p store.Promoti
 	} else if err != nil {
 		return "reopened by somebody who may not ask for that: " + explain(err), nil
 	}
-	latest, err := w.Store.LatestPromotion(ctx, repo.ID, p.App, p.Env)
-	if err != nil || latest.ID != p.ID {
-		return "reopened after something else was promoted", err
+	together, err := w.Store.Together(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range together {
+		latest, err := w.Store.LatestPromotion(ctx, repo.ID, m.App, m.Env)
+		if err != nil || latest.ID != m.ID {
+			return "reopened after something else was promoted", err
+		}
+	}
+	if p.SetID != nil {
+		return w.reopenedSet(ctx, d, repo, together, e)
 	}
 	uses, err := w.usesIn(ctx, repo, func(pair envrepo.Pair) bool { return pair.App == p.App && pair.Env == p.Env })
 	if err != nil || len(uses) == 0 {
@@ -168,6 +199,48 @@ func (w *Worker) reopened(ctx context.Context, d store.Delivery, p store.Promoti
 		return "", err
 	}
 	_, err = w.propose(ctx, uses[0], a, wish)
+	return "reopened, and so asked for again", err
+}
+
+// reopenedSet has all that a pull request brought asked for again, as one.
+func (w *Worker) reopenedSet(ctx context.Context, d store.Delivery, repo store.Repo, together []store.Promotion, e github.PullChanged) (string, error) {
+	uses, err := w.usesIn(ctx, repo, func(p envrepo.Pair) bool { return p.Env == together[0].Env })
+	if err != nil {
+		return "", err
+	}
+	set, err := w.Store.SetOf(ctx, together[0].ID)
+	if err != nil {
+		return "", err
+	}
+	var wishes []wish
+	for _, p := range together {
+		i := slices.IndexFunc(uses, func(u use) bool { return u.pair.App == p.App })
+		if i < 0 {
+			return fmt.Sprintf("reopened, but %s is not there any more", p.App), nil
+		}
+		one := wish{use: uses[i], reason: fmt.Sprintf("%s reopened pull request #%d.", e.Sender.Login, e.Number)}
+		if one.artifact, err = w.Store.Artifact(ctx, p.ArtifactID); err != nil {
+			return "", err
+		}
+		if p.Kind == store.KindRollback {
+			one.back, err = w.backAgain(ctx, p)
+		} else {
+			err = w.denied(ctx, one.use, one.artifact)
+		}
+		if fault.Is(err, fault.Denied) {
+			return explain(err), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		wishes = append(wishes, one)
+	}
+	_, err = w.proposeSet(ctx, wishes, store.NewSet{
+		Origin: set.Origin, Branch: set.Branch, Requester: store.Actor{ID: e.Sender.ID, Login: e.Sender.Login}, Delivery: d.ID,
+	})
+	if fault.Is(err, fault.Denied) {
+		return explain(err), nil
+	}
 	return "reopened, and so asked for again", err
 }
 

@@ -32,7 +32,7 @@ func (w *Worker) explain(ctx context.Context, r request, cmd command.Explain) (s
 // explainPull says what a pull request of ours waits for, or what became of it.
 func (w *Worker) explainPull(ctx context.Context, p store.Promotion) (string, error) {
 	if promotion.State(p.State).Active() {
-		return w.explainPromotion(ctx, p.ID)
+		return w.explainTogether(ctx, p)
 	}
 	repo, err := w.Store.Repo(ctx, p.RepoID)
 	if err != nil {
@@ -51,7 +51,23 @@ func (w *Worker) explainPromotion(ctx context.Context, id int64) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return checklist.RenderExplain(l.withGates(promotion.Evaluate(l.facts, l.at))), nil
+	m := l.model
+	m.Gates = l.gatesOf(promotion.Evaluate(l.facts, l.at))
+	return checklist.RenderExplain(m), nil
+}
+
+// explainTogether says it of all that a pull request carries.
+func (w *Worker) explainTogether(ctx context.Context, p store.Promotion) (string, error) {
+	together, err := w.Store.Together(ctx, p)
+	var texts []string
+	for _, m := range together {
+		text, err := w.explainPromotion(ctx, m.ID)
+		if err != nil {
+			return "", err
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "\n\n"), err
 }
 
 // pairOf is the app of an environment that a command is about, whose verb the answer

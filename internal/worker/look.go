@@ -47,6 +47,7 @@ type look struct {
 	// requesters are the numbers of everybody who asked for it, where approvals are
 	// asked for.
 	requesters []int64
+	companions []*look // at the others of its set, while it waits to be merged
 	queued     store.QueueEntry
 	rollback   store.Rollback   // of one that goes back
 	pull       github.Pull      // as it was read again, under the lock of merges
@@ -65,9 +66,29 @@ func (l *look) ref() image.Ref {
 // look gathers the facts about a promotion. A fresh look reads the base branch
 // and asks about people now; any other may be a few moments behind, which is
 // enough to show things, and to find out that there may be something to do.
+//
+// What another promotion of its set acts for is only looked at to be shown.
 func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err error) {
 	defer fault.Wrap(&err, "look at promotion %d", id)
-	l := &look{w: w, at: w.Now()}
+	l, err := w.begin(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case l.facts.State == promotion.Merged:
+		return l, l.afterMerge(ctx)
+	case !l.facts.State.Active() || l.facts.Led && !fresh:
+		return l, nil
+	}
+	if err := l.beforeMerge(ctx, fresh); err != nil {
+		return nil, err
+	}
+	return l, l.withCompanions(ctx, fresh)
+}
+
+// begin reads what is written down of a promotion.
+func (w *Worker) begin(ctx context.Context, id int64) (l *look, err error) {
+	l = &look{w: w, at: w.Now()}
 	if l.row, err = w.Store.Promotion(ctx, id); err != nil {
 		return nil, err
 	}
@@ -88,7 +109,7 @@ func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err e
 			BranchDeleted: l.row.BranchDeleted, Deployment: l.row.DeploymentID != 0,
 			DeploymentState: l.row.DeploymentState, CommentHash: l.row.CommentHash, Closing: l.row.CommentID != 0,
 		},
-		ClosedBy: l.row.ClosedBy,
+		ClosedBy: l.row.ClosedBy, Led: l.row.LedBy != nil,
 	}
 	if l.targets, err = w.Store.TargetsOfPair(ctx, l.repo.ID, l.row.App, l.row.Env); err != nil {
 		return nil, err
@@ -101,12 +122,6 @@ func (w *Worker) look(ctx context.Context, id int64, fresh bool) (_ *look, err e
 		if p.HeadOurs, err = w.Store.KnownHead(ctx, p.HeadSHA); err != nil {
 			return nil, err
 		}
-	}
-	switch {
-	case l.facts.State == promotion.Merged:
-		return l, l.afterMerge(ctx)
-	case l.facts.State.Active():
-		return l, l.beforeMerge(ctx, fresh)
 	}
 	return l, nil
 }
@@ -136,7 +151,7 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) (err error) {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.signatures(ctx), l.checks(ctx), l.reviews(ctx, fresh), l.checklist(ctx, fresh), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.requests(ctx), l.between(ctx), l.carries(ctx))
+	return errors.Join(l.signatures(ctx), l.checks(ctx), l.reviews(ctx, fresh), l.ownChecklist(ctx, fresh), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.requests(ctx), l.between(ctx), l.carries(ctx))
 }
 
 // rule reads tagboat.yaml and plans the edit on the base branch.
@@ -283,6 +298,14 @@ func checkState(r store.CheckResult) promotion.CheckState {
 	return promotion.CheckFailed
 }
 
+// ownChecklist reads the checklist of a promotion by itself; a set has one for all.
+func (l *look) ownChecklist(ctx context.Context, fresh bool) error {
+	if l.row.SetID != nil {
+		return nil
+	}
+	return l.checklist(ctx, fresh)
+}
+
 // checklist reads the template of the environment and who ticked what.
 func (l *look) checklist(ctx context.Context, fresh bool) error {
 	if l.template = checklist.RollbackTemplate; l.facts.Back == nil {
@@ -393,11 +416,10 @@ func (l *look) plainModel() checklist.Pull {
 	}
 }
 
+// withGates is what the pull request shows, for all that it carries.
 func (l *look) withGates(gates []promotion.Gate) checklist.Pull {
 	m := l.model
-	for _, g := range gates {
-		m.Gates = append(m.Gates, GateOf(g, l.since(g)))
-	}
+	m.Gates = l.allGates(gates)
 	return m
 }
 

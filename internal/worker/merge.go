@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/approval"
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/gitmirror"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -107,12 +110,14 @@ func (w *Worker) reread(ctx context.Context, l *look) (*look, error) {
 			return nil, err
 		}
 	}
-	// An unreachable registry is kept as a fact, and the digest gate waits.
-	if err := w.askRegistry(ctx, l); err != nil && !fault.KindOf(err).Retryable() && !fault.Is(err, fault.NotFound) {
-		return nil, err
-	}
-	if err := w.askSignatures(ctx, l); err != nil {
-		return nil, err
+	for _, m := range l.together() {
+		// An unreachable registry is kept as a fact, and the digest gate waits.
+		if err := w.askRegistry(ctx, m); err != nil && !fault.KindOf(err).Retryable() && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		if err := w.askSignatures(ctx, m); err != nil {
+			return nil, err
+		}
 	}
 	again, err := w.look(ctx, l.row.ID, true)
 	if err == nil {
@@ -169,7 +174,7 @@ func (w *Worker) rereadReviews(ctx context.Context, l *look) error {
 }
 
 // guard reads a commit that is to be merged and makes sure that it changes the
-// declared fields of the declared file, and nothing else (I4).
+// declared fields of the declared files, and nothing else (I4).
 func (w *Worker) guard(ctx context.Context, l *look, base, head string) error {
 	mirror, err := w.bases.mirror(l.repo)
 	if err != nil {
@@ -179,8 +184,9 @@ func (w *Worker) guard(ctx context.Context, l *look, base, head string) error {
 	if err != nil {
 		return err
 	}
-	if len(changes) != 1 || changes[0].Path != l.pair.File {
-		return fault.Errorf(fault.Denied, "Commit %.12s changes other files than %s; Tagboat does not merge it. Close the pull request and ask for the promotion again.", head, l.pair.File)
+	others := fault.Errorf(fault.Denied, "Commit %.12s changes other files than %s; Tagboat does not merge it. Close the pull request and ask for the promotion again.", head, strings.Join(l.editedFiles(), ", "))
+	if len(changes) == 0 || slices.ContainsFunc(changes, func(c gitmirror.Change) bool { return !slices.Contains(l.editedFiles(), c.Path) }) {
+		return others
 	}
 	before, err := mirror.At(ctx, base)
 	if err != nil {
@@ -190,30 +196,57 @@ func (w *Worker) guard(ctx context.Context, l *look, base, head string) error {
 	if err != nil {
 		return err
 	}
+	edited := 0
+	for _, m := range l.together() {
+		changed, err := m.onlyEdited(before, after, head)
+		if err != nil {
+			return err
+		}
+		if changed {
+			edited++
+		}
+	}
+	if edited != len(changes) {
+		return others
+	}
+	return nil
+}
+
+// editedFiles are the files that a commit of ours may change.
+func (l *look) editedFiles() (files []string) {
+	for _, m := range l.together() {
+		files = append(files, m.pair.File)
+	}
+	return files
+}
+
+// onlyEdited makes sure that a commit makes of one file what is planned, and answers
+// whether that is anything.
+func (l *look) onlyEdited(before, after *gitmirror.Tree, head string) (changed bool, err error) {
 	was, err := before.ReadFile(l.pair.File)
 	if err != nil {
-		return err
+		return false, err
 	}
 	is, err := after.ReadFile(l.pair.File)
 	if err != nil {
-		return err
+		return false, err
 	}
 	modeBefore, err := before.Mode(l.pair.File)
 	if err != nil {
-		return err
+		return false, err
 	}
 	modeAfter, err := after.Mode(l.pair.File)
 	if err != nil {
-		return err
+		return false, err
 	}
 	planned, err := planEdit(l.pair, l.env, was, l.ref())
 	if err != nil {
-		return err
+		return false, err
 	}
 	if modeBefore != modeAfter || !bytes.Equal(planned.After, is) {
-		return fault.Errorf(fault.Denied, "Commit %.12s is not the edit of %s that Tagboat plans; Tagboat does not merge it. Close the pull request and ask for the promotion again.", head, l.pair.File)
+		return false, fault.Errorf(fault.Denied, "Commit %.12s is not the edit of %s that Tagboat plans; Tagboat does not merge it. Close the pull request and ask for the promotion again.", head, l.pair.File)
 	}
-	return nil
+	return planned.Changed(), nil
 }
 
 // afterRefusal: GitHub did not merge, or its answer was lost. Read first.
@@ -258,19 +291,38 @@ func (w *Worker) merged(ctx context.Context, m store.Merging, l *look, gates []p
 			Pull: older.PullNumber, Head: older.SeenHeadSHA, TakenOverBy: l.row.ID, Found: true,
 		}, syncJob)
 	}
-	// Without gates the merge was found, not made: its evidence is what was observed
-	// before.
-	seen, err := l.observed(gates, w.Now())
-	if err != nil {
-		return err
+	var merged []store.Merge
+	for _, one := range l.together() {
+		one.mergedBy = l.mergedBy
+		own := l.gatesFor(one, gates, w.Now())
+		grounds, err := one.judged(ctx, m, own)
+		if err != nil {
+			return err
+		}
+		grounds.Found, grounds.Overridden, grounds.Set = len(gates) == 0, one.overrides(own), l.inSet()
+		merged = append(merged, store.Merge{Promotion: one.row, By: one.merger(), Grounds: grounds})
 	}
-	judged, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, seen)
-	if err != nil {
-		return err
+	return m.MergedTogether(ctx, sha, merged, syncJob)
+}
+
+// gatesFor are the gates of one of the set, where own are those of the one that acts for
+// all; none where that has none.
+func (l *look) gatesFor(one *look, own []promotion.Gate, now time.Time) []promotion.Gate {
+	if one == l || len(own) == 0 {
+		return own
 	}
+	return promotion.Evaluate(one.facts, now)
+}
+
+// judged keeps the gates' verdicts as evidence of what is decided now. Without gates the
+// merge was found, not made: its evidence is what was observed before.
+func (l *look) judged(ctx context.Context, m store.Merging, gates []promotion.Gate) (store.Grounds, error) {
 	grounds := l.grounds()
-	grounds.Gates, grounds.Found, grounds.Overridden = judged, len(gates) == 0, l.overrides(gates)
-	return m.Merged(ctx, l.row, l.merger(), sha, grounds, syncJob)
+	seen, err := l.observed(gates, l.w.Now())
+	if err == nil {
+		grounds.Gates, err = m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, seen)
+	}
+	return grounds, err
 }
 
 // grounds is what people had before them, and who of them counted.

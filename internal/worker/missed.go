@@ -90,7 +90,7 @@ func (w *Worker) missedAnywhere(ctx context.Context, repo store.Repo, listed []g
 	}
 	for _, p := range promotions {
 		number := int(p.PullNumber)
-		if number == 0 || slices.ContainsFunc(listed, func(l github.Pull) bool { return l.Number == number }) {
+		if number == 0 || p.LedBy != nil || slices.ContainsFunc(listed, func(l github.Pull) bool { return l.Number == number }) {
 			continue
 		}
 		pull, err := w.repo(repo).Pull(ctx, number)

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -46,13 +47,17 @@ func (w *Worker) openPull(ctx context.Context, l *look) error {
 	if err != nil {
 		return err
 	}
-	return w.Store.RecordOpened(ctx, l.row, commit, store.Opened{Number: pull.Number, URL: pull.URL, Body: body, BodyHash: hash})
+	return w.Store.RecordOpened(ctx, l.row, commit, store.Opened{Number: pull.Number, URL: pull.URL, Body: body, BodyHash: hash}, l.carried(commit)...)
 }
 
 // label puts the labels on a pull request of ours. An App that may not does
 // without.
 func (w *Worker) label(ctx context.Context, l *look) error {
-	err := l.door.AddLabels(ctx, int(l.row.PullNumber), []string{"tagboat", "app:" + l.row.App, "env:" + l.row.Env})
+	labels := []string{"tagboat"}
+	for _, app := range l.apps() {
+		labels = append(labels, "app:"+app)
+	}
+	err := l.door.AddLabels(ctx, int(l.row.PullNumber), append(labels, "env:"+l.row.Env))
 	if fault.Is(err, fault.Denied) {
 		w.Log.WarnContext(ctx, "the pull request could not be labelled", "promotion", l.row.ID, "error", err)
 		err = nil
@@ -66,14 +71,24 @@ func (w *Worker) label(ctx context.Context, l *look) error {
 // planned looks again, at the newest base, before anything is written; nil when
 // there is nothing to open after all.
 func (w *Worker) planned(ctx context.Context, l *look) (*look, error) {
-	if err := w.askRegistry(ctx, l); err != nil {
+	if err := w.askRegistryForAll(ctx, l); err != nil {
 		return nil, err
 	}
 	l, err := w.look(ctx, l.row.ID, true)
 	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.OpenPull {
 		return nil, err
 	}
-	return l, nil
+	return l, l.oneBase()
+}
+
+// askRegistryForAll keeps what the tags are now of all that a pull request carries.
+func (w *Worker) askRegistryForAll(ctx context.Context, l *look) error {
+	for _, m := range l.together() {
+		if err := w.askRegistry(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // askRegistry keeps what the promotion's tag is now.
@@ -129,7 +144,7 @@ func (w *Worker) adopt(ctx context.Context, l *look, title, body string) (github
 // whose answer was lost may have brought it there, and its pull request may have
 // been reviewed since: then the commit stays as it is.
 func (w *Worker) branch(ctx context.Context, l *look) (store.Commit, error) {
-	kept, err := w.Store.HeadOf(ctx, l.row.ID, l.commitOf("", ""))
+	kept, err := w.Store.HeadOf(ctx, l.row.ID, l.commitOf("", "", l.facts.Plan.Hash))
 	if err != nil {
 		return kept, err
 	}
@@ -146,28 +161,27 @@ func (w *Worker) branch(ctx context.Context, l *look) (store.Commit, error) {
 	return made, w.point(ctx, l, made.HeadSHA)
 }
 
-// commit makes the commit that changes the overlay on the base that was looked
+// commit makes the commit that changes the overlays on the base that was looked
 // at. No branch points to it yet.
 func (w *Worker) commit(ctx context.Context, l *look) (store.Commit, error) {
-	mode, err := l.base.tree.Mode(l.pair.File)
+	files, err := l.files()
 	if err != nil {
 		return store.Commit{}, err
 	}
 	sha, err := l.door.Commit(ctx, github.CommitRequest{
-		Parent: l.base.commit, BaseTree: l.base.tree.TreeID(), Message: l.commitMessage(),
-		Files: []github.File{{Path: l.pair.File, Mode: mode, Content: l.edit.After}},
+		Parent: l.base.commit, BaseTree: l.base.tree.TreeID(), Message: l.commitMessage(), Files: files,
 	})
 	if err != nil {
 		return store.Commit{}, err
 	}
-	c := l.commitOf(sha, l.base.commit)
-	return c, w.Store.KeepHead(ctx, l.row.ID, c)
+	c := l.commitOf(sha, l.base.commit, l.facts.Plan.Hash)
+	return c, w.keepHead(ctx, l, c)
 }
 
-// commitOf is a commit that makes the edit which was looked at.
-func (l *look) commitOf(head, base string) store.Commit {
+// commitOf is a commit that makes the edit which was looked at, among others of its set.
+func (l *look) commitOf(head, base, editHash string) store.Commit {
 	return store.Commit{
-		HeadSHA: head, BaseSHA: base, EditHash: l.edit.Hash(), Digest: l.artifact.Digest,
+		HeadSHA: head, BaseSHA: base, EditHash: editHash, Digest: l.artifact.Digest,
 		OldTag: l.edit.Old.Tag, OldDigest: l.edit.Old.Digest, Diff: overlay.UnifiedDiff(l.edit),
 	}
 }
@@ -178,6 +192,15 @@ func (l *look) takeCommit(c store.Commit) {
 	l.row.OldTag, l.row.OldDigest, l.row.Diff = c.OldTag, c.OldDigest, c.Diff
 	plain := l.plainModel()
 	l.model.Old, l.model.Diff = plain.Old, plain.Diff
+	if l.model.Set == nil {
+		return
+	}
+	for i, m := range l.together() {
+		if m != l {
+			m.takeCommit(m.commitOf(c.HeadSHA, c.BaseSHA, c.EditHash))
+		}
+		l.model.Set.Members[i].Old, l.model.Set.Members[i].Diff = m.model.Old, m.model.Diff
+	}
 }
 
 func (l *look) commitMessage() string {
@@ -199,11 +222,13 @@ func (l *look) commitBody() string {
 	if l.facts.Back != nil {
 		message += "Reason: " + strings.Join(strings.Fields(l.rollback.Reason), " ") + "\n"
 	}
-	message += "Image: " + l.ref().String() + "\n"
-	// Whoever builds an image writes its labels: what is no repository and no commit
-	// could be more lines of the message.
-	if image.IsSourceRepository(l.artifact.SourceRepo) && image.IsRevision(l.artifact.SourceCommit) {
-		message += "Source: " + l.artifact.SourceRepo + "@" + l.artifact.SourceCommit + "\n"
+	for _, m := range l.together() {
+		message += "Image: " + m.ref().String() + "\n"
+		// Whoever builds an image writes its labels: what is no repository and no commit
+		// could be more lines of the message.
+		if image.IsSourceRepository(m.artifact.SourceRepo) && image.IsRevision(m.artifact.SourceCommit) {
+			message += "Source: " + m.artifact.SourceRepo + "@" + m.artifact.SourceCommit + "\n"
+		}
 	}
 	if l.row.Requester != "" {
 		message += "Requested-by: " + l.row.Requester + "\n"
@@ -222,7 +247,9 @@ func (l *look) titled() checklist.Pull {
 // description is the pull request's first title and body. Its gates are those of
 // a pull request that nobody has looked at.
 func (l *look) description() (title, body, sum string, err error) {
-	l.facts.Pull = &promotion.Pull{HeadSHA: l.row.HeadSHA, OurHeadSHA: l.row.HeadSHA, EditHash: l.row.EditHash}
+	for _, m := range l.together() {
+		m.facts.Pull = &promotion.Pull{HeadSHA: l.row.HeadSHA, OurHeadSHA: l.row.HeadSHA, EditHash: l.row.EditHash}
+	}
 	gates := promotion.Evaluate(l.facts, l.w.Now())
 	title = checklist.Title(l.model)
 	body, err = checklist.RenderBody(l.template, l.withGates(gates))
@@ -275,11 +302,14 @@ func (w *Worker) renew(ctx context.Context, l *look) error {
 		return err
 	}
 	defer done()
-	if err := w.askRegistry(ctx, l); err != nil {
+	if err := w.askRegistryForAll(ctx, l); err != nil {
 		return err
 	}
 	l, err = w.look(ctx, l.row.ID, true)
 	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.Regenerate {
+		return err
+	}
+	if err := l.oneBase(); err != nil {
 		return err
 	}
 	commit, err := w.commit(ctx, l)
@@ -292,7 +322,7 @@ func (w *Worker) renew(ctx context.Context, l *look) error {
 		}
 		return err
 	}
-	return w.Store.RecordRegenerated(ctx, l.row, commit)
+	return w.Store.RecordRegenerated(ctx, l.row, commit, l.carried(commit)...)
 }
 
 // refresh reads the pull request from GitHub.
@@ -333,5 +363,7 @@ func (w *Worker) ended(ctx context.Context, l *look, why string) error {
 // fulfilled reports whether the base has what a rollback leads back to, be it by its tag
 // alone: as ourRollback sees it, which leaves the denial to the end of the rollback.
 func (l *look) fulfilled() bool {
-	return l.facts.Back != nil && (l.facts.Plan.Nothing || pins(l.facts.Plan.Current, l.artifact))
+	return !slices.ContainsFunc(l.together(), func(m *look) bool {
+		return m.facts.Back == nil || !m.facts.Plan.Nothing && !pins(m.facts.Plan.Current, m.artifact)
+	})
 }

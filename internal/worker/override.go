@@ -46,6 +46,31 @@ func (w *Worker) override(ctx context.Context, c store.Command, cmd command.Over
 	if at.Before(made) {
 		return "", fault.Errorf(fault.Denied, "This was written before the pull request carried %s in commit %.12s. Look at it, and say it again.", l.artifact.Tag, l.row.SeenHeadSHA)
 	}
+	// What one says of a pull request, one says of all that it carries and that the gate
+	// keeps.
+	var refusal error
+	var told []string
+	for _, m := range l.together() {
+		text, err := w.overrideOne(ctx, m, c, cmd, at)
+		switch {
+		case err == nil && len(l.companions) > 0:
+			told = append(told, fmt.Sprintf("%s: %s", checklist.Escape(m.row.App), text))
+		case err == nil:
+			told = append(told, text)
+		case fault.KindOf(err).Retryable():
+			return "", err
+		default:
+			refusal = err
+		}
+	}
+	if len(told) == 0 {
+		return "", refusal
+	}
+	return strings.Join(told, "\n\n"), nil
+}
+
+// overrideOne writes down that a person wants a gate of one promotion overridden.
+func (w *Worker) overrideOne(ctx context.Context, l *look, c store.Command, cmd command.Override, at time.Time) (string, error) {
 	gate, err := w.mayOverride(ctx, l, c, cmd.Gate)
 	if err != nil {
 		return "", err

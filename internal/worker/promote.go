@@ -82,8 +82,12 @@ func (w *Worker) place(ctx context.Context, r *request, door *github.Repo) error
 	if err != nil {
 		return err
 	}
+	r.carried = &p
+	if p.SetID != nil {
+		return nil // which of its apps is meant, somebody has to say
+	}
 	a, err := w.Store.Artifact(ctx, p.ArtifactID)
-	r.app, r.meant, r.carried = p.App, &a, &p
+	r.app, r.meant = p.App, &a
 	return err
 }
 

@@ -40,20 +40,27 @@ func (w *Worker) enterQueue(ctx context.Context, m store.Merging, l *look, gates
 	if err := w.guard(ctx, l, l.row.BaseSHA, l.row.SeenHeadSHA); err != nil {
 		return err
 	}
-	seen, err := l.observed(gates, w.Now())
-	if err != nil {
-		return err
-	}
-	judged, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, seen)
+	grounds, err := w.judgedTogether(ctx, m, l, gates)
 	if err != nil {
 		return err
 	}
 	if err := l.door.Enqueue(ctx, l.pull, l.row.SeenHeadSHA); err != nil {
 		return err
 	}
-	grounds := l.grounds()
-	grounds.Gates = judged
 	return m.Queued(ctx, l.row, grounds)
+}
+
+// judgedTogether keeps the evidence of all that the pull request carries, and answers the
+// grounds of the one that acts for them.
+func (w *Worker) judgedTogether(ctx context.Context, m store.Merging, l *look, gates []promotion.Gate) (store.Grounds, error) {
+	for _, c := range l.companions {
+		if _, err := c.judged(ctx, m, l.gatesFor(c, gates, w.Now())); err != nil {
+			return store.Grounds{}, err
+		}
+	}
+	grounds, err := l.judged(ctx, m, gates)
+	grounds.Set = l.inSet()
+	return grounds, err
 }
 
 // checkGroup says on the commit that the merge queue tests what the gates say now,
@@ -80,11 +87,7 @@ func (w *Worker) checkGroup(ctx context.Context, m store.Merging, l *look, d pro
 			run.Title, run.Summary = "Not what was promoted", checklist.Escape(explain(err))
 		}
 	}
-	seen, err := l.observed(d.Gates, w.Now())
-	if err != nil {
-		return err
-	}
-	if _, err := m.Evidence(ctx, l.row, l.artifact.Digest, l.row.SeenHeadSHA, seen); err != nil {
+	if _, err := w.judgedTogether(ctx, m, l, d.Gates); err != nil {
 		return err
 	}
 	id, err := w.publishGroup(ctx, l, run)

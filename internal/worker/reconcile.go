@@ -36,7 +36,7 @@ func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) err
 			return err
 		}
 		d := promotion.Decide(l.facts, l.shown, w.Now())
-		if err := w.observe(ctx, l, d.Gates); err != nil {
+		if err := errors.Join(w.observe(ctx, l, d.Gates), w.observeCompanions(ctx, l, d.Gates)); err != nil {
 			return err
 		}
 		if d.Effect != promotion.Rest {
@@ -130,6 +130,9 @@ func (l *look) observed(gates []promotion.Gate, at time.Time) ([]store.Observed,
 
 func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) error {
 	ctx = github.WithPriority(ctx, l.urgency(d))
+	if m := l.of(d.App); m != l {
+		l, d.Gates = m, promotion.Evaluate(m.facts, w.Now())
+	}
 	switch d.Effect {
 	case promotion.OpenPull:
 		return w.openPull(ctx, l)

@@ -30,7 +30,7 @@ func (w *Worker) refuse(ctx context.Context, v store.Verified, reason string) er
 			if err := w.Store.SawRegistry(ctx, p.ID, v.Digest, ""); err != nil {
 				return err
 			}
-			if err := w.Store.Wake(ctx, p.ID, reconcileJob(p.ID)); err != nil {
+			if err := w.Store.Wake(ctx, p.ID, reconcileJob); err != nil {
 				return err
 			}
 		}

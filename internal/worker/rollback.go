@@ -33,13 +33,24 @@ func (w *Worker) rollback(ctx context.Context, r request, cmd command.Rollback) 
 	if err != nil {
 		return "", err
 	}
+	says := store.NewRollback{Reason: cmp.Or(reason, "no reason was given")}
+	by := store.Actor{ID: r.command.AuthorID, Login: r.command.Author}
+	brought, err := w.broughtTogether(ctx, back)
+	if err != nil {
+		return "", err
+	}
+	if brought != nil {
+		wishes, left, done, err := w.rollbackTogether(ctx, r.repo, brought, says, store.NewSet{Requester: by, Delivery: deliveryOf(r.command)})
+		if err != nil {
+			return "", err
+		}
+		return backTogether(brought, wishes, left, done), nil
+	}
 	a, err := w.stillThere(ctx, back)
 	if err != nil {
 		return "", err
 	}
-	done, err := w.goBack(ctx, u, a, back, store.NewRollback{Reason: cmp.Or(reason, "no reason was given")}, proposal{
-		requester: store.Actor{ID: r.command.AuthorID, Login: r.command.Author}, delivery: deliveryOf(r.command),
-	})
+	done, err := w.goBack(ctx, u, a, back, says, proposal{requester: by, delivery: deliveryOf(r.command)})
 	if err != nil {
 		return "", err
 	}
@@ -122,10 +133,20 @@ func goesBackIn(a store.Artifact, done store.Proposed) string {
 
 // goBack proposes a rollback.
 func (w *Worker) goBack(ctx context.Context, u use, a store.Artifact, back wayBack, says store.NewRollback, p proposal) (store.Proposed, error) {
+	taking, err := w.taking(ctx, u, back, says)
+	if err != nil {
+		return store.Proposed{}, err
+	}
+	p.reason, p.back = says.Reason, taking
+	return w.propose(ctx, u, a, p)
+}
+
+// taking is what a rollback takes back.
+func (w *Worker) taking(ctx context.Context, u use, back wayBack, says store.NewRollback) (*store.NewRollback, error) {
 	says.TakesBack, says.Further = back.brought, back.further
 	says.BadTag, says.BadDigest = back.bad.Tag, back.bad.Digest
 	if bad, err := w.badArtifact(ctx, back.bad); err != nil {
-		return store.Proposed{}, err
+		return nil, err
 	} else if bad.Digest != "" {
 		says.BadTag, says.BadDigest = cmp.Or(says.BadTag, bad.Tag), bad.Digest
 	}
@@ -133,11 +154,8 @@ func (w *Worker) goBack(ctx context.Context, u use, a store.Artifact, back wayBa
 		says.Reverts = append(says.Reverts, c.Commit)
 	}
 	var err error
-	if says.Subject, err = w.subject(ctx, u.repo, says.Reverts[0]); err != nil {
-		return store.Proposed{}, err
-	}
-	p.reason, p.back = says.Reason, &says
-	return w.propose(ctx, u, a, p)
+	says.Subject, err = w.subject(ctx, u.repo, says.Reverts[0])
+	return &says, err
 }
 
 // back reads what the promotion takes back, and what keeps its artifact out.

@@ -38,7 +38,11 @@ func (w *Worker) askedAbout(ctx context.Context, r request, cmd command.Status) 
 	case cmd.App != "":
 		return []string{cmd.App}, nil
 	case r.carried != nil && cmd.Env == "":
-		return []string{r.carried.App}, nil
+		together, err := w.Store.Together(ctx, *r.carried)
+		for _, p := range together {
+			apps = append(apps, p.App)
+		}
+		return apps, err
 	case r.carried != nil || r.meant == nil:
 		return nil, nil
 	}

@@ -73,7 +73,7 @@ func (w *Worker) wakeDue(ctx context.Context) error {
 		return err
 	}
 	for _, p := range slices.Concat(due, merged, closed) {
-		if err := w.Store.Wake(ctx, p.ID, reconcileJob(p.ID)); err != nil {
+		if err := w.Store.Wake(ctx, p.ID, reconcileJob); err != nil {
 			return err
 		}
 	}

@@ -46,7 +46,7 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 // attempt is one attempt on a target, alone. One that something newer takes the place
 // of has ended well.
 func (w *Worker) attempt(ctx context.Context, id int64) (store.Target, error) {
-	alone, a, err := w.begin(ctx, id)
+	alone, a, err := w.take(ctx, id)
 	if err != nil {
 		return store.Target{}, err
 	}

@@ -38,11 +38,23 @@ func (w *Worker) takeBackItself(ctx context.Context, l *look) error {
 	case back.further:
 		return fault.Errorf(fault.Denied, "what was there before %s is denied, or was taken back to. People can go further back: /rollback %s %s <reason>.", l.artifact.Tag, l.row.Env, l.row.App)
 	}
+	says := store.NewRollback{Reason: l.illness(), Automatic: true}
+	brought, err := w.broughtTogether(ctx, back)
+	if err != nil {
+		return err
+	}
+	if brought != nil {
+		_, _, done, err := w.rollbackTogether(ctx, l.repo, brought, says, store.NewSet{})
+		if err == nil && !done.Fresh {
+			err = fault.Errorf(fault.Denied, "a rollback is on its way there already.")
+		}
+		return err
+	}
 	a, err := w.stillThere(ctx, back)
 	if err != nil {
 		return err
 	}
-	done, err := w.goBack(ctx, uses[0], a, back, store.NewRollback{Reason: l.illness(), Automatic: true}, proposal{})
+	done, err := w.goBack(ctx, uses[0], a, back, says, proposal{})
 	if err == nil && !done.Fresh {
 		err = fault.Errorf(fault.Denied, "a rollback is on its way there already.")
 	}

@@ -24,7 +24,7 @@ func (w *Worker) unreached(ctx context.Context) error {
 }
 
 func (w *Worker) tellUnreached(ctx context.Context, id int64) error {
-	alone, a, err := w.begin(ctx, id)
+	alone, a, err := w.take(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ SELECT * FROM artifact WHERE image = @image AND digest = @digest ORDER BY id LIM
 -- name: ArtifactBySource :one
 SELECT * FROM artifact WHERE lower(source_repo) = lower(@source_repo) AND source_commit = @source_commit ORDER BY id DESC LIMIT 1;
 
+-- name: ArtifactsBySource :many
+SELECT * FROM artifact WHERE lower(source_repo) = lower(@source_repo) AND source_commit = @source_commit ORDER BY id;
+
 -- name: InsertBuilder :execrows
 INSERT INTO builder (artifact_id, actor_id, actor, at, delivery_id) VALUES (@artifact_id, @actor_id, @actor, @at, @delivery_id)
 ON CONFLICT (artifact_id, actor_id, actor) DO NOTHING;

@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotionsOfArtifact = `-- name: ActivePromotionsOfArtifact :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE artifact_id = $1 AND state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE artifact_id = $1 AND state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotionsOfArtifact(ctx context.Context, artifactID int64) ([]Promotion, error) {
@@ -74,6 +74,8 @@ func (q *Queries) ActivePromotionsOfArtifact(ctx context.Context, artifactID int
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -186,6 +188,46 @@ func (q *Queries) ArtifactByTag(ctx context.Context, arg ArtifactByTagParams) (A
 		&i.VerifiedAt,
 	)
 	return i, err
+}
+
+const artifactsBySource = `-- name: ArtifactsBySource :many
+SELECT id, image, tag, digest, media_type, platforms, source_repo, source_commit, run_url, verified_at FROM artifact WHERE lower(source_repo) = lower($1) AND source_commit = $2 ORDER BY id
+`
+
+type ArtifactsBySourceParams struct {
+	SourceRepo   string
+	SourceCommit string
+}
+
+func (q *Queries) ArtifactsBySource(ctx context.Context, arg ArtifactsBySourceParams) ([]Artifact, error) {
+	rows, err := q.db.Query(ctx, artifactsBySource, arg.SourceRepo, arg.SourceCommit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Artifact
+	for rows.Next() {
+		var i Artifact
+		if err := rows.Scan(
+			&i.ID,
+			&i.Image,
+			&i.Tag,
+			&i.Digest,
+			&i.MediaType,
+			&i.Platforms,
+			&i.SourceRepo,
+			&i.SourceCommit,
+			&i.RunURL,
+			&i.VerifiedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const builders = `-- name: Builders :many
@@ -369,7 +411,7 @@ func (q *Queries) NewestArtifact(ctx context.Context, image string) (Artifact, e
 }
 
 const promotionsOfTag = `-- name: PromotionsOfTag :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE a.image = $1 AND a.tag = $2 AND p.pull_number > 0
 ORDER BY p.id DESC
 `
@@ -440,6 +482,8 @@ func (q *Queries) PromotionsOfTag(ctx context.Context, arg PromotionsOfTagParams
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}

@@ -22,7 +22,7 @@ WHERE r.promotion_id = @promotion_id ORDER BY r.id;
 -- Those of the promotions that had a promotion's pull request before it.
 SELECT r.*, coalesce(h.edit_hash, '')::text AS edit_hash FROM review r
 JOIN promotion e ON e.id = r.promotion_id
-JOIN promotion p ON p.repo_id = e.repo_id AND p.pull_number = e.pull_number AND p.id > e.id
+JOIN promotion p ON p.repo_id = e.repo_id AND p.pull_number = e.pull_number AND p.id > e.id AND (p.set_id IS NULL OR e.set_id IS DISTINCT FROM p.set_id)
 LEFT JOIN promotion_head h ON h.head_sha = r.head_sha AND h.promotion_id = r.promotion_id
 WHERE p.id = @promotion_id AND p.pull_number > 0 ORDER BY r.id;
 

@@ -105,7 +105,7 @@ func (q *Queries) Dismissals(ctx context.Context, promotionID int64) ([]Dismissa
 const earlierReviews = `-- name: EarlierReviews :many
 SELECT r.id, r.promotion_id, r.review_id, r.reviewer_id, r.reviewer, r.bot, r.state, r.head_sha, r.digest, r.submitted_at, r.recorded_at, r.delivery_id, coalesce(h.edit_hash, '')::text AS edit_hash FROM review r
 JOIN promotion e ON e.id = r.promotion_id
-JOIN promotion p ON p.repo_id = e.repo_id AND p.pull_number = e.pull_number AND p.id > e.id
+JOIN promotion p ON p.repo_id = e.repo_id AND p.pull_number = e.pull_number AND p.id > e.id AND (p.set_id IS NULL OR e.set_id IS DISTINCT FROM p.set_id)
 LEFT JOIN promotion_head h ON h.head_sha = r.head_sha AND h.promotion_id = r.promotion_id
 WHERE p.id = $1 AND p.pull_number > 0 ORDER BY r.id
 `

@@ -283,6 +283,8 @@ type Promotion struct {
 	Kind             string
 	ClosedByID       int64
 	ClosedBy         string
+	SetID            *int64
+	LedBy            *int64
 }
 
 type PromotionHead struct {
@@ -292,6 +294,15 @@ type PromotionHead struct {
 	EditHash    string
 	Digest      string
 	MadeAt      time.Time
+}
+
+type PromotionSet struct {
+	ID        int64
+	RepoID    int64
+	Env       string
+	Origin    string
+	Branch    string
+	CreatedAt time.Time
 }
 
 type PruneYe struct {

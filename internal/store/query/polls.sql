@@ -25,7 +25,7 @@ SELECT received_at FROM delivery WHERE source = @source ORDER BY id LIMIT 1;
 
 -- name: WaitingFor :many
 -- Open promotions whose newest evidence of a gate, on the head as it was last seen, keeps them.
-SELECT * FROM promotion p WHERE p.repo_id = @repo_id AND p.state = 'open' AND p.pull_number > 0 AND (
+SELECT * FROM promotion p WHERE p.repo_id = @repo_id AND p.state = 'open' AND p.pull_number > 0 AND p.led_by IS NULL AND (
     SELECT e.verdict FROM evidence e WHERE e.promotion_id = p.id AND e.gate = @gate AND e.head_sha = p.seen_head_sha
     ORDER BY e.id DESC LIMIT 1) IN ('wait', 'fail')
 ORDER BY p.id;

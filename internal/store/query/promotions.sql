@@ -36,7 +36,8 @@ SELECT * FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id;
 SELECT p.* FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE p.state = 'merged' AND r.presence = 'installed' ORDER BY p.id;
 
 -- name: PromotionByPull :one
-SELECT * FROM promotion WHERE repo_id = @repo_id AND pull_number = @pull_number ORDER BY id DESC LIMIT 1;
+-- Of a set, the one that acts for all.
+SELECT * FROM promotion WHERE repo_id = @repo_id AND pull_number = @pull_number AND led_by IS NULL ORDER BY id DESC LIMIT 1;
 
 -- name: PromotionsByHead :many
 SELECT * FROM promotion WHERE repo_id = @repo_id AND state = 'open' AND (head_sha = @head_sha::text OR seen_head_sha = @head_sha::text);
@@ -123,7 +124,7 @@ WHERE id = @id;
 SELECT EXISTS (
     SELECT 1 FROM promotion p WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND p.artifact_id = @artifact_id AND NOT (
         p.closed_by <> '' AND EXISTS (
-            SELECT 1 FROM stop s WHERE s.repo_id = p.repo_id AND s.closed_pull = p.pull_number AND s.lifted_at IS NOT NULL AND s.lifted_for IS NULL)));
+            SELECT 1 FROM stop s WHERE s.repo_id = p.repo_id AND s.closed_pull = p.pull_number AND s.env = p.env AND s.app = p.app AND s.lifted_at IS NOT NULL AND s.lifted_for IS NULL)));
 
 -- name: Overtaken :one
 -- Was a newer promotion of the same (app, environment) merged?
@@ -137,11 +138,15 @@ SELECT h.* FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
 WHERE p.repo_id = @repo_id AND p.pull_number = @pull_number;
 
 -- name: SawPull :exec
--- A webhook that comes late must not take back what a merge wrote down, and one that
--- tells nothing of the state must not take back what another told meanwhile.
-UPDATE promotion SET pull_state = coalesce(nullif(@pull_state::text, ''), pull_state), pull_body = @pull_body, seen_head_sha = @seen_head_sha,
+-- For all that it carries. A webhook that comes late must not take back what a merge wrote
+-- down, and one that tells nothing of the state must not take back what another told
+-- meanwhile.
+UPDATE promotion p SET pull_state = coalesce(nullif(@pull_state::text, ''), p.pull_state), pull_body = @pull_body, seen_head_sha = @seen_head_sha,
     behind = @behind, merge_sha = @merge_sha, updated_at = @at
-WHERE id = @id AND state IN ('proposed', 'open');
+FROM (
+    SELECT m.id FROM promotion m WHERE m.id = @id OR m.set_id = (SELECT o.set_id FROM promotion o WHERE o.id = @id) ORDER BY m.id FOR UPDATE
+) carried
+WHERE p.id = carried.id AND p.state IN ('proposed', 'open');
 
 -- name: SetRegistry :exec
 UPDATE promotion SET registry_digest = @digest, registry_error = @error, registry_at = @at WHERE id = @id;
@@ -166,7 +171,9 @@ UPDATE promotion SET state = 'closed', pull_state = CASE WHEN pull_number > 0 TH
 WHERE id = @id AND state IN ('proposed', 'open');
 
 -- name: SetClosedBy :execrows
-UPDATE promotion SET state = 'closed', pull_state = 'closed', message = @message, closed_by_id = @closed_by_id, closed_by = @closed_by, updated_at = @at
+-- What it means is told once, for the promotion that acts for all of a set.
+UPDATE promotion SET state = 'closed', pull_state = 'closed', message = @message, closed_by_id = @closed_by_id, closed_by = @closed_by,
+    comment_id = CASE WHEN led_by IS NULL THEN comment_id ELSE -1 END, updated_at = @at
 WHERE id = @id AND state IN ('proposed', 'open');
 
 -- name: Leftovers :many

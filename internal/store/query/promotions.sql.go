@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotion = `-- name: ActivePromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
 `
 
 type ActivePromotionParams struct {
@@ -74,12 +74,14 @@ func (q *Queries) ActivePromotion(ctx context.Context, arg ActivePromotionParams
 		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
+		&i.SetID,
+		&i.LedBy,
 	)
 	return i, err
 }
 
 const activePromotions = `-- name: ActivePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
@@ -142,6 +144,8 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -154,7 +158,7 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const activePromotionsOfRepo = `-- name: ActivePromotionsOfRepo :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]Promotion, error) {
@@ -217,6 +221,8 @@ func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]P
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -273,7 +279,7 @@ func (q *Queries) DetachPull(ctx context.Context, id int64) error {
 }
 
 const duePromotions = `-- name: DuePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
 `
 
 func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotion, error) {
@@ -336,6 +342,8 @@ func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotio
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -365,7 +373,7 @@ const hasPromotion = `-- name: HasPromotion :one
 SELECT EXISTS (
     SELECT 1 FROM promotion p WHERE p.repo_id = $1 AND p.app = $2 AND p.env = $3 AND p.artifact_id = $4 AND NOT (
         p.closed_by <> '' AND EXISTS (
-            SELECT 1 FROM stop s WHERE s.repo_id = p.repo_id AND s.closed_pull = p.pull_number AND s.lifted_at IS NOT NULL AND s.lifted_for IS NULL)))
+            SELECT 1 FROM stop s WHERE s.repo_id = p.repo_id AND s.closed_pull = p.pull_number AND s.env = p.env AND s.app = p.app AND s.lifted_at IS NOT NULL AND s.lifted_for IS NULL)))
 `
 
 type HasPromotionParams struct {
@@ -520,7 +528,7 @@ UPDATE promotion p SET
     old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch, labelled = o.labelled
 FROM promotion o
 WHERE p.id = $1 AND o.id = $2
-RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by
+RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by
 `
 
 type InheritPullParams struct {
@@ -585,6 +593,8 @@ func (q *Queries) InheritPull(ctx context.Context, arg InheritPullParams) (Promo
 		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
+		&i.SetID,
+		&i.LedBy,
 	)
 	return i, err
 }
@@ -619,7 +629,7 @@ func (q *Queries) InsertHead(ctx context.Context, arg InsertHeadParams) error {
 const insertPromotion = `-- name: InsertPromotion :one
 INSERT INTO promotion (repo_id, app, env, artifact_id, kind, state, requester_id, requester, reason, branch, base_branch, want, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, 'proposed', $6, $7, $8, $9, $10, 1, $11, $11)
-RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by
+RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by
 `
 
 type InsertPromotionParams struct {
@@ -702,6 +712,8 @@ func (q *Queries) InsertPromotion(ctx context.Context, arg InsertPromotionParams
 		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
+		&i.SetID,
+		&i.LedBy,
 	)
 	return i, err
 }
@@ -741,7 +753,7 @@ func (q *Queries) KnownHead(ctx context.Context, headSha string) (bool, error) {
 }
 
 const latestPromotion = `-- name: LatestPromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC LIMIT 1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC LIMIT 1
 `
 
 type LatestPromotionParams struct {
@@ -805,12 +817,14 @@ func (q *Queries) LatestPromotion(ctx context.Context, arg LatestPromotionParams
 		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
+		&i.SetID,
+		&i.LedBy,
 	)
 	return i, err
 }
 
 const latestPromotions = `-- name: LatestPromotions :many
-SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion ORDER BY repo_id, app, env, id DESC
+SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion ORDER BY repo_id, app, env, id DESC
 `
 
 func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
@@ -873,6 +887,8 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -885,7 +901,7 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const leftovers = `-- name: Leftovers :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id
 WHERE p.state = 'closed' AND (NOT p.branch_deleted OR p.closed_by <> '' AND p.comment_id = 0) AND r.presence = 'installed' ORDER BY p.id
 `
 
@@ -950,6 +966,8 @@ func (q *Queries) Leftovers(ctx context.Context) ([]Promotion, error) {
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -962,7 +980,7 @@ func (q *Queries) Leftovers(ctx context.Context) ([]Promotion, error) {
 }
 
 const lockPromotion = `-- name: LockPromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE id = $1 FOR UPDATE
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error) {
@@ -1019,12 +1037,14 @@ func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error
 		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
+		&i.SetID,
+		&i.LedBy,
 	)
 	return i, err
 }
 
 const mergedPromotionsOfApp = `-- name: MergedPromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
 `
 
 type MergedPromotionsOfAppParams struct {
@@ -1093,6 +1113,8 @@ func (q *Queries) MergedPromotionsOfApp(ctx context.Context, arg MergedPromotion
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -1157,7 +1179,7 @@ func (q *Queries) Overtaken(ctx context.Context, arg OvertakenParams) (bool, err
 }
 
 const ownerOfHead = `-- name: OwnerOfHead :one
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
 WHERE h.head_sha = $1 AND p.repo_id = $2 AND p.pull_number = $3 AND p.id <> $4
   AND NOT EXISTS (SELECT 1 FROM promotion_head own WHERE own.head_sha = $1 AND own.promotion_id = $4)
 ORDER BY p.id DESC LIMIT 1
@@ -1230,12 +1252,14 @@ func (q *Queries) OwnerOfHead(ctx context.Context, arg OwnerOfHeadParams) (Promo
 		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
+		&i.SetID,
+		&i.LedBy,
 	)
 	return i, err
 }
 
 const promotion = `-- name: Promotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE id = $1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE id = $1
 `
 
 func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
@@ -1292,12 +1316,14 @@ func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
 		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
+		&i.SetID,
+		&i.LedBy,
 	)
 	return i, err
 }
 
 const promotionByPull = `-- name: PromotionByPull :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND pull_number = $2 ORDER BY id DESC LIMIT 1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND pull_number = $2 AND led_by IS NULL ORDER BY id DESC LIMIT 1
 `
 
 type PromotionByPullParams struct {
@@ -1305,6 +1331,7 @@ type PromotionByPullParams struct {
 	PullNumber int32
 }
 
+// Of a set, the one that acts for all.
 func (q *Queries) PromotionByPull(ctx context.Context, arg PromotionByPullParams) (Promotion, error) {
 	row := q.db.QueryRow(ctx, promotionByPull, arg.RepoID, arg.PullNumber)
 	var i Promotion
@@ -1359,12 +1386,14 @@ func (q *Queries) PromotionByPull(ctx context.Context, arg PromotionByPullParams
 		&i.Kind,
 		&i.ClosedByID,
 		&i.ClosedBy,
+		&i.SetID,
+		&i.LedBy,
 	)
 	return i, err
 }
 
 const promotionsByHead = `-- name: PromotionsByHead :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
 `
 
 type PromotionsByHeadParams struct {
@@ -1432,6 +1461,8 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -1444,7 +1475,7 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 }
 
 const promotionsOfApp = `-- name: PromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
 `
 
 type PromotionsOfAppParams struct {
@@ -1513,6 +1544,8 @@ func (q *Queries) PromotionsOfApp(ctx context.Context, arg PromotionsOfAppParams
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -1558,9 +1591,12 @@ func (q *Queries) Requesters(ctx context.Context, promotionID int64) ([]int64, e
 }
 
 const sawPull = `-- name: SawPull :exec
-UPDATE promotion SET pull_state = coalesce(nullif($1::text, ''), pull_state), pull_body = $2, seen_head_sha = $3,
+UPDATE promotion p SET pull_state = coalesce(nullif($1::text, ''), p.pull_state), pull_body = $2, seen_head_sha = $3,
     behind = $4, merge_sha = $5, updated_at = $6
-WHERE id = $7 AND state IN ('proposed', 'open')
+FROM (
+    SELECT m.id FROM promotion m WHERE m.id = $7 OR m.set_id = (SELECT o.set_id FROM promotion o WHERE o.id = $7) ORDER BY m.id FOR UPDATE
+) carried
+WHERE p.id = carried.id AND p.state IN ('proposed', 'open')
 `
 
 type SawPullParams struct {
@@ -1573,8 +1609,9 @@ type SawPullParams struct {
 	ID          int64
 }
 
-// A webhook that comes late must not take back what a merge wrote down, and one that
-// tells nothing of the state must not take back what another told meanwhile.
+// For all that it carries. A webhook that comes late must not take back what a merge wrote
+// down, and one that tells nothing of the state must not take back what another told
+// meanwhile.
 func (q *Queries) SawPull(ctx context.Context, arg SawPullParams) error {
 	_, err := q.db.Exec(ctx, sawPull,
 		arg.PullState,
@@ -1662,7 +1699,8 @@ func (q *Queries) SetClosed(ctx context.Context, arg SetClosedParams) (int64, er
 }
 
 const setClosedBy = `-- name: SetClosedBy :execrows
-UPDATE promotion SET state = 'closed', pull_state = 'closed', message = $1, closed_by_id = $2, closed_by = $3, updated_at = $4
+UPDATE promotion SET state = 'closed', pull_state = 'closed', message = $1, closed_by_id = $2, closed_by = $3,
+    comment_id = CASE WHEN led_by IS NULL THEN comment_id ELSE -1 END, updated_at = $4
 WHERE id = $5 AND state IN ('proposed', 'open')
 `
 
@@ -1674,6 +1712,7 @@ type SetClosedByParams struct {
 	ID         int64
 }
 
+// What it means is told once, for the promotion that acts for all of a set.
 func (q *Queries) SetClosedBy(ctx context.Context, arg SetClosedByParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setClosedBy,
 		arg.Message,
@@ -1920,7 +1959,7 @@ func (q *Queries) SettlePromotion(ctx context.Context, arg SettlePromotionParams
 }
 
 const unreportedPromotions = `-- name: UnreportedPromotions :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE p.state = 'merged' AND r.presence = 'installed' ORDER BY p.id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE p.state = 'merged' AND r.presence = 'installed' ORDER BY p.id
 `
 
 // Merged, but the clusters' state has not been reported to the end.
@@ -1984,6 +2023,8 @@ func (q *Queries) UnreportedPromotions(ctx context.Context) ([]Promotion, error)
 			&i.Kind,
 			&i.ClosedByID,
 			&i.ClosedBy,
+			&i.SetID,
+			&i.LedBy,
 		); err != nil {
 			return nil, err
 		}
