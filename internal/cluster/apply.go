@@ -27,6 +27,10 @@ const (
 type Target struct {
 	Key       string // stable and unique: "acme/env payments prod prod-eu"
 	Namespace string // for namespaced objects that name none; may be empty if all do
+	// Secret are those of the objects whose values nobody may read, though they need not
+	// be Secrets: they were encrypted in Git. What the API server says of them is not
+	// passed on.
+	Secret []Object
 }
 
 // Outcome is what an apply came to for one object.

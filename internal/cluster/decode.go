@@ -112,9 +112,10 @@ func named(o Object) error {
 }
 
 // decodable checks what the API server answers with an internal error, which
-// would be tried again for ever: data of a Secret that is not base64.
+// would be tried again for ever: data of a Secret that is not base64. What SOPS has
+// encrypted is base64 when it is decrypted, and checked then.
 func decodable(o Object) error {
-	if o.GetKind() != "Secret" || o.GroupVersionKind().Group != "" {
+	if o.GetKind() != "Secret" || o.GroupVersionKind().Group != "" || o.Object["sops"] != nil {
 		return nil
 	}
 	data, _, err := unstructured.NestedStringMap(o.Object, "data")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,6 +30,7 @@ type plan struct {
 type change struct {
 	stage   stage
 	desired Object // a copy of what was rendered, with our annotation and its namespace
+	hushed  bool   // nobody may read its values
 
 	mapping   *meta.RESTMapping         // nil as long as the cluster does not know the kind
 	api       dynamic.ResourceInterface // of that kind, and namespace
@@ -44,6 +46,7 @@ type change struct {
 func newPlan(c *Cluster, t Target, objects []Object) *plan {
 	p := &plan{c: c, target: t}
 	for _, o := range objects {
+		hushed := slices.Contains(t.Secret, o)
 		o = o.DeepCopy()
 		annotations := o.GetAnnotations()
 		if annotations == nil {
@@ -51,7 +54,7 @@ func newPlan(c *Cluster, t Target, objects []Object) *plan {
 		}
 		annotations[TargetAnnotation] = t.Key
 		o.SetAnnotations(annotations)
-		p.changes = append(p.changes, &change{stage: stageOf(o), desired: o})
+		p.changes = append(p.changes, &change{stage: stageOf(o), desired: o, hushed: hushed})
 	}
 	return p
 }
@@ -140,6 +143,9 @@ func (p *plan) mapKind(ch *change) error {
 		return err
 	}
 	ch.mapping, ch.api = mapping, p.c.resource(mapping, ch.desired.GetNamespace())
+	if ch.hushed {
+		ch.api = hush{ch.api}
+	}
 	return nil
 }
 

@@ -249,7 +249,11 @@ func (w *Worker) apply(ctx context.Context, t store.Target, s *syncing) error {
 // bringObjects applies the objects and waits until they are healthy, or will not
 // be.
 func (w *Worker) bringObjects(ctx context.Context, s *syncing, patience time.Duration) error {
-	result, err := s.door.Apply(ctx, s.target, s.objects)
+	target, objects, err := w.decrypted(ctx, s.target, s.objects)
+	if err != nil {
+		return err
+	}
+	result, err := s.door.Apply(ctx, target, objects)
 	s.reached.Changed = result.Count(cluster.Created) + result.Count(cluster.Configured)
 	if err != nil {
 		return err
