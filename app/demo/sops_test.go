@@ -31,8 +31,15 @@ func TestSecretsInGit(t *testing.T) {
 	key, err := age.GenerateX25519Identity()
 	s.must(err)
 	s.w.secrets.more = []string{hunter, base64.StdEncoding.EncodeToString([]byte(hunter)), otherHunter, base64.StdEncoding.EncodeToString([]byte(otherHunter))}
+	s.pushMain("Bring the database's password", map[string]string{
+		sopsOverlay + "db.yaml": s.encryptedSecret(key, hunter),
+		sopsOverlay + "db.env":  s.encryptedFile(key, "PASSWORD="+hunter+"\n", ""),
+	})
+	s.edit("Use the database's password", map[string]func(string) string{sopsOverlay + "kustomization.yaml": func(text string) string {
+		return strings.Replace(text, "../../base", "../../base\n  - db.yaml", 1) + "\nsecretGenerator:\n  - {name: file, files: [db.env]}\n  - {name: lines, envs: [db.env]}\n"
+	}})
 	s.story("without the key nothing is applied, and it says who can do what", func(s *scene) { withoutTheKey(s, key) })
-	s.story("with the key the cluster gets what was encrypted", func(s *scene) { withTheKey(s, key) })
+	s.story("with the key the cluster gets what was encrypted", withTheKey)
 	s.story("another value is another commit, and rolls out", func(s *scene) { anotherValue(s, key) })
 	s.story("a value that somebody changed by hand is refused", changedByHand)
 	s.story("nobody else ever sees a value", func(s *scene) {
@@ -113,13 +120,6 @@ func (s *scene) inCluster(name, field, want string) error {
 }
 
 func withoutTheKey(s *scene, key *age.X25519Identity) {
-	s.pushMain("Bring the database's password", map[string]string{
-		sopsOverlay + "db.yaml": s.encryptedSecret(key, hunter),
-		sopsOverlay + "db.env":  s.encryptedFile(key, "PASSWORD="+hunter+"\n", ""),
-	})
-	s.edit("Use the database's password", map[string]func(string) string{sopsOverlay + "kustomization.yaml": func(text string) string {
-		return strings.Replace(text, "../../base", "../../base\n  - db.yaml", 1) + "\nsecretGenerator:\n  - {name: file, files: [db.env]}\n  - {name: lines, envs: [db.env]}\n"
-	}})
 	words := []string{"is encrypted by SOPS for " + key.Recipient().String(), "this Tagboat has no keys at all", "--sops-age-key"}
 	s.boardSays(words[0])
 	digest := s.release("payments", "1.7.0")
@@ -143,7 +143,7 @@ func withoutTheKey(s *scene, key *age.X25519Identity) {
 	s.done("dev", "payments", "1.7.0", digest)
 }
 
-func withTheKey(s *scene, _ *age.X25519Identity) {
+func withTheKey(s *scene) {
 	s.until("the cluster has the values", func() error {
 		return errors.Join(s.inCluster("db", "password", hunter), s.inCluster("file-", "db.env", "PASSWORD="+hunter+"\n"), s.inCluster("lines-", "PASSWORD", hunter))
 	})

@@ -148,6 +148,12 @@ func encrypted(t *testing.T, format, plain string, change func(*getsops.Metadata
 		group = append(group, m)
 	}
 	tree.Metadata.KeyGroups = []getsops.KeyGroup{group}
+	return sealedTree(t, s, tree, dataKey)
+}
+
+// sealedTree is a document encrypted with its data key.
+func sealedTree(t *testing.T, s store, tree getsops.Tree, dataKey []byte) string {
+	t.Helper()
 	cipher := aes.NewCipher()
 	mac, err := tree.Encrypt(dataKey, cipher)
 	if err != nil {
