@@ -35,6 +35,7 @@ type service struct {
 	mu    sync.Mutex
 	asked []string
 	deny  bool
+	code  int // that it answers with; 0: with the key
 }
 
 func startService(t *testing.T) *service {
@@ -65,8 +66,11 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else if r.Header.Get("X-Vault-Token") != "a-token" {
 		s.deny = true
 	}
-	if s.deny {
-		w.WriteHeader(http.StatusForbidden)
+	if s.deny && s.code == 0 {
+		s.code = http.StatusForbidden
+	}
+	if s.code != 0 {
+		w.WriteHeader(s.code)
 		answer = map[string]any{"errors": []string{"permission denied"}, "__type": "AccessDeniedException", "message": "permission denied"}
 	}
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
@@ -171,6 +175,13 @@ func TestAKeyServiceThatSaysNoOrNothing(t *testing.T) {
 			o := object(t, encrypted(t, "yaml", secretFile, dataOnly, sealed(master)))
 			refused(t, open(t, sops.Config{KMS: []string{vault.URL, awsKey}}), o, fault.Denied, "does not decrypt it", "permission denied", "Whoever runs Tagboat has to give it access")
 		})
+	}
+	for _, code := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		vault.code = code
+		for _, master := range []keys.MasterKey{hcvault.NewMasterKey(vault.URL, "sops", "prod"), kms.NewMasterKey(awsKey, "", nil)} {
+			o := object(t, encrypted(t, "yaml", secretFile, dataOnly, sealed(master)))
+			refused(t, open(t, sops.Config{KMS: []string{vault.URL, awsKey}}), o, fault.Transient, "does not answer")
+		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

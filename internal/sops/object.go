@@ -76,7 +76,7 @@ func Encrypted(o Object) bool {
 		return false
 	}
 	mac, _ := m["mac"].(string)
-	return strings.HasPrefix(mac, "ENC[")
+	return strings.HasPrefix(mac, "ENC[") || isSecret(o) // which has no such field of its own
 }
 
 func isSecret(o Object) bool { return o.GetKind() == "Secret" && o.GetAPIVersion() == "v1" }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -15,15 +16,20 @@ import (
 
 	"filippo.io/age"
 	agearmor "filippo.io/age/armor"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/aws/smithy-go"
 	getsops "github.com/getsops/sops/v3"
 	"github.com/getsops/sops/v3/azkv"
 	"github.com/getsops/sops/v3/gcpkms"
 	"github.com/getsops/sops/v3/hcvault"
 	"github.com/getsops/sops/v3/keyservice"
 	"github.com/getsops/sops/v3/kms"
+	vault "github.com/hashicorp/vault/api"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/tagboat/tagboat/internal/fault"
 )
@@ -186,7 +192,7 @@ func (u *unlocking) failed(what string) error {
 	}
 	if u.service != nil {
 		said := shown(u.service.Error(), 300)
-		if _, network := errors.AsType[net.Error](u.service); network || errors.Is(u.service, context.DeadlineExceeded) {
+		if passes(u.service) {
 			return fault.E(fault.Transient, fmt.Sprintf("The key service that %s is encrypted for does not answer: %s. It is tried again by itself.", what, said), u.service)
 		}
 		return fault.E(fault.Denied, fmt.Sprintf("The key service that %s is encrypted for does not decrypt it: %s. Whoever runs Tagboat has to give it access to the key.", what, said), u.service)
@@ -201,6 +207,33 @@ func (u *unlocking) failed(what string) error {
 	}
 	return fault.Errorf(fault.Denied, "%s is encrypted by SOPS for %s, and this Tagboat %s. Whoever maintains the overlay can encrypt it for a key of Tagboat's too (sops updatekeys), or whoever runs Tagboat gives it the key (--sops-age-key, --sops-pgp-key, --sops-kms)",
 		what, listed(u.asked), ours)
+}
+
+// passes reports whether a key service may answer otherwise in a while: it cannot be
+// reached, or has too much to do. Each SDK says so in a way of its own.
+func passes(err error) bool {
+	if _, network := errors.AsType[net.Error](err); network || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	if aws, ok := errors.AsType[smithy.APIError](err); ok && strings.Contains(aws.ErrorCode(), "Throttling") {
+		return true
+	}
+	switch status.Code(err) { // Google's
+	case codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded:
+		return true
+	}
+	code := 0
+	if answer, ok := errors.AsType[interface {
+		error
+		HTTPStatusCode() int
+	}](err); ok { // AWS's
+		code = answer.HTTPStatusCode()
+	} else if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		code = answer.StatusCode
+	} else if answer, ok := errors.AsType[*vault.ResponseError](err); ok {
+		code = answer.StatusCode
+	}
+	return code == http.StatusTooManyRequests || code >= http.StatusInternalServerError
 }
 
 // listed are names of keys, which anybody may have written: the first few, in one line.
