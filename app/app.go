@@ -112,6 +112,10 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := c.sops()
+	if err != nil {
+		return nil, err
+	}
 	envRepos, err := c.envRepos()
 	if err != nil {
 		return nil, err
@@ -123,7 +127,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	work := worker.New(worker.Config{
 		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters,
 		EnvRepos: envRepos, ClusterRepos: clusterRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
-		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots,
+		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots, SOPS: secrets,
 		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica, Installation: installation, InventoryKey: c.inventoryKey(),
 	})
 	a.work = work

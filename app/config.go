@@ -47,6 +47,10 @@ type Config struct {
 
 	SigstoreRoot string `name:"sigstore-trusted-root" env:"TAGBOAT_SIGSTORE_TRUSTED_ROOT" help:"The Sigstore instance whose certificates are trusted, for signatures without a key: its trusted_root.json, or public-good for the one that everybody may use. None by default." placeholder:"FILE"`
 
+	SOPSAge []string `name:"sops-age-key" env:"TAGBOAT_SOPS_AGE_KEYS" help:"File with age identities that decrypt what SOPS encrypted in Git; can be given several times." placeholder:"FILE" type:"path"`
+	SOPSPGP []string `name:"sops-pgp-key" env:"TAGBOAT_SOPS_PGP_KEYS" help:"File with armored private PGP keys, without a passphrase, for the same; can be given several times." placeholder:"FILE" type:"path"`
+	SOPSKMS []string `name:"sops-kms" env:"TAGBOAT_SOPS_KMS" help:"Key in a key service that may be asked to decrypt the same, or what the names of such begin with: arn:aws:kms:REGION:ACCOUNT:key/ID, projects/PROJECT/locations/…, https://NAME.vault.azure.net/keys/NAME, https://VAULT/v1/ENGINE/keys/NAME. None by default." placeholder:"KEY"`
+
 	HealthTimeout time.Duration `default:"10m" env:"TAGBOAT_HEALTH_TIMEOUT" help:"How long a rollout may take before it counts as failed."`
 	GitHubEvery   time.Duration `name:"github-poll" default:"2m" env:"TAGBOAT_GITHUB_POLL" help:"How often to look on GitHub for what no webhook told: comments, reviews, ticks, checks, ends of pull requests. 0 is never."`
 	RegistryEvery time.Duration `name:"registry-poll" default:"15m" env:"TAGBOAT_REGISTRY_POLL" help:"How often to ask registries for new versions of each image that nobody told of. 0 is never."`

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -68,7 +66,7 @@ type ExplainedCluster struct {
 // Text is the explanation as a page for people.
 func (e Explanation) Text() string { return e.text }
 
-// Explainer reads what keeps promotions waiting.
+// Explainer reads what keeps promotions waiting, and what runs where.
 type Explainer struct{ store *store.Store }
 
 // OpenExplain opens the database at url, and changes nothing there.
@@ -93,8 +91,7 @@ func (e *Explainer) Explain(ctx context.Context, repo, app, env string) ([]Expla
 	}
 	answers := []Explanation{}
 	for _, r := range repos {
-		name := r.Owner + "/" + r.Name
-		if repo != "" && !strings.EqualFold(repo, name) && !slices.Contains(r.Names, strings.ToLower(repo)) {
+		if !isCalled(r, repo) {
 			continue
 		}
 		answer, known, err := e.one(ctx, r, app, env)
@@ -102,7 +99,7 @@ func (e *Explainer) Explain(ctx context.Context, repo, app, env string) ([]Expla
 			return nil, err
 		}
 		if known {
-			answer.text = name + "\n" + answer.text
+			answer.text = answer.Repo + "\n" + answer.text
 			answers = append(answers, answer)
 		}
 	}

@@ -52,5 +52,5 @@ func (w *World) noSecrets(ctx context.Context) error {
 
 // secretTexts are what must not show up. Installation tokens begin with ghs_.
 func (w *World) secretTexts() []string {
-	return []string{w.secrets.github, w.secrets.registry, w.secrets.ci, "ghs_", "BEGIN RSA PRIVATE KEY", "BEGIN PRIVATE KEY"}
+	return append([]string{w.secrets.github, w.secrets.registry, w.secrets.ci, "ghs_", "BEGIN RSA PRIVATE KEY", "BEGIN PRIVATE KEY", "AGE-SECRET-KEY-"}, w.secrets.more...)
 }

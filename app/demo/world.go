@@ -70,7 +70,10 @@ type World struct {
 	memory  *store.Store // Tagboat's database, opened when it is first looked at
 }
 
-type secrets struct{ github, registry, ci string }
+type secrets struct {
+	github, registry, ci string
+	more                 []string // that a story brings
+}
 
 // NewWorld starts the parts of the world, Tagboat last. Close ends it.
 func NewWorld(ctx context.Context, o Options) (_ *World, err error) {

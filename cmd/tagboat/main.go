@@ -42,6 +42,7 @@ type commands struct {
 	Render   renderCommand   `cmd:"" help:"Render an overlay of a checkout, as a sync would."`
 	Diff     diffCommand     `cmd:"" help:"Show how what a checkout renders to differs between two revisions."`
 	Check    checkCommand    `cmd:"" help:"Judge what a checkout renders to by policies."`
+	Status   statusCommand   `cmd:"" help:"What runs where, since when, and what is wrong with it."`
 	Explain  explainCommand  `cmd:"" help:"What blocks an app in an environment, since when, and who can unblock it."`
 	Template templateCommand `cmd:"" help:"Preview a pull request template of a checkout."`
 	Audit    auditCommand    `cmd:"" help:"Who changed what, and the proof that the audit log holds."`

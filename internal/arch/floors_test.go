@@ -19,7 +19,7 @@ const module = "github.com/tagboat/tagboat/"
 var floors = [][]string{
 	{"internal/fault", "internal/image", "internal/window", "internal/child", "migrations", "internal/arch"},
 	{"internal/promotion", "internal/approval", "internal/command", "internal/checklist", "internal/envrepo", "internal/overlay", "internal/manifest", "internal/policy", "internal/signature"},
-	{"internal/job", "internal/store", "internal/github", "internal/registry", "internal/gitmirror", "internal/cluster", "internal/render"},
+	{"internal/job", "internal/store", "internal/github", "internal/registry", "internal/gitmirror", "internal/cluster", "internal/sops", "internal/render"},
 	{"internal/intake", "internal/web", "internal/worker"},
 	{"app"},
 	{"app/demo"},

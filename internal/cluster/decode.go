@@ -95,9 +95,10 @@ func named(o Object) error {
 }
 
 // decodable checks what the API server answers with an internal error, which
-// would be tried again for ever: data of a Secret that is not base64.
+// would be tried again for ever: data of a Secret that is not base64. What SOPS has
+// encrypted is base64 when it is decrypted, and checked then.
 func decodable(o Object) error {
-	if o.GetKind() != "Secret" || o.GroupVersionKind().Group != "" {
+	if o.GetKind() != "Secret" || o.GroupVersionKind().Group != "" || o.Object["sops"] != nil {
 		return nil
 	}
 	data, _, err := unstructured.NestedStringMap(o.Object, "data")
@@ -110,6 +111,17 @@ func decodable(o Object) error {
 		}
 	}
 	return encode(o, data)
+}
+
+// CheckDecrypted does for objects that were decrypted what Decode could not while they
+// were not.
+func CheckDecrypted(objects []Object) error {
+	for _, o := range objects {
+		if err := decodable(o); err != nil {
+			return fault.Errorf(fault.Invalid, "what was decrypted: %w", err)
+		}
+	}
+	return nil
 }
 
 // encode writes a Secret's stringData as data, as the API server does when it stores

@@ -23,9 +23,6 @@ type DriftCheck struct {
 	Objects   []Object // as they were applied last
 	Inventory []Entry
 	Ignore    []IgnoreRule
-	// Hidden are objects whose values nobody may read, because they were decrypted.
-	// Secrets need not be named, nor what is recognised as one.
-	Hidden map[ID]bool
 }
 
 // DriftState is in what way an object is not as it was applied.
@@ -207,6 +204,9 @@ func (l *looking) confirm(ctx context.Context, s *suspect) error {
 	wanted.SetNamespace(s.id.Namespace)
 	l.check.Target.mark(wanted)
 	api := l.c.resource(s.mapping, s.id.Namespace)
+	if slices.Contains(l.check.Target.Secret, s.desired) {
+		api = hush{api}
+	}
 	live, err := api.Get(ctx, s.id.Name, metav1.GetOptions{})
 	if notThere(err) {
 		s.found.State, s.found.Why = Missing, "somebody has deleted it; Kubernetes does not remember who"
@@ -254,7 +254,7 @@ func (l *looking) unsure(ctx context.Context, s *suspect, err error) error {
 // weigh leaves out what is ignored.
 func (l *looking) weigh(ctx context.Context, s *suspect, found []FieldChange) error {
 	ignored := false
-	secret := strings.HasSuffix(s.id.Kind, "Secret") || l.check.Hidden[s.id]
+	secret := strings.HasSuffix(s.id.Kind, "Secret") || slices.Contains(l.check.Target.Secret, s.desired)
 	hush := append(secretsOf([]Object{s.live}), l.hush...)
 	for _, change := range found {
 		is, err := l.ignores(ctx, s.id, change)

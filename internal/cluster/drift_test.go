@@ -251,8 +251,9 @@ func TestDriftTellsNoSecret(t *testing.T) {
 		metav1.PatchOptions{FieldManager: "kubectl-set"}); err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.cluster.Drift(t.Context(), cluster.DriftCheck{Target: s.target(), Objects: decode(t, secret, hidden, web, plain), Inventory: b.inventory(),
-		Hidden: map[cluster.ID]bool{{Kind: "ConfigMap", Namespace: s.namespace, Name: "decrypted"}: true}})
+	target, objects := s.target(), decode(t, secret, hidden, web, plain)
+	target.Secret = objects[1:2]
+	found, err := s.cluster.Drift(t.Context(), cluster.DriftCheck{Target: target, Objects: objects, Inventory: b.inventory()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,8 +176,10 @@ func withoutValues(s metav1.Status) error {
 		}
 	}
 	s.Message = text
-	return &apierrors.StatusError{ErrStatus: s}
+	return statusError(s)
 }
+
+func statusError(s metav1.Status) error { return &apierrors.StatusError{ErrStatus: s} }
 
 func kindOf(o Object) string {
 	if o == nil {

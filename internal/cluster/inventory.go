@@ -29,6 +29,10 @@ type Target struct {
 	Key          string // stable and unique in an installation: "acme/env payments prod prod-eu"
 	Installation string // stable and unique: which Tagboat, that is which database
 	Namespace    string // for namespaced objects that name none; may be empty if all do
+	// Secret are those of the objects whose values nobody may read, though they need not
+	// be Secrets: they were encrypted in Git. What the API server says of them is not
+	// passed on.
+	Secret []Object
 }
 
 // Label is the target's value of TargetLabel.

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"errors"
+	"slices"
+
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,6 +31,7 @@ type change struct {
 	step    step
 	hook    bool   // a Job that runs once for each content of the target
 	desired Object // a copy of what was rendered, with our marks and its namespace
+	hushed  bool   // nobody may read its values
 
 	mapping *meta.RESTMapping         // nil as long as the cluster does not know the kind
 	api     dynamic.ResourceInterface // of that kind, and namespace
@@ -74,9 +77,10 @@ func newPlan(c *Cluster, r Run) (*plan, error) {
 		if !applies {
 			continue
 		}
+		hushed := slices.Contains(r.Target.Secret, o)
 		o = o.DeepCopy()
 		r.Target.mark(o)
-		p.changes = append(p.changes, &change{step: s, hook: hook, desired: o})
+		p.changes = append(p.changes, &change{step: s, hook: hook, desired: o, hushed: hushed})
 	}
 	return p, errors.Join(errs...)
 }
@@ -147,6 +151,9 @@ func (p *plan) mapKind(ch *change) error {
 	}
 	ch.mapping, ch.api = mapping, p.c.resource(mapping, ch.desired.GetNamespace())
 	ch.light = p.c.metadata.Resource(mapping.Resource).Namespace(ch.desired.GetNamespace())
+	if ch.hushed {
+		ch.api, ch.light = hush{ch.api}, lightHush{ch.light}
+	}
 	return nil
 }
 

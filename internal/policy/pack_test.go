@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"os"
 	"slices"
@@ -176,6 +177,42 @@ func TestWhatAPodSaysGoesForItsContainers(t *testing.T) {
 	}
 }
 
+// sopsMetadata is what SOPS writes into a file.
+const sopsMetadata = `sops:
+  age:
+  - recipient: age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
+    enc: |
+      -----BEGIN AGE ENCRYPTED FILE-----
+      YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBoN2dWbEo2cUFNVWkyN0Jr
+      -----END AGE ENCRYPTED FILE-----
+  pgp:
+  - created_at: "2026-03-05T12:00:00Z"
+    enc: |-
+      -----BEGIN PGP MESSAGE-----
+
+      hQEMAyUpShfNkFB/AQgAlPl7ZbV5oGRZ2ZhHZZbd3tCg5rPnYyNnQZ1n
+      =oJgS
+      -----END PGP MESSAGE-----
+    fp: 85D77543B3D624B63CEA9E6DBC17301B491B3F21
+  kms:
+  - arn: arn:aws:kms:eu-central-1:111122223333:key/6c5b4d3a-1111-2222-3333-444455556666
+    created_at: "2026-03-05T12:00:00Z"
+    enc: AQICAHhF1Vd5oGRZ2ZhHZZbd3tCg5rPnYyNnQZ1nAQICAHhF1Vd5oGRZ2ZhHZZbd3tCg5rPn
+  lastmodified: "2026-03-05T12:00:00Z"
+  mac: ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]
+  encrypted_regex: ^(data|stringData|spec)$
+  version: 3.13.3
+`
+
+// generatedSecret is a Secret as a secretGenerator makes it: names and contents.
+func generatedSecret(files ...string) string {
+	text := "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata:\n"
+	for i := 0; i < len(files); i += 2 {
+		text += "  " + files[i] + ": " + base64.StdEncoding.EncodeToString([]byte(files[i+1])) + "\n"
+	}
+	return text
+}
+
 func TestPlaintextSecretInObjects(t *testing.T) {
 	key := "-----BEGIN RSA PRIVATE KEY-----"
 	for _, tt := range []struct{ name, object, want string }{
@@ -185,6 +222,14 @@ func TestPlaintextSecretInObjects(t *testing.T) {
 		{"a Secret with empty values", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {password: ''}", ""},
 		{"encrypted by SOPS", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {password: 'ENC[AES256_GCM,data:x]'}\nsops: {version: 3.9.0}", ""},
 		{"half encrypted", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: 'ENC[x]', b: aHVudGVyMg==}\nsops: {version: 3.9.0}", "Secret a data.b"},
+		{"generated of a file that SOPS encrypted", generatedSecret("db.env", "A=ENC[AES256_GCM,data:x]\nsops_mac=ENC[AES256_GCM,data:y]\n", "app.yaml", "a: ENC[AES256_GCM,data:x]\nsops:\n    mac: ENC[AES256_GCM,data:y]\n",
+			"key", "{\n\t\"data\": \"ENC[AES256_GCM,data:x]\",\n\t\"sops\": {\n\t\t\"mac\": \"ENC[AES256_GCM,data:y]\"\n\t}\n}", "app.ini", "[db]\na = ENC[AES256_GCM,data:x]\n\n[sops]\nmac = ENC[AES256_GCM,data:y]\n"), ""},
+		{"generated of such a file and of another", generatedSecret("a", "sops_mac=ENC[AES256_GCM,data:y]\n", "b", "hunter2"), "Secret a data.b"},
+		{"generated of the lines of such a file", generatedSecret("A", "ENC[AES256_GCM,data:x]", "sops_mac", "ENC[AES256_GCM,data:y]", "sops_version", "3.13.3"), ""},
+		{"generated of such lines, and another", generatedSecret("A", "hunter2", "sops_mac", "ENC[AES256_GCM,data:y]", "sops_version", "3.13.3"), "Secret a data.A"},
+		{"lines that only look so", generatedSecret("A", "hunter2", "sops_version", "3.13.3"), "Secret a data.A"},
+		{"a ConfigMap encrypted by SOPS", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {API_TOKEN: 'ENC[AES256_GCM,data:x]'}\n" + sopsMetadata, ""},
+		{"any kind encrypted by SOPS", "apiVersion: a/v1\nkind: B\nmetadata: {name: a}\nspec: {password: 'ENC[AES256_GCM,data:x]'}\n" + sopsMetadata, ""},
 		{"sealed", "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: a}\nspec: {encryptedData: {password: AgBy3i}}", ""},
 		{"external", "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: a}\nspec: {secretStoreRef: {name: vault}, data: [{secretKey: password, remoteRef: {key: db, property: password}}]}", ""},
 		{"a ConfigMap", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {LOG: info, API_TOKEN: hunter2}", "ConfigMap a data.API_TOKEN"},

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/base64"
 	"maps"
 	"regexp"
 	"slices"
@@ -30,11 +31,15 @@ func plaintextSecret(j *judging) {
 // secret finds values of a Secret. Nothing of a value is ever in a message.
 func (j *judging) secret(o Object) {
 	sops := mapping(o.Object, "sops") != nil
+	environment := strings.HasPrefix(decoded(o, "sops_mac"), "ENC[")
 	for _, field := range []string{"data", "stringData"} {
 		var raw []string
 		values := mapping(o.Object, field)
 		for _, name := range slices.Sorted(maps.Keys(values)) {
 			value := scalar(values[name])
+			if field == "data" && generatedEncrypted(name, decoded(o, name), environment) {
+				continue
+			}
 			if value != "" && !(sops && strings.HasPrefix(value, "ENC[")) && !placeholder(value) {
 				raw = append(raw, name)
 			}
@@ -45,6 +50,27 @@ func (j *judging) secret(o Object) {
 		}
 	}
 }
+
+// decoded is a value of a Secret's data; "" where it is not base64.
+func decoded(o Object, name string) string {
+	value, err := base64.StdEncoding.DecodeString(text(o.Object, "data", name))
+	if err != nil {
+		return ""
+	}
+	return string(value)
+}
+
+// generatedEncrypted reports whether a secretGenerator took a value from a file that
+// SOPS encrypted: the whole of it, or one of its lines, some of which SOPS added.
+func generatedEncrypted(name, value string, environment bool) bool {
+	if environment && (strings.HasPrefix(name, "sops_") || strings.HasPrefix(value, "ENC[AES256_GCM,")) {
+		return true
+	}
+	return sopsDocument.MatchString(value)
+}
+
+// sopsDocument matches the MAC that SOPS writes into a document: YAML, JSON, dotenv, INI.
+var sopsDocument = regexp.MustCompile(`(?m)^\s*("mac":\s?"|mac: |mac\s*= |sops_mac=)ENC\[AES256_GCM,`)
 
 // leaks finds secrets in places that are none for them.
 func (j *judging) leaks(o Object) {
@@ -83,6 +109,9 @@ func (j *judging) configMap(o Object) {
 	values := mapping(o.Object, "data")
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value := scalar(values[name])
+		if strings.HasPrefix(value, "ENC[AES256_GCM,") { // SOPS encrypts any kind
+			continue
+		}
 		lines := strings.Split(value, "\n")
 		if len(lines) == 1 && j.named(name, value) || j.Secrets.Form(value) || slices.ContainsFunc(lines, j.line) {
 			j.report(o, fields("data", name), "%s holds what looks like a secret: everybody who can read the repository, or this ConfigMap, can read it. Move it to a Secret that is not in plain text in Git", name)

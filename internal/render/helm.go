@@ -186,7 +186,8 @@ func marked(manifests []byte) ([]byte, error) {
 	return objects.AsYaml()
 }
 
-// helm renders a chart that stands for itself.
+// helm renders a chart that stands for itself, with its hooks around an install or an
+// upgrade. What kustomizations inflate has all of them, because kustomize prints them.
 func (files *view) helm(src Source) ([]byte, error) {
 	h := src.Helm
 	refuse := func(err error) error {
@@ -218,7 +219,7 @@ func (files *view) helm(src Source) ([]byte, error) {
 		}
 		values = append(values, data)
 	}
-	manifests, err := chart.Inflate(chartFiles{files, dir}, chart.Request{Release: h.Release, Namespace: h.Namespace, Values: values, IncludeCRDs: true})
+	manifests, err := chart.Inflate(chartFiles{files, dir}, chart.Request{Release: h.Release, Namespace: h.Namespace, Values: values, IncludeCRDs: true, SkipIdle: true})
 	if err != nil {
 		return nil, refuse(err)
 	}

@@ -116,6 +116,7 @@ var helmChart = map[string]string{
 	"templates/_name.tpl":    "{{ define \"name\" }}{{ .Release.Name }}-web{{ end }}\n",
 	"templates/d.yaml":       "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: {{ include \"name\" . }}, namespace: {{ .Release.Namespace }}}\nspec: {replicas: {{ .Values.replicas }}, template: {spec: {containers: [{name: web, image: \"{{ .Values.image.repository }}:{{ .Values.image.tag }}\"}]}}}\n",
 	"crds/x.yaml":            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: xs.acme.io}\n",
+	"templates/m.yaml":       "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {helm.sh/hook: pre-install}}\n",
 	"templates/tests/t.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: test, annotations: {helm.sh/hook: test}}\n",
 }
 
@@ -206,10 +207,13 @@ func TestAChartIsRenderedWithoutAKustomization(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# Source: web/templates/d.yaml", "replicas: 2", "web:v7", "namespace: prod"} {
+	for _, want := range []string{"# Source: web/templates/d.yaml", "replicas: 2", "web:v7", "namespace: prod", "xs.acme.io", "helm.sh/hook: pre-install"} {
 		if !strings.Contains(string(output.Manifests), want) {
 			t.Errorf("%q is missing in\n%s", want, output.Manifests)
 		}
+	}
+	if strings.Contains(string(output.Manifests), "helm.sh/hook: test") {
+		t.Errorf("nobody runs the test, and it is brought to the cluster:\n%s", output.Manifests)
 	}
 	p, _ := fetching(t, map[string]fs.FS{"registry.example.com/charts/web@" + digest: tree(helmChart)})
 	if output, err := p.Build(t.Context(), files, src("oci://registry.example.com/charts/web@"+digest)); err != nil || !strings.Contains(string(output.Manifests), "web:v1") {

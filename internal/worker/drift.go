@@ -42,7 +42,7 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	if s.env.Drift == envrepo.DriftOff {
 		return nil
 	}
-	found, err := s.door.Drift(ctx, cluster.DriftCheck{Target: s.target, Objects: s.objects, Inventory: run.Inventory, Ignore: ignored(s.base.config, s.pair)})
+	found, err := s.door.Drift(ctx, cluster.DriftCheck{Target: run.Target, Objects: run.Objects, Inventory: run.Inventory, Ignore: ignored(s.base.config, s.pair)})
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	if err != nil || len(back) == 0 {
 		return err
 	}
-	run.Objects = only(s.objects, back)
+	run.Objects = only(run.Objects, back)
 	result, err := s.door.Apply(ctx, run)
 	s.took(result)
 	if err != nil || !heal {

@@ -220,7 +220,14 @@ func (w *Worker) dryRun(ctx context.Context, l *look, name string, manifests []b
 		// A sync would stop here, too: nothing of the overlay would be applied.
 		return cluster.Trial{Tried: []cluster.Tried{{Object: "the overlay", Outcome: cluster.Refused, Why: explain(err), Who: "whoever maintains the overlay"}}}, nil
 	}
-	return door.DryRun(ctx, w.targetOf(l.repo, l.row.App, l.row.Env, name), forceOf(l.env), objects, before)
+	target, plain, err := w.decrypted(ctx, w.targetOf(l.repo, l.row.App, l.row.Env, name), objects)
+	if err != nil && !fault.KindOf(err).Retryable() {
+		return cluster.Trial{Tried: []cluster.Tried{{Object: "the overlay", Outcome: cluster.Refused, Why: explain(err), Who: "whoever maintains the overlay, or whoever runs Tagboat"}}}, nil
+	}
+	if err != nil {
+		return cluster.Trial{}, err
+	}
+	return door.DryRun(ctx, target, forceOf(l.env), plain, before)
 }
 
 // triedWords are the outcomes as people read them.

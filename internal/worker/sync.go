@@ -299,11 +299,16 @@ func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patie
 	return w.prune(ctx, a, s)
 }
 
-// run is what the attempt asks of the cluster.
+// run is what the attempt asks of the cluster. Its objects are decrypted, and live as
+// long as it does.
 func (w *Worker) run(ctx context.Context, a *attempt, s *syncing) (cluster.Run, error) {
+	target, objects, err := w.decrypted(ctx, s.target, s.objects)
+	if err != nil {
+		return cluster.Run{}, err
+	}
 	inventory, err := w.inventory(ctx, s, a.target)
 	run := cluster.Run{
-		Target: s.target, Objects: s.objects, Inventory: inventory, Ledger: ledger{w.Store, a.target}, HashKey: w.InventoryKey,
+		Target: target, Objects: objects, Inventory: inventory, Ledger: ledger{w.Store, a.target}, HashKey: w.InventoryKey,
 		Epoch: a.target.Fence, Commit: s.reached.Commit, Go: a.goOn, Patience: w.HealthTimeout, Force: forceOf(s.env),
 	}
 	return run, err

@@ -18,6 +18,7 @@ import (
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/signature"
+	"github.com/tagboat/tagboat/internal/sops"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -39,6 +40,7 @@ type Config struct {
 	BoardURL     string              // where people find the board; "" when nowhere
 	Policies     *policy.Source      // the organisation's; nil where it has none
 	Sigstore     *signature.Roots    // of the instance that certifies identities; nil: none is trusted
+	SOPS         *sops.Keyring       // decrypts what SOPS encrypted in Git; nil: with no keys
 	Polls        Polls               // how often to look for what nobody told
 	Replica      string              // names this process among those that share the database
 	Installation string              // names this Tagboat among those that may want the same cluster

@@ -31,6 +31,7 @@ type Request struct {
 	IncludeCRDs  bool     // print what is in crds/
 	SkipHooks    bool     // print no hooks
 	SkipTests    bool     // print no hooks that are tests
+	SkipIdle     bool     // print no hooks but those around an install or an upgrade: nothing else happens to what is applied
 	KubeVersion  string   // of .Capabilities; "" for the one that Helm assumes
 	APIVersions  []string // added to those of .Capabilities
 }
@@ -217,11 +218,20 @@ func stream(c *chart.Chart, rendered map[string]string, r Request) ([]byte, erro
 	}
 	out = *bytes.NewBuffer(all)
 	for _, h := range hooks {
-		if !r.SkipTests || !slices.Contains(h.Events, release.HookTest) {
+		if (!r.SkipTests || !slices.Contains(h.Events, release.HookTest)) && (!r.SkipIdle || slices.ContainsFunc(h.Events, brings)) {
 			document(&out, h.Path, h.Manifest)
 		}
 	}
 	return out.Bytes(), nil
+}
+
+// brings reports whether a hook is of an event that applying a chart comes to.
+func brings(e release.HookEvent) bool {
+	switch e {
+	case release.HookPreInstall, release.HookPostInstall, release.HookPreUpgrade, release.HookPostUpgrade:
+		return true
+	}
+	return false
 }
 
 func document(out *bytes.Buffer, file, content string) {
