@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/health"
 )
 
 // Config says which cluster and how to reach it. Without KubeconfigData,
@@ -46,6 +47,7 @@ type Cluster struct {
 	dynamic   dynamic.Interface
 	discovery discovery.DiscoveryInterface
 	kinds     *kinds
+	known     *health.Rules // of kinds that every Tagboat knows
 }
 
 // Open reads the configuration. It does not talk to the cluster yet: see Ping.
@@ -82,9 +84,13 @@ func Open(cfg Config) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
+	known, problems := health.Compile(health.Known())
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("compile the known rules of health: %s", problems[0].Message)
+	}
 	return &Cluster{
 		name: cfg.Name, server: withoutPassword(rc.Host), inFlight: inFlight, now: cfg.Now, dynamic: dyn, discovery: disco,
-		kinds: &kinds{discovery: disco},
+		kinds: &kinds{discovery: disco}, known: known,
 	}, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/tagboat/tagboat/internal/health"
 )
 
 // File is where an env repo keeps its configuration.
@@ -24,6 +26,7 @@ type Config struct {
 	Environments []Environment `yaml:"environments"`
 	Clusters     []Cluster     `yaml:"clusters"`
 	Policies     *Policies     `yaml:"policies"` // nil: the built-in rules as they are by default
+	Health       []health.Rule `yaml:"health"`   // of kinds that say in their own way how they are
 }
 
 // App says where versions stand and what is rendered: either a pattern that
@@ -74,6 +77,7 @@ type Environment struct {
 	Signatures []Signature `yaml:"signatures"` // that an image must carry, all of them
 	Commands   Commands    `yaml:"commands"`   // who may use which comment command; the others are not narrowed
 	Waves      []Wave      `yaml:"waves"`      // in which its clusters change one after the other; none: all at once
+	Metrics    []Metric    `yaml:"metrics"`    // that have to hold in each of its clusters for it to be healthy
 }
 
 // Who merges when every gate passes: Tagboat, or a person.
