@@ -274,7 +274,7 @@ func others(ctx context.Context, s *store.Store, repo store.Repo, app, env strin
 			}
 			return t.Env == name
 		})
-		up := upstreamFacts(name, of)
+		up := upstreamFacts(name, of, s.Now())
 		switch {
 		case up.Digest == "":
 			words = append(words, fmt.Sprintf("%s is not known to run anything.", name))

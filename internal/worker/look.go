@@ -322,18 +322,18 @@ func (w *Worker) upstreams(ctx context.Context, repo store.Repo, app string, env
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, upstreamFacts(need.Env, targets))
+		all = append(all, upstreamFacts(need.Env, targets, w.Now()))
 	}
 	return all, nil
 }
 
-func upstreamFacts(env string, targets []store.Target) promotion.Upstream {
+func upstreamFacts(env string, targets []store.Target, now time.Time) promotion.Upstream {
 	up := promotion.Upstream{Env: env}
 	if len(targets) == 0 {
 		return up
 	}
 	up.Digest, up.Tag = targets[0].Digest, targets[0].Tag
-	if since, ok := store.HealthySince(targets); ok {
+	if since, ok := store.HealthySince(targets, now); ok {
 		up.Healthy, up.HealthySince = true, since
 		return up
 	}
@@ -341,6 +341,8 @@ func upstreamFacts(env string, targets []store.Target) promotion.Upstream {
 	for _, t := range targets {
 		if t.State != store.TargetHealthy {
 			reasons = append(reasons, fmt.Sprintf("%s is %s (%s)", t.Cluster, t.State, t.Message))
+		} else if !store.Seen(t, now) {
+			reasons = append(reasons, t.Cluster+" has not been looked at for a while; it is looked at next")
 		} else if t.Held != "" {
 			reasons = append(reasons, strings.TrimSuffix(t.Held, "."))
 		} else if t.Digest != up.Digest {

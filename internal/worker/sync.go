@@ -71,7 +71,7 @@ func (w *Worker) bring(ctx context.Context, t store.Target) error {
 	if turn.Waits() {
 		return w.keep(ctx, t, s, turn)
 	}
-	if t.State == store.TargetHealthy && t.RenderedHash == s.reached.RenderedHash {
+	if (t.State == store.TargetHealthy || t.State == store.TargetWaiting) && t.RenderedHash == s.reached.RenderedHash {
 		return w.lookAfter(ctx, t, s)
 	}
 	id, err := w.Store.StartSync(ctx, t.ID, s.reached.Commit, s.reached.Tag, s.reached.Digest)
@@ -96,7 +96,7 @@ func stays(t store.Target) store.Reached {
 // Shortly after the last look (it was another overlay's commit that moved) it is
 // taken to be. It is no attempt of its own, unless something has changed.
 func (w *Worker) lookAfter(ctx context.Context, t store.Target, s syncing) error {
-	s.reached.State, s.reached.Message = t.State, t.Message
+	s.reached.State, s.reached.Message, s.reached.Violations = t.State, t.Message, t.Violations
 	if w.Now().Sub(t.UpdatedAt) > lookAgain/2 {
 		if err := w.bringObjects(ctx, &s, w.HealthTimeout); err != nil {
 			return w.syncFailed(ctx, t, 0, s.reached, err)
@@ -115,6 +115,7 @@ type syncing struct {
 	target  cluster.Target
 	objects []cluster.Object
 	reached store.Reached
+	was     store.Target // when the attempt began
 }
 
 // targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask
@@ -136,7 +137,7 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	if s.repo, err = w.Store.Repo(ctx, t.RepoID); err != nil {
 		return s, err
 	}
-	s.target = targetOf(s.repo, t.App, t.Env, t.Cluster)
+	s.was, s.target = t, targetOf(s.repo, t.App, t.Env, t.Cluster)
 	door, ok := w.Clusters[t.Cluster]
 	if !ok {
 		return s, unknownCluster(t.Cluster)
@@ -254,15 +255,17 @@ func (w *Worker) bringObjects(ctx context.Context, s *syncing, patience time.Dur
 	if err != nil {
 		return err
 	}
-	health, err := s.door.Wait(ctx, result.Objects(), cluster.WaitOptions{Timeout: patience})
+	health, err := s.door.Wait(ctx, result.Objects(), cluster.WaitOptions{Timeout: patience, Rules: s.base.health, SameImage: w.sameImage})
 	if err != nil {
 		return err
 	}
 	s.reached.State, s.reached.Message = store.TargetHealthy, ""
 	if !health.Healthy {
 		s.reached.State, s.reached.Message, s.reached.Ill = store.TargetFailed, health.Reason, true
+		return nil
 	}
-	return nil
+	s.reached.Stumbled = s.reached.Changed == 0 && health.Took > stumble
+	return w.measure(ctx, s)
 }
 
 // syncFailed writes down how an attempt failed. The error is returned only when

@@ -408,6 +408,8 @@ type Target struct {
 	Held         string
 	HeldUntil    *time.Time
 	SteadySince  *time.Time
+	HealthySeen  *time.Time
+	Violations   Violations
 }
 
 type Tick struct {

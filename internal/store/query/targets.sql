@@ -40,16 +40,19 @@ UPDATE target SET state = @state, message = @message, rendered_hash = @rendered_
 WHERE id = @id;
 
 -- name: SetTarget :exec
+-- What was healthy counts on, unless nobody has seen it so since @unbroken.
 UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, image = @image, tag = @tag, digest = @digest,
     state = @state, message = @message, updated_at = @at,
     healthy_since = CASE
         WHEN @state::text <> 'healthy' THEN NULL
-        WHEN healthy_since IS NOT NULL AND digest = @digest::text THEN healthy_since
+        WHEN healthy_since IS NOT NULL AND digest = @digest::text AND healthy_seen >= @unbroken::timestamptz THEN healthy_since
         ELSE @at END,
     steady_since = CASE
         WHEN @state::text <> 'healthy' THEN NULL
-        WHEN steady_since IS NOT NULL AND rendered_hash = @rendered_hash::text THEN steady_since
+        WHEN steady_since IS NOT NULL AND rendered_hash = @rendered_hash::text AND healthy_seen >= @unbroken::timestamptz THEN steady_since
         ELSE @at END,
+    healthy_seen = CASE WHEN @state::text = 'healthy' THEN @at ELSE healthy_seen END,
+    violations = @violations,
     held = @held, held_until = @held_until, ill = @ill
 WHERE id = @id;
 

@@ -75,7 +75,7 @@ func (q *Queries) InterruptSyncs(ctx context.Context, arg InterruptSyncsParams) 
 }
 
 const lockTargetsOfPair = `-- name: LockTargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, healthy_seen, violations FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
 `
 
 type LockTargetsOfPairParams struct {
@@ -119,6 +119,8 @@ func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairPa
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -225,14 +227,16 @@ UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, dig
     state = $6, message = $7, updated_at = $8,
     healthy_since = CASE
         WHEN $6::text <> 'healthy' THEN NULL
-        WHEN healthy_since IS NOT NULL AND digest = $5::text THEN healthy_since
+        WHEN healthy_since IS NOT NULL AND digest = $5::text AND healthy_seen >= $9::timestamptz THEN healthy_since
         ELSE $8 END,
     steady_since = CASE
         WHEN $6::text <> 'healthy' THEN NULL
-        WHEN steady_since IS NOT NULL AND rendered_hash = $2::text THEN steady_since
+        WHEN steady_since IS NOT NULL AND rendered_hash = $2::text AND healthy_seen >= $9::timestamptz THEN steady_since
         ELSE $8 END,
-    held = $9, held_until = $10, ill = $11
-WHERE id = $12
+    healthy_seen = CASE WHEN $6::text = 'healthy' THEN $8 ELSE healthy_seen END,
+    violations = $10,
+    held = $11, held_until = $12, ill = $13
+WHERE id = $14
 `
 
 type SetTargetParams struct {
@@ -244,12 +248,15 @@ type SetTargetParams struct {
 	State        string
 	Message      string
 	At           time.Time
+	Unbroken     time.Time
+	Violations   Violations
 	Held         string
 	HeldUntil    *time.Time
 	Ill          bool
 	ID           int64
 }
 
+// What was healthy counts on, unless nobody has seen it so since @unbroken.
 func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) error {
 	_, err := q.db.Exec(ctx, setTarget,
 		arg.CommitSHA,
@@ -260,6 +267,8 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) error {
 		arg.State,
 		arg.Message,
 		arg.At,
+		arg.Unbroken,
+		arg.Violations,
 		arg.Held,
 		arg.HeldUntil,
 		arg.Ill,
@@ -285,7 +294,7 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 }
 
 const staleTargets = `-- name: StaleTargets :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since FROM target t JOIN env_repo r ON r.id = t.repo_id
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.healthy_seen, t.violations FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE NOT t.gone AND (t.updated_at < $1 OR t.held_until <= $2::timestamptz) AND r.presence IN ('installed', 'archived')
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
@@ -331,6 +340,8 @@ func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]T
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -389,7 +400,7 @@ func (q *Queries) SyncedTo(ctx context.Context, targetID int64) (SyncedToRow, er
 }
 
 const target = `-- name: Target :one
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE id = $1
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, healthy_seen, violations FROM target WHERE id = $1
 `
 
 func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
@@ -420,12 +431,14 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 		&i.Held,
 		&i.HeldUntil,
 		&i.SteadySince,
+		&i.HealthySeen,
+		&i.Violations,
 	)
 	return i, err
 }
 
 const targets = `-- name: Targets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, healthy_seen, violations FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
 `
 
 func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
@@ -462,6 +475,8 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -474,7 +489,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 }
 
 const targetsOfPair = `-- name: TargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, healthy_seen, violations FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
 `
 
 type TargetsOfPairParams struct {
@@ -517,6 +532,8 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -529,7 +546,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 }
 
 const targetsOfRepo = `-- name: TargetsOfRepo :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, healthy_seen, violations FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
 `
 
 func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, error) {
@@ -566,6 +583,8 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 			&i.Held,
 			&i.HeldUntil,
 			&i.SteadySince,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -587,7 +606,7 @@ ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch,
     steady_since = CASE WHEN target.gone THEN NULL ELSE target.steady_since END,
     held = CASE WHEN target.gone THEN '' ELSE target.held END,
     held_until = CASE WHEN target.gone THEN NULL ELSE target.held_until END
-RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since
+RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, healthy_seen, violations
 `
 
 type UpsertTargetParams struct {
@@ -639,6 +658,8 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		&i.Held,
 		&i.HeldUntil,
 		&i.SteadySince,
+		&i.HealthySeen,
+		&i.Violations,
 	)
 	return i, err
 }
