@@ -295,9 +295,6 @@ func Seen(t Target, now time.Time) bool {
 	return t.State == TargetHealthy && t.HealthySeen != nil && now.Sub(*t.HealthySeen) <= Watched
 }
 
-// Now is the time by the store's clock, which everything that it keeps is written by.
-func (s *Store) Now() time.Time { return s.now() }
-
 // HealthySince is when the last of an environment's clusters became healthy with
 // a digest that they all run; ok is false while they do not, while one of them
 // waits for another to get what is in Git, and while one was not looked at for long.
