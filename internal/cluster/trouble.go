@@ -38,22 +38,23 @@ var cannotStart = map[string]bool{
 const crashLoop = "CrashLoopBackOff"
 
 // troubles are those of a workload's newest version: of the workload itself and
-// of its pods.
-func troubles(live Object, newest []corev1.Pod) (out []trouble) {
+// of its pods. What is in hush is left out of what containers said: they may print
+// what they got.
+func troubles(live Object, newest []corev1.Pod, hush []string) (out []trouble) {
 	if failure := condition(live, "ReplicaFailure"); failure.true() {
 		// A quota, or admission that refuses the pods.
 		out = append(out, trouble{reason: "its pods are refused (" + failure.reason + ")", message: failure.message, fatal: true})
 	}
 	for i := range newest {
-		out = append(out, podTroubles(&newest[i])...)
+		out = append(out, podTroubles(&newest[i], hush)...)
 	}
 	return out
 }
 
-func podTroubles(pod *corev1.Pod) (out []trouble) {
+func podTroubles(pod *corev1.Pod, hush []string) (out []trouble) {
 	subject := "pod " + pod.Name
 	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if t, ok := containerTrouble(s); ok {
+		if t, ok := containerTrouble(s, hush); ok {
 			t.subject = subject
 			out = append(out, t)
 		}
@@ -78,11 +79,11 @@ func podTroubles(pod *corev1.Pod) (out []trouble) {
 }
 
 // containerTrouble is what is wrong with one container, and how it ended last.
-func containerTrouble(s corev1.ContainerStatus) (trouble, bool) {
+func containerTrouble(s corev1.ContainerStatus, hush []string) (trouble, bool) {
 	waiting, last := s.State.Waiting, s.LastTerminationState.Terminated
 	switch {
 	case waiting != nil && cannotStart[waiting.Reason] && last != nil:
-		message := ending(last, s.RestartCount)
+		message := ending(last, s.RestartCount, hush)
 		if waiting.Reason != crashLoop { // of which the message says how long the next start is put off
 			message = waiting.Message + "; before that, " + message
 		}
@@ -90,10 +91,10 @@ func containerTrouble(s corev1.ContainerStatus) (trouble, bool) {
 	case waiting != nil && cannotStart[waiting.Reason]:
 		return trouble{reason: waiting.Reason, message: waiting.Message, fatal: true}, true
 	case s.State.Terminated != nil && s.State.Terminated.ExitCode != 0:
-		return trouble{reason: "container " + s.Name + " " + ending(s.State.Terminated, s.RestartCount)}, true
+		return trouble{reason: "container " + s.Name + " " + ending(s.State.Terminated, s.RestartCount, hush)}, true
 	case s.State.Running != nil && !s.Ready && last != nil && last.ExitCode != 0:
 		// Between two crashes of a loop.
-		return trouble{reason: "container " + s.Name + " was started again", message: "it " + ending(last, s.RestartCount)}, true
+		return trouble{reason: "container " + s.Name + " was started again", message: "it " + ending(last, s.RestartCount, hush)}, true
 	}
 	return trouble{}, false
 }
@@ -104,7 +105,7 @@ const manyRestarts = 10
 
 // ending is how a container ended, for people: "ended with exit code 1 at 2026-01-02
 // 15:04:05 UTC, restarted 3 times: its last words".
-func ending(t *corev1.ContainerStateTerminated, restarts int32) string {
+func ending(t *corev1.ContainerStateTerminated, restarts int32, hush []string) string {
 	s := fmt.Sprintf("ended with exit code %d", t.ExitCode)
 	switch {
 	case t.Reason == "OOMKilled":
@@ -123,7 +124,7 @@ func ending(t *corev1.ContainerStateTerminated, restarts int32) string {
 	case restarts == 1:
 		s += ", restarted once"
 	}
-	if words := lastWords(t.Message); words != "" {
+	if words := lastWords(t.Message, hush); words != "" {
 		s += ": " + words
 	}
 	return s
@@ -145,13 +146,16 @@ func brief(s string) string {
 }
 
 // lastWords are the end of a termination message. It may be the end of a log, whose last
-// line tells most.
-func lastWords(s string) string {
-	runes := []rune(strings.Join(strings.Fields(s), " "))
-	if len(runes) <= maxWords {
-		return string(runes)
+// line tells most, and which may have a secret in it.
+func lastWords(s string, hush []string) string {
+	for _, secret := range hush {
+		s = strings.ReplaceAll(s, secret, "***")
 	}
-	return "…" + string(runes[len(runes)-maxWords+1:])
+	runes := []rune(strings.Join(strings.Fields(s), " "))
+	if len(runes) > maxWords {
+		runes = append([]rune{'…'}, runes[len(runes)-maxWords+1:]...)
+	}
+	return told(string(runes), false, nil)
 }
 
 // some are the first of several texts, and how many more there are.

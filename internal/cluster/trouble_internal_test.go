@@ -30,6 +30,10 @@ func TestWhatIsWrongWithAPod(t *testing.T) {
 			"pod web-1: CrashLoopBackOff: container web ended with exit code 1, restarted more than 10 times (fatal)"},
 		{"last words without end", "containerStatuses: [{name: web, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1, message: '" + long + "the cause'}}}]",
 			"pod web-1: CrashLoopBackOff: container web ended with exit code 1: …" + string([]rune(strings.TrimSpace(long) + " the cause")[len(long)+len("the cause")-159:]) + " (fatal)"},
+		{"a secret in the last words", "containerStatuses: [{name: web, state: {terminated: {exitCode: 1, message: 'cannot log in with hunter2hunter2 as erin'}}}]",
+			"pod web-1: container web ended with exit code 1: cannot log in with *** as erin"},
+		{"what looks like one", "containerStatuses: [{name: web, state: {terminated: {exitCode: 1, message: 'dial postgres://erin:s3cr3ts3cr3t@db/erin'}}}]",
+			"pod web-1: container web ended with exit code 1: the reason is left out, it may quote a secret"},
 		{"evicted", "{phase: Failed, reason: Evicted, message: 'The node was low on resource: memory.'}", "pod web-1: it failed (Evicted): The node was low on resource: memory."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -39,7 +43,7 @@ func TestWhatIsWrongWithAPod(t *testing.T) {
 			}
 			pod.Name = "web-1"
 			var said []string
-			for _, trouble := range podTroubles(pod) {
+			for _, trouble := range podTroubles(pod, []string{"hunter2hunter2"}) {
 				text := trouble.String()
 				if trouble.fatal {
 					text += " (fatal)"

@@ -106,6 +106,7 @@ type wait struct {
 	said    string          // to Progress
 	same    map[string]bool // what SameImage has answered
 	mu      sync.Mutex      // of same
+	hush    func() []string // what nobody may read of the objects
 }
 
 // watched is one object that is waited for.
@@ -126,7 +127,7 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 	defaults(&o.Timeout, 5*time.Minute)
 	defaults(&o.Poll, 300*time.Millisecond)
 	defaults(&o.Grace, 20*time.Second)
-	w := &wait{c: c, options: o, began: c.now(), same: map[string]bool{}}
+	w := &wait{c: c, options: o, began: c.now(), same: map[string]bool{}, hush: sync.OnceValue(func() []string { return secretsOf(objects) })}
 	for _, object := range objects {
 		gvk := object.GroupVersionKind()
 		mapping, err := c.kinds.mapping(gvk)
@@ -203,7 +204,7 @@ func (w *wait) inspect(ctx context.Context, one *watched, count *census) error {
 		w.weigh(one, w.strangeImages(ctx, one.written, pods))
 		return nil
 	}
-	w.weigh(one, troubles(one.live, pods))
+	w.weigh(one, troubles(one.live, pods, w.hush()))
 	return nil
 }
 

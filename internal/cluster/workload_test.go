@@ -101,12 +101,12 @@ func TestAWorkloadIsHealthyWithTheImageThatWasApplied(t *testing.T) {
 
 func TestACrashIsToldWithItsLastWords(t *testing.T) {
 	s := newSite(t)
-	result := s.mustApply(deployment("web", payments+":crash"))
+	result := s.mustApply(deployment("web", payments+":crash"), "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {key: correct-horse}\n")
 	s.reportOnPods("app=web", "Running", `{"name": "web", "image": "x", "imageID": "", "ready": false, "restartCount": 3,
 		"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container=web pod=web-1_x(0a1b)"}},
-		"lastState": {"terminated": {"exitCode": 2, "reason": "Error", "startedAt": "2026-01-02T03:04:05Z", "finishedAt": "2026-01-02T03:04:06Z", "message": "panic:\n  no DATABASE_URL\n"}}}`)
+		"lastState": {"terminated": {"exitCode": 2, "reason": "Error", "startedAt": "2026-01-02T03:04:05Z", "finishedAt": "2026-01-02T03:04:06Z", "message": "panic:\n  no DATABASE_URL for correct-horse\n"}}}`)
 	h := s.wait(result, cluster.WaitOptions{Grace: 100 * time.Millisecond})
-	want := ": CrashLoopBackOff: container web ended with exit code 2 at 2026-01-02 03:04:06 UTC, restarted 3 times: panic: no DATABASE_URL"
+	want := ": CrashLoopBackOff: container web ended with exit code 2 at 2026-01-02 03:04:06 UTC, restarted 3 times: panic: no DATABASE_URL for ***"
 	if h.Healthy || !strings.HasSuffix(h.Reason, want) {
 		t.Errorf("got %q, want ... %q", h.Reason, want)
 	}

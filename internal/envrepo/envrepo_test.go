@@ -252,6 +252,7 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"a rule of health that does not say when", head + "health: [{kind: Queue, failed: 'true'}]\n", `the rule for Queue does not say when it is current`},
 		{"a rule of health with a version", head + "health: [{group: a.b/v1, kind: Queue, current: 'true'}]\n", `"a.b/v1" is not an API group; write it without the version`},
 		{"a rule of health for no kind", head + "health: [{kind: queues, current: 'true'}]\n", `"queues" is not a kind; write it as in the objects`},
+		{"a rule of health that could tell secrets", head + "health: [{kind: Secret, current: 'true', message: data.password}]\n", `a rule for Secrets could show on a pull request what they hold`},
 		{"too many rules of health", head + "health: [" + strings.Repeat("{kind: Queue, current: 'true'}, ", 51) + "]\n", `more than 50 rules of health`},
 		{"no waves", head + "  - {name: prod, clusters: [p], waves: []}\n", `tagboat.yaml:4: waves of environment prod lists no wave; write waves: [[CLUSTER], [CLUSTER]], or remove it`},
 		{"an empty wave", head + "  - name: prod\n    clusters: [p]\n    waves:\n      - [p]\n      - []\n", `tagboat.yaml:8: wave 2 of environment prod has no clusters; write [CLUSTER], or remove it`},
