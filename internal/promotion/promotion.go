@@ -80,6 +80,7 @@ type Target struct {
 	Settled bool   // its last sync came to an end
 	Healthy bool
 	Ill     bool      // a rollout ended there, and is not healthy
+	Tried   bool      // it has it, and is not healthy before what is measured there is known and good
 	Held    bool      // it waits for an earlier wave
 	Until   time.Time // when its turn comes if nothing happens; zero: something has to
 }
