@@ -245,7 +245,7 @@ func (t Target) waits(f Facts) bool { return t.Held && t.Digest != f.Artifact.Di
 // measured reports whether a cluster waits for what is measured there, which may take
 // long and need people: they are told.
 func measured(f Facts) bool {
-	return slices.ContainsFunc(f.Targets, func(t Target) bool { return t.Tried && t.Digest == f.Artifact.Digest })
+	return slices.ContainsFunc(f.Targets, func(t Target) bool { return t.Measuring && t.Digest == f.Artifact.Digest })
 }
 
 // soaks reports whether nothing is waited for but time: those whose turn it was are

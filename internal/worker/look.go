@@ -362,7 +362,7 @@ func (l *look) afterMerge(ctx context.Context) (err error) {
 		l.facts.Targets = append(l.facts.Targets, promotion.Target{
 			Cluster: t.Cluster, Digest: t.Digest,
 			Settled: tried && (t.State == store.TargetHealthy || t.State == store.TargetFailed || t.State == store.TargetUnreachable),
-			Healthy: t.State == store.TargetHealthy, Ill: t.Ill, Tried: t.State == store.TargetWaiting,
+			Healthy: t.State == store.TargetHealthy, Ill: t.Ill, Measuring: t.State == store.TargetWaiting,
 			Held: t.Held != "", Until: moment(t.HeldUntil),
 		})
 	}
