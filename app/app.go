@@ -83,6 +83,10 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, err
 	}
 	a.clusters = slices.Sorted(maps.Keys(clusters))
+	measuring, err := c.prometheus()
+	if err != nil {
+		return nil, err
+	}
 	// A merge holds one connection while it reads and writes on others.
 	if a.store, err = store.Open(ctx, c.Database, store.Options{MaxConns: 40}); err != nil {
 		return nil, noDatabase(err)
@@ -125,7 +129,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, err
 	}
 	work := worker.New(worker.Config{
-		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters,
+		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters, Prometheus: measuring,
 		EnvRepos: envRepos, ClusterRepos: clusterRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
 		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots, SOPS: secrets,
 		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica, Installation: installation, InventoryKey: c.inventoryKey(),

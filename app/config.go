@@ -16,6 +16,7 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/intake"
+	"github.com/tagboat/tagboat/internal/prometheus"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/worker"
 )
@@ -42,6 +43,8 @@ type Config struct {
 	ClusterRepos []string          `name:"cluster-repo" env:"TAGBOAT_CLUSTER_REPOS" help:"Env repo that a cluster takes from: NAME=OWNER/NAME or NAME=OWNER/NAME#NUMBER; can be given several times. A cluster without any takes from the env repos that --env-repo names, and from no others." placeholder:"NAME=OWNER/NAME"`
 
 	Installation string `env:"TAGBOAT_INSTALLATION" help:"Name of this Tagboat, which marks what it applies. It comes from the database; give it where the database is lost, so that the new one goes on with what the old one has applied." placeholder:"NAME"`
+
+	Prometheus map[string]string `env:"TAGBOAT_PROMETHEUS" mapsep:"," help:"Prometheus server by its name in tagboat.yaml, for the metrics of environments: NAME=URL." placeholder:"NAME=URL"`
 
 	Policies string `env:"TAGBOAT_POLICIES" help:"The organisation's policies: a file whose rules hold in every env repo, and that no env repo can loosen." placeholder:"FILE" type:"path"`
 
@@ -86,6 +89,7 @@ type Secrets struct {
 	PrivateKey []byte            // of the GitHub App, PEM
 	Doors      intake.Secrets    // of those who send
 	Registry   map[string]string // host -> "user:password"
+	Prometheus map[string]string // name -> "user:password", or a bearer token
 }
 
 // The variables that hold secrets. Each can be given as NAME or, as the path of
@@ -97,14 +101,15 @@ const (
 	envWebhookSecret  = "TAGBOAT_GITHUB_WEBHOOK_SECRET"
 	envRegistrySecret = "TAGBOAT_REGISTRY_WEBHOOK_SECRET"
 	envCISecret       = "TAGBOAT_CI_WEBHOOK_SECRET"
-	envRegistryLogin  = "TAGBOAT_REGISTRY_LOGINS" // host=user:password, separated by commas or lines
+	envRegistryLogin  = "TAGBOAT_REGISTRY_LOGINS"   // host=user:password, separated by commas or lines
+	envMetricLogin    = "TAGBOAT_PROMETHEUS_LOGINS" // name=user:password or name=token, the same
 )
 
 // ReadSecrets reads the secrets from the environment.
 func ReadSecrets(getenv func(string) string) (Secrets, error) {
 	var s Secrets
 	values := map[string]string{}
-	for _, name := range []string{envDatabase, envPrivateKey, envWebhookSecret, envRegistrySecret, envCISecret, envRegistryLogin} {
+	for _, name := range []string{envDatabase, envPrivateKey, envWebhookSecret, envRegistrySecret, envCISecret, envRegistryLogin, envMetricLogin} {
 		value, err := secret(getenv, name)
 		if err != nil {
 			return s, err
@@ -123,6 +128,14 @@ func ReadSecrets(getenv func(string) string) (Secrets, error) {
 			return s, fault.Errorf(fault.Invalid, "%s: an entry is not of the form host=user:password", envRegistryLogin)
 		}
 		s.Registry[host] = credentials
+	}
+	s.Prometheus = map[string]string{}
+	for _, login := range list(values[envMetricLogin]) {
+		name, credentials, ok := strings.Cut(string(login), "=")
+		if !ok || credentials == "" {
+			return s, fault.Errorf(fault.Invalid, "%s: an entry is not of the form name=user:password or name=token", envMetricLogin)
+		}
+		s.Prometheus[name] = credentials
 	}
 	return s, nil
 }
@@ -325,6 +338,30 @@ func hosts(endpoints []registry.Endpoint) func(string) string {
 		}
 	}
 	return func(host string) string { return names[host] }
+}
+
+// prometheus opens --prometheus.
+func (c Config) prometheus() (map[string]*prometheus.Server, error) {
+	for name := range c.Secrets.Prometheus {
+		if _, known := c.Prometheus[name]; !known {
+			return nil, fault.Errorf(fault.Invalid, "%s: there is no --prometheus %s=URL", envMetricLogin, name)
+		}
+	}
+	open := map[string]*prometheus.Server{}
+	for name, at := range c.Prometheus {
+		config := prometheus.Config{Name: name, URL: at}
+		if user, password, ok := strings.Cut(c.Secrets.Prometheus[name], ":"); ok {
+			config.Username, config.Password = user, password
+		} else {
+			config.Token = user
+		}
+		server, err := prometheus.Open(config)
+		if err != nil {
+			return nil, err
+		}
+		open[name] = server
+	}
+	return open, nil
 }
 
 // clusters opens --cluster.

@@ -16,6 +16,7 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/intake"
+	"github.com/tagboat/tagboat/internal/prometheus/prometheustest"
 	"github.com/tagboat/tagboat/internal/registry"
 )
 
@@ -125,6 +126,7 @@ func TestReadSecrets(t *testing.T) {
 		"TAGBOAT_REGISTRY_WEBHOOK_SECRET_FILE": file("registry", "three\nfour\r\n\n"),
 		"TAGBOAT_CI_WEBHOOK_SECRET":            ",five,",
 		"TAGBOAT_REGISTRY_LOGINS":              "registry.example.com=robot:p:a=ss\nghcr.io=bot:token",
+		"TAGBOAT_PROMETHEUS_LOGINS":            "main=tagboat:p:a=ss,other=to.ken==",
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +136,8 @@ func TestReadSecrets(t *testing.T) {
 		Doors: intake.Secrets{
 			GitHub: [][]byte{[]byte("one"), []byte("two")}, Registry: [][]byte{[]byte("three"), []byte("four")}, CI: [][]byte{[]byte("five")},
 		},
-		Registry: map[string]string{"registry.example.com": "robot:p:a=ss", "ghcr.io": "bot:token"},
+		Registry:   map[string]string{"registry.example.com": "robot:p:a=ss", "ghcr.io": "bot:token"},
+		Prometheus: map[string]string{"main": "tagboat:p:a=ss", "other": "to.ken=="},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -164,6 +167,12 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error()+fault.HintOf(err), "hunter2") {
 			t.Errorf("the password is shown: %v", err)
+		}
+	}
+	for _, bad := range []string{"hunter2", "main=,other=hunter2"} {
+		_, err := ReadSecrets(env(map[string]string{"TAGBOAT_PROMETHEUS_LOGINS": bad}))
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "TAGBOAT_PROMETHEUS_LOGINS") || strings.Contains(err.Error()+fault.HintOf(err), "hunter2") {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }
@@ -237,12 +246,42 @@ func TestClusters(t *testing.T) {
 	}
 }
 
+func TestPrometheusServers(t *testing.T) {
+	double := prometheustest.Start()
+	defer double.Close()
+	double.Say("up", prometheustest.Vector("1"))
+	for login, header := range map[string]string{"": "", "tagboat:pa:ss": "Basic dGFnYm9hdDpwYTpzcw==", "hunter2": "Bearer hunter2"} {
+		double.Want(header)
+		c := Config{Prometheus: map[string]string{"main": double.URL()}}
+		if login != "" {
+			c.Secrets.Prometheus = map[string]string{"main": login}
+		}
+		open, err := c.prometheus()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := open["main"].Number(t.Context(), "up"); err != nil || got != 1 {
+			t.Errorf("%q: %g, %v", login, got, err)
+		}
+	}
+	for story, c := range map[string]Config{
+		"no URL":             {Prometheus: map[string]string{"main": "prometheus"}},
+		"a password in it":   {Prometheus: map[string]string{"main": "https://tagboat:hunter2@prometheus.example.com"}},
+		"a login for nobody": {Secrets: Secrets{Prometheus: map[string]string{"mian": "hunter2"}}},
+	} {
+		if open, err := c.prometheus(); !fault.Is(err, fault.Invalid) || open != nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v, %v", story, open, err)
+		}
+	}
+}
+
 // What the command line and the environment say arrives in the configuration.
 func TestTheCommandLine(t *testing.T) {
 	for name, value := range map[string]string{
 		"TAGBOAT_ENV_REPOS":  "acme/env,acme/other",
 		"TAGBOAT_CLUSTERS":   "prod-eu=/etc/kube/eu#admin,dev=in-cluster",
 		"TAGBOAT_LOG_LEVEL":  "debug",
+		"TAGBOAT_PROMETHEUS": "main=https://prometheus.example.com/eu",
 		"TAGBOAT_REGISTRIES": "registry.example.com=http://127.0.0.1:5000,ghcr.io",
 	} {
 		t.Setenv(name, value)
@@ -260,6 +299,7 @@ func TestTheCommandLine(t *testing.T) {
 		GitHubAPI: "https://api.github.com/", GitHubURL: "https://github.com", Limits: Limits{github.GitHubLimits}, AppID: 17, EnvRepos: []string{"acme/env", "acme/other"},
 		Registries:    []string{"registry.example.com=http://127.0.0.1:5000", "ghcr.io"},
 		Clusters:      map[string]string{"prod-eu": "/etc/kube/eu#admin", "dev": "in-cluster"},
+		Prometheus:    map[string]string{"main": "https://prometheus.example.com/eu"},
 		HealthTimeout: 90 * time.Second, GitHubEvery: 2 * time.Minute, RegistryEvery: 15 * time.Minute, LogLevel: Level(slog.LevelDebug),
 	}
 	if diff := cmp.Diff(want, c); diff != "" {

@@ -17,9 +17,9 @@ const module = "github.com/tagboat/tagboat/"
 // floors lists every package, lowest floor first. A package imports packages of
 // lower floors only.
 var floors = [][]string{
-	{"internal/fault", "internal/image", "internal/window", "internal/child", "migrations", "internal/arch"},
+	{"internal/fault", "internal/image", "internal/window", "internal/health", "internal/child", "migrations", "internal/arch"},
 	{"internal/promotion", "internal/approval", "internal/command", "internal/checklist", "internal/envrepo", "internal/overlay", "internal/manifest", "internal/policy", "internal/signature"},
-	{"internal/job", "internal/store", "internal/github", "internal/registry", "internal/gitmirror", "internal/cluster", "internal/sops", "internal/render"},
+	{"internal/job", "internal/store", "internal/github", "internal/registry", "internal/prometheus", "internal/gitmirror", "internal/cluster", "internal/sops", "internal/render"},
 	{"internal/intake", "internal/web", "internal/worker"},
 	{"app"},
 	{"app/demo"},
@@ -34,6 +34,7 @@ var doubles = []string{
 	"internal/githubsim", "internal/githubsim/openapi", "internal/githubsim/pages",
 	"internal/store/localpg", "internal/store/storetest",
 	"internal/registry/registrytest",
+	"internal/prometheus/prometheustest",
 	"internal/signature/signaturetest",
 	"internal/render/rendertest",
 	"internal/cluster/clustertest",
@@ -51,6 +52,7 @@ var pure = map[string][]string{
 	"internal/fault":     nil,
 	"internal/image":     nil,
 	"internal/window":    nil,
+	"internal/health":    {"k8s.io/apimachinery", "k8s.io/apiserver/pkg/cel", "github.com/google/cel-go"},
 	"internal/promotion": nil,
 	"internal/approval":  {"github.com/hmarr/codeowners"},
 	"internal/command":   {"github.com/yuin/goldmark"},

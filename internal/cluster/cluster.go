@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/health"
 )
 
 // Config says which cluster and how to reach it. Without KubeconfigData,
@@ -47,6 +48,7 @@ type Cluster struct {
 	watches   metadata.Interface // without bounds: a watch is a request that does not end
 	discovery discovery.DiscoveryInterface
 	kinds     *kinds
+	known     *health.Rules // of kinds that every Tagboat knows
 }
 
 // Open reads the configuration. It does not talk to the cluster yet: see Ping.
@@ -92,9 +94,13 @@ func Open(cfg Config) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
+	known, problems := health.Compile(health.Known())
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("compile the known rules of health: %s", problems[0].Message)
+	}
 	return &Cluster{
 		name: cfg.Name, server: withoutPassword(rc.Host), inFlight: inFlight, now: cfg.Now, dynamic: dyn, metadata: meta, watches: watches, discovery: disco,
-		kinds: &kinds{discovery: disco},
+		kinds: &kinds{discovery: disco}, known: known,
 	}, nil
 }
 

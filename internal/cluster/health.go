@@ -6,15 +6,18 @@ import (
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tagboat/tagboat/internal/health"
 )
 
 // Status is how far the controllers are with an object.
-type Status string
+type Status = health.Status
 
+// What a Status can be.
 const (
-	Current    Status = "current"     // the cluster is as the object says
-	InProgress Status = "in progress" // not yet
-	Failed     Status = "failed"      // it will not come by itself
+	Current    = health.Current
+	InProgress = health.InProgress
+	Failed     = health.Failed
 )
 
 // ObjectHealth is the health of one object.
@@ -35,15 +38,28 @@ func (h ObjectHealth) String() string {
 	return fmt.Sprintf("%s %s: %s", h.Kind, where, cmp.Or(h.Message, string(h.Status)))
 }
 
-// healthOf judges an object by its own content, by the rules of kstatus: a
-// controller must have seen this generation, and its conditions must say that it
-// is done. Two kinds are judged otherwise:
+// healthOf judges an object by its own content: by the first of the sets of rules that
+// has one for its kind, else by those of kstatus, by which a controller must have seen
+// this generation, and its conditions must say that it is done. Some are judged
+// otherwise than there:
 //
 //   - A Job is done when it is complete; kstatus is content when it runs.
 //   - A PersistentVolumeClaim may wait for its first consumer, so an unbound one
 //     is no fault; the pods that need it tell.
-func healthOf(live Object) ObjectHealth {
+//   - What says Synced=False is not there yet, however Ready: what is ready is what was
+//     there before. (Crossplane, whose groups are as many as its providers.)
+func healthOf(live Object, sets ...*health.Rules) ObjectHealth {
 	h := ObjectHealth{Kind: live.GetKind(), Namespace: live.GetNamespace(), Name: live.GetName()}
+	if live.GetDeletionTimestamp() != nil {
+		h.Status, h.Message = Failed, "it is being deleted"
+		return h
+	}
+	for _, rules := range sets {
+		if v, ok := rules.Judge(live); ok {
+			h.Status, h.Message = v.Status, brief(v.Message)
+			return h
+		}
+	}
 	result, err := status.Compute(live)
 	if err != nil {
 		h.Status, h.Message = InProgress, fmt.Sprintf("its status cannot be read: %v", err)
@@ -53,11 +69,9 @@ func healthOf(live Object) ObjectHealth {
 	case status.CurrentStatus:
 		h.Status = Current
 	case status.FailedStatus:
-		h.Status, h.Message = Failed, result.Message
-	case status.TerminatingStatus:
-		h.Status, h.Message = Failed, "it is being deleted"
+		h.Status, h.Message = Failed, brief(result.Message)
 	default:
-		h.Status, h.Message = InProgress, result.Message
+		h.Status, h.Message = InProgress, brief(result.Message)
 	}
 	return adjusted(h, live)
 }
@@ -69,6 +83,13 @@ func adjusted(h ObjectHealth, live Object) ObjectHealth {
 		if h.Status == Current && !suspended && !condition(live, "Complete").true() {
 			h.Status, h.Message = InProgress, "it is running"
 		}
+		if failed := condition(live, "Failed"); failed.true() {
+			h.Message = brief(fmt.Sprintf("it failed: %s: %s", failed.reason, failed.message))
+		}
+	case "Deployment.apps":
+		if stalled := condition(live, "Progressing"); h.Status == Failed && stalled.reason == "ProgressDeadlineExceeded" {
+			h.Message = brief("its rollout got no further within its progressDeadlineSeconds: " + stalled.message)
+		}
 	case "PersistentVolumeClaim":
 		phase, _, _ := unstructured.NestedString(live.Object, "status", "phase")
 		switch {
@@ -76,6 +97,10 @@ func adjusted(h ObjectHealth, live Object) ObjectHealth {
 			h.Status, h.Message = Failed, "its volume is lost"
 		case h.Status == InProgress:
 			h.Status, h.Message = Current, ""
+		}
+	default:
+		if synced := condition(live, "Synced"); h.Status == Current && synced.status == "False" {
+			h.Status, h.Message = InProgress, brief(fmt.Sprintf("%s: %s", synced.reason, synced.message))
 		}
 	}
 	return h

@@ -1,8 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,72 +25,55 @@ var (
 	daemonSetResource   = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}
 )
 
-// trouble is what keeps a workload from becoming healthy.
-type trouble struct {
-	subject string // "pod api-5d4f-x2x", or "" for the workload itself
-	reason  string // "ImagePullBackOff"
-	message string // the cluster's; may be empty
-	fatal   bool   // will hardly pass without a change of what was applied
+// census is the pods and replica sets of one look. A namespace is listed once, however
+// many of its workloads are looked at.
+type census struct{ of map[string]*register }
+
+// register is what runs in one namespace, read when it is first asked for.
+type register struct {
+	pods func() ([]corev1.Pod, error)
+	sets func() ([]appsv1.ReplicaSet, error)
 }
 
-func (t trouble) String() string {
-	s := t.reason
-	if t.subject != "" {
-		s = t.subject + ": " + s
+// census is for looking at these workloads. Where one is alone in its namespace, its own
+// selector narrows what is listed; several are sorted out by their owners here.
+func (c *Cluster) census(ctx context.Context, workloads []Object) *census {
+	selectors := map[string]string{}
+	for _, o := range workloads {
+		namespace, selector := o.GetNamespace(), selectorOf(o)
+		if _, several := selectors[namespace]; several {
+			selector = labels.Everything().String()
+		}
+		selectors[namespace] = selector
 	}
-	if t.message != "" {
-		s += ": " + t.message
-	}
-	return s
-}
-
-// cannotStart are the reasons of a waiting container that hardly pass by
-// themselves. (The kubelet's names: k8s.io/kubernetes pkg/kubelet/images/types.go
-// and pkg/kubelet/kuberuntime.)
-var cannotStart = map[string]bool{
-	"ImagePullBackOff": true, "ErrImagePull": true, "InvalidImageName": true, "ErrImageNeverPull": true,
-	"CrashLoopBackOff": true, "CreateContainerConfigError": true, "CreateContainerError": true, "RunContainerError": true,
-}
-
-// troubles are those of a workload's newest version: of the workload itself and
-// of its pods. Other kinds of objects have none.
-func (c *Cluster) troubles(ctx context.Context, live Object) (out []trouble, err error) {
-	newest, err := c.newestPods(ctx, live)
-	if err != nil {
-		return nil, err
-	}
-	if failure := condition(live, "ReplicaFailure"); failure.true() {
-		// A quota, or admission that refuses the pods.
-		out = append(out, trouble{reason: failure.reason, message: failure.message, fatal: true})
-	}
-	for i := range newest {
-		out = append(out, podTroubles(&newest[i])...)
-	}
-	return out, nil
-}
-
-func podTroubles(pod *corev1.Pod) (out []trouble) {
-	subject := "pod " + pod.Name
-	for _, s := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
-		if w := s.State.Waiting; w != nil && cannotStart[w.Reason] {
-			out = append(out, trouble{subject, w.Reason, w.Message, true})
+	all := &census{of: map[string]*register{}}
+	for namespace, selector := range selectors {
+		all.of[namespace] = &register{
+			pods: sync.OnceValues(func() ([]corev1.Pod, error) { return list[corev1.Pod](ctx, c, podResource, namespace, selector) }),
+			sets: sync.OnceValues(func() ([]appsv1.ReplicaSet, error) {
+				return list[appsv1.ReplicaSet](ctx, c, replicaSetResource, namespace, selector)
+			}),
 		}
 	}
-	for _, cond := range pod.Status.Conditions {
-		if cond.Type == corev1.PodScheduled && cond.Status == corev1.ConditionFalse {
-			// Not fatal: a cluster may get another node within minutes.
-			out = append(out, trouble{subject, cond.Reason, cond.Message, false})
-		}
-	}
-	return out
+	return all
 }
 
-// newestPods are the pods of a workload that run what was applied last.
-func (c *Cluster) newestPods(ctx context.Context, live Object) ([]corev1.Pod, error) {
+// hasPods reports whether an object is a workload whose pods are looked at.
+func hasPods(o Object) bool {
+	switch o.GroupVersionKind().GroupKind().String() {
+	case "Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "Job.batch":
+		return true
+	}
+	return false
+}
+
+// newestPods are the pods of a workload that run what was applied last, the youngest
+// first.
+func (s *census) newestPods(live Object) ([]corev1.Pod, error) {
 	var newest func(corev1.Pod) bool
 	switch live.GroupVersionKind().GroupKind().String() {
 	case "Deployment.apps":
-		set, err := c.newestReplicaSet(ctx, live)
+		set, err := s.newestReplicaSet(live)
 		if err != nil || set == nil {
 			return nil, err
 		}
@@ -108,7 +94,7 @@ func (c *Cluster) newestPods(ctx context.Context, live Object) ([]corev1.Pod, er
 	default:
 		return nil, nil
 	}
-	pods, err := list[corev1.Pod](ctx, c, podResource, live.GetNamespace(), selectorOf(live))
+	pods, err := s.of[live.GetNamespace()].pods()
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +104,9 @@ func (c *Cluster) newestPods(ctx context.Context, live Object) ([]corev1.Pod, er
 			out = append(out, p)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b corev1.Pod) int {
+		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
 	return out, nil
 }
 
@@ -127,13 +116,13 @@ const revisionAnnotation = "deployment.kubernetes.io/revision"
 
 // newestReplicaSet is nil as long as the controller has not made it, or has not
 // seen the newest generation, so that the annotation may still be the old one.
-func (c *Cluster) newestReplicaSet(ctx context.Context, live Object) (*appsv1.ReplicaSet, error) {
+func (s *census) newestReplicaSet(live Object) (*appsv1.ReplicaSet, error) {
 	observed, _, _ := unstructured.NestedInt64(live.Object, "status", "observedGeneration")
 	revision := live.GetAnnotations()[revisionAnnotation]
 	if observed < live.GetGeneration() || revision == "" {
 		return nil, nil
 	}
-	sets, err := list[appsv1.ReplicaSet](ctx, c, replicaSetResource, live.GetNamespace(), selectorOf(live))
+	sets, err := s.of[live.GetNamespace()].sets()
 	if err != nil {
 		return nil, err
 	}

@@ -139,10 +139,18 @@ func runningImage(pod *corev1.Pod, s corev1.ContainerStatus) image.Ref {
 	if err != nil {
 		ref = image.Ref{Name: asked} // an odd name is better than none
 	}
-	// "name@sha256:..."; an imageID without a name is the id of the image's
-	// configuration, which is no digest that a registry knows.
-	if _, digest, ok := strings.Cut(s.ImageID, "@"); ok && image.ValidDigest(digest) {
-		ref.Digest = digest
-	}
+	ref.Digest = cmp.Or(pulled(s), ref.Digest)
 	return ref
+}
+
+// pulled is the digest that a node reports for a container's image: of
+// "name@sha256:...", with docker-pullable:// in front where the runtime is Docker's. It
+// is "" where the node reports none, or the id of the image's configuration alone, which
+// is no digest that a registry knows.
+func pulled(s corev1.ContainerStatus) string {
+	_, digest, _ := strings.Cut(s.ImageID, "@")
+	if !image.ValidDigest(digest) {
+		return ""
+	}
+	return digest
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/health"
 )
 
 // WaitOptions bound a Wait. The zero value is fine.
@@ -22,6 +23,11 @@ type WaitOptions struct {
 	Poll     time.Duration // between two looks; 0 for 300 ms
 	Grace    time.Duration // how long a pod of the new version may be in trouble; 0 for 20 s
 	Progress func(string)  // told what is waited for whenever that changes; may be nil
+	Rules    *health.Rules // of kinds that say in their own way how they are; asked before those that every Tagboat knows
+	// SameImage reports whether two digests of one image name are the same image: an
+	// index and what is in it for one platform, as some container runtimes report it. It
+	// is asked when a container runs another digest than was applied; nil says no.
+	SameImage func(ctx context.Context, name, applied, running string) (bool, error)
 }
 
 // Health is what a Wait came to.
@@ -29,6 +35,7 @@ type Health struct {
 	Healthy bool
 	Reason  string         // why not, for a person; what was last waited for where the time was up
 	Objects []ObjectHealth // one per object, in the order they were given
+	Took    time.Duration  // from the first look to the last
 }
 
 // Wait looks at the objects until all are current, one has failed or the time is
@@ -36,8 +43,10 @@ type Health struct {
 // then an object that somebody deleted or replaced meanwhile counts as failed.
 //
 // A pod of a workload's newest version that cannot start (no such image, a crash
-// loop, a missing Secret) fails the wait after a grace, with the pod's message.
-// Pods of older versions do not matter: they may be what the new one mends.
+// loop, a missing Secret) fails the wait after a grace, with the pod's message and how
+// its container ended last. Pods of older versions do not matter: they may be what the
+// new one mends. A workload is current when its pods also run the very images that were
+// applied, where those are pinned by digest: the nodes are asked, by way of the pods.
 //
 // A cluster that cannot be reached for a while is waited for, too. Errors: Denied
 // where a read is not permitted, NotFound or Invalid where a kind is gone.
@@ -59,7 +68,7 @@ func (c *Cluster) Wait(ctx context.Context, objects []Object, o WaitOptions) (_ 
 			return w.health(""), err
 		}
 		if failed := w.texts(Failed); len(failed) > 0 {
-			return w.health(strings.Join(failed, "; ")), nil
+			return w.health(some(failed)), nil
 		}
 		if len(w.texts(InProgress)) == 0 {
 			return w.health(""), nil
@@ -76,7 +85,7 @@ func (w *wait) timedOut(ctx context.Context) (Health, error) {
 	if ctx.Err() != nil {
 		return w.health(""), ctx.Err()
 	}
-	return w.health(fmt.Sprintf("not healthy after %s: %s", w.options.Timeout, strings.Join(w.texts(InProgress), "; "))), nil
+	return w.health(fmt.Sprintf("not healthy after %s: %s", w.options.Timeout, some(w.texts(InProgress)))), nil
 }
 
 func pause(ctx context.Context, d time.Duration) bool {
@@ -93,13 +102,18 @@ type wait struct {
 	c       *Cluster
 	options WaitOptions
 	watched []*watched
-	said    string // to Progress
+	began   time.Time
+	said    string          // to Progress
+	same    map[string]bool // what SameImage has answered
+	mu      sync.Mutex      // of same
+	hush    func() []string // what nobody may read of the objects
 }
 
 // watched is one object that is waited for.
 type watched struct {
 	written Object
 	api     dynamic.ResourceInterface
+	live    Object // as the look under way has read it; nil where it could not
 	health  ObjectHealth
 	trouble map[string]time.Time // since when a trouble of its pods is seen, by its reason
 }
@@ -113,7 +127,7 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 	defaults(&o.Timeout, 5*time.Minute)
 	defaults(&o.Poll, 300*time.Millisecond)
 	defaults(&o.Grace, 20*time.Second)
-	w := &wait{c: c, options: o}
+	w := &wait{c: c, options: o, began: c.now(), same: map[string]bool{}, hush: sync.OnceValue(func() []string { return secretsOf(objects) })}
 	for _, object := range objects {
 		gvk := object.GroupVersionKind()
 		mapping, err := c.kinds.mapping(gvk)
@@ -130,20 +144,39 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 	return w, nil
 }
 
-// look reads everything that is not current yet.
+// look reads everything that is not current yet, and then the pods of those of them that
+// have some.
 func (w *wait) look(ctx context.Context) error {
+	var open, peopled []*watched
+	for _, one := range w.watched {
+		if one.health.Status != Current {
+			open = append(open, one)
+		}
+	}
+	if err := w.each(open, func(one *watched) error { return w.lookAt(ctx, one) }); err != nil {
+		return err
+	}
+	var live []Object
+	for _, one := range open {
+		if one.live != nil && hasPods(one.live) && (one.health.Status != Current || len(pinned(one.written)) > 0) {
+			peopled, live = append(peopled, one), append(live, one.live)
+		}
+	}
+	count := w.c.census(ctx, live)
+	return w.each(peopled, func(one *watched) error { return w.inspect(ctx, one, count) })
+}
+
+func (w *wait) each(all []*watched, do func(*watched) error) error {
 	var g errgroup.Group
 	g.SetLimit(w.c.inFlight)
-	for _, one := range w.watched {
-		if one.health.Status == Current {
-			continue
-		}
-		g.Go(func() error { return w.lookAt(ctx, one) })
+	for _, one := range all {
+		g.Go(func() error { return do(one) })
 	}
 	return g.Wait()
 }
 
 func (w *wait) lookAt(ctx context.Context, one *watched) error {
+	one.live = nil
 	live, err := one.api.Get(ctx, one.written.GetName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		one.gone()
@@ -156,15 +189,22 @@ func (w *wait) lookAt(ctx context.Context, one *watched) error {
 		one.health.Status, one.health.Message = Failed, "somebody deleted it and made another one of that name"
 		return nil
 	}
-	one.health = healthOf(live)
-	if one.health.Status != InProgress {
-		return nil
-	}
-	troubles, err := w.c.troubles(ctx, live)
+	one.live, one.health = live, healthOf(live, w.options.Rules, w.c.known)
+	return nil
+}
+
+// inspect looks at the pods of a workload: what keeps it from being current, and what
+// really runs where it says that it is.
+func (w *wait) inspect(ctx context.Context, one *watched, count *census) error {
+	pods, err := count.newestPods(one.live)
 	if err != nil {
 		return one.unread(ctx, err)
 	}
-	w.weigh(one, troubles)
+	if one.health.Status == Current {
+		w.weigh(one, w.strangeImages(ctx, one.written, pods))
+		return nil
+	}
+	w.weigh(one, troubles(one.live, pods, w.hush()))
 	return nil
 }
 
@@ -195,16 +235,33 @@ func (one *watched) gone() {
 // one of them lasts longer than the grace. Troubles come and go (a crash loop
 // runs for a second now and then), so one counts from when it was first seen.
 func (w *wait) weigh(one *watched, troubles []trouble) {
+	if len(troubles) == 0 {
+		return
+	}
 	now := w.c.now()
 	for _, t := range troubles {
 		if one.trouble[t.reason].IsZero() {
 			one.trouble[t.reason] = now
 		}
-		one.health.Message = t.String()
-		if t.fatal && now.Sub(one.trouble[t.reason]) >= w.options.Grace {
-			one.health.Status = Failed
-			return
+	}
+	worst, lasts := troubles[0], false
+	for _, t := range troubles {
+		ripe := t.fatal && now.Sub(one.trouble[t.reason]) >= w.options.Grace
+		if ripe && !lasts || t.fatal && !worst.fatal {
+			worst, lasts = t, ripe
 		}
+	}
+	switch {
+	case one.health.Status == Failed, !worst.fatal && one.health.Message != "":
+		one.health.Message += "; " + worst.String()
+	default:
+		one.health.Message = worst.String()
+	}
+	switch {
+	case lasts:
+		one.health.Status = Failed
+	case one.health.Status == Current:
+		one.health.Status = InProgress
 	}
 }
 
@@ -219,7 +276,7 @@ func (w *wait) texts(s Status) (out []string) {
 
 // report tells Progress what is waited for, if that has changed.
 func (w *wait) report() {
-	text := strings.Join(w.texts(InProgress), "; ")
+	text := some(w.texts(InProgress))
 	if w.options.Progress == nil || text == w.said {
 		return
 	}
@@ -228,7 +285,7 @@ func (w *wait) report() {
 }
 
 func (w *wait) health(reason string) Health {
-	h := Health{Reason: reason}
+	h := Health{Reason: reason, Took: w.c.now().Sub(w.began)}
 	for _, one := range w.watched {
 		h.Objects = append(h.Objects, one.health)
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/tagboat/tagboat/internal/health"
 )
 
 // File is where an env repo keeps its configuration.
@@ -25,6 +27,7 @@ type Config struct {
 	Clusters     []Cluster     `yaml:"clusters"`
 	Ignore       []Ignored     `yaml:"ignore"`   // what may differ in clusters from Git
 	Policies     *Policies     `yaml:"policies"` // nil: the built-in rules as they are by default
+	Health       []health.Rule `yaml:"health"`   // of kinds that say in their own way how they are
 }
 
 // Ignored are changes in clusters that are no drift. All that it names has to fit; what
@@ -89,6 +92,7 @@ type Environment struct {
 	Drift      string      `yaml:"drift"`      // report, heal or off; "" is report
 	Force      string      `yaml:"force"`      // whose fields a sync may take: ForcePeople; "" is nobody's
 	Waves      []Wave      `yaml:"waves"`      // in which its clusters change one after the other; none: all at once
+	Metrics    []Metric    `yaml:"metrics"`    // that have to hold in each of its clusters for it to be healthy
 }
 
 // Who merges when every gate passes: Tagboat, or a person.

@@ -51,6 +51,7 @@ environments:
     clusters: [prod-eu, prod-us]
     waves: [{clusters: [prod-eu], healthy: 10m}, [prod-us]]
     policies: {builtin: {digest-required: enforce}}
+    metrics: [{name: errors, prometheus: main, query: 'sum(rate(errors_total{app="{{app}}"}[5m]))', max: 0.01, min: 0, for: 10m}]
 clusters:
   - {name: prod-eu, path: "apps/{app}/overlays/{env}/eu"}
 policies:
@@ -59,6 +60,8 @@ policies:
   builtin: {resource-limits: enforce, plaintext-secret: enforce}
   waivers:
     - {rule: probes, app: ledger, env: prod, object: Deployment/ledger, owner: payments, reason: no endpoint, expires: "2026-12-31"}
+health:
+  - {group: acme.example.com, kind: Queue, current: status.state == 'Running', failed: status.state == 'Broken', inProgress: "!has(status.state)", message: status.state}
 `
 
 func TestTheSchemaAcceptsTheExampleAndRefusesMistakes(t *testing.T) {
@@ -102,6 +105,13 @@ func TestTheSchemaAcceptsTheExampleAndRefusesMistakes(t *testing.T) {
 		strings.Replace(example, "{clusters: [prod-eu], healthy: 10m}", "{healthy: 10m}", 1),
 		strings.Replace(example, "{clusters: [prod-eu], healthy: 10m}", "[]", 1),
 		strings.Replace(example, "{clusters: [prod-eu], healthy: 10m}", "prod-eu", 1),
+		strings.Replace(example, "max: 0.01, min: 0, ", "", 1),
+		strings.Replace(example, "max: 0.01", "max: little", 1),
+		strings.Replace(example, "name: errors, ", "", 1),
+		strings.Replace(example, "max: 0.01", "maximum: 0.01", 1),
+		strings.Replace(example, "current: status.state == 'Running', ", "", 1),
+		strings.Replace(example, "kind: Queue, ", "", 1),
+		strings.Replace(example, "inProgress: ", "progressing: ", 1),
 		strings.Replace(example, "clusters: [dev]", "clusters: []", 1),
 		strings.Replace(example, "name: dev", "name: Dev", 1),
 		strings.Replace(example, "{env: dev}", "{env: dev, semver: '1'}", 1),
@@ -143,7 +153,8 @@ func TestTheExampleIsWellFormed(t *testing.T) {
 	}
 	prod := c.Environments[2]
 	if prod.Windows[0].Timezone != "Europe/Berlin" || prod.Signatures[0].Cosign.Key != "keys/release.pub" ||
-		prod.Waves[1].Clusters[0] != "prod-us" || prod.Waves[0].Healthy != 10*time.Minute || c.Policies.Builtin["resource-limits"] != "enforce" {
+		prod.Waves[1].Clusters[0] != "prod-us" || prod.Waves[0].Healthy != 10*time.Minute || c.Policies.Builtin["resource-limits"] != "enforce" ||
+		*prod.Metrics[0].Max != 0.01 || *prod.Metrics[0].Min != 0 || prod.Metrics[0].For != 10*time.Minute || c.Health[0].Kind != "Queue" {
 		t.Errorf("what it says was not kept: %+v", c)
 	}
 }

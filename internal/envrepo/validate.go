@@ -41,6 +41,7 @@ func (r *reader) validate(c *Config) {
 	if c.Policies != nil {
 		r.policies("policies", *c.Policies, c)
 	}
+	r.health(c)
 	if len(c.Apps) == 0 {
 		c.Apps = []App{{Discover: DefaultDiscover}}
 	}
@@ -91,6 +92,7 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	}
 	r.signatures(e, at)
 	r.waves(e, at)
+	r.metrics(e, at)
 }
 
 func (r *reader) follow(c *Config, e *Environment, at string) {

@@ -242,7 +242,7 @@ func afterMerge(f Facts, render func([]Gate) Shown) Decision {
 		d.Effect = RecordOvertaken
 	case !f.Reported.Deployment:
 		d.Effect = CreateDeployment
-	case d.Outcome == Pending && !soaks(f):
+	case d.Outcome == Pending && !soaks(f) && !measured(f):
 	case d.Outcome != Pending && f.Reported.DeploymentState != string(d.Outcome):
 		d.Effect = UpdateDeployment
 	case f.Reported.CommentHash != render(nil).CommentHash:
@@ -281,6 +281,12 @@ func outcome(f Facts) Outcome {
 
 // waits reports whether a cluster waits for its turn to get the artifact.
 func (t Target) waits(f Facts) bool { return t.Held && t.Digest != f.Artifact.Digest }
+
+// measured reports whether a cluster waits for what is measured there, which may take
+// long and need people: they are told.
+func measured(f Facts) bool {
+	return slices.ContainsFunc(f.Targets, func(t Target) bool { return t.Measuring && t.Digest == f.Artifact.Digest })
+}
 
 // soaks reports whether nothing is waited for but time: those whose turn it was are
 // healthy with it, and have to stay so for a while before the next wave.

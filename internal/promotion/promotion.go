@@ -78,13 +78,14 @@ type Facts struct {
 
 // Target is one cluster of the environment.
 type Target struct {
-	Cluster string
-	Digest  string // what runs there
-	Settled bool   // its last sync came to an end
-	Healthy bool
-	Ill     bool      // a rollout ended there, and is not healthy
-	Held    bool      // it waits for an earlier wave
-	Until   time.Time // when its turn comes if nothing happens; zero: something has to
+	Cluster   string
+	Digest    string // what runs there
+	Settled   bool   // its last sync came to an end
+	Healthy   bool
+	Ill       bool      // a rollout ended there, and is not healthy
+	Measuring bool      // it has it, and is not healthy before what is measured there is known and good
+	Held      bool      // it waits for an earlier wave
+	Until     time.Time // when its turn comes if nothing happens; zero: something has to
 }
 
 // Reported is what was told to GitHub since the pull request ended.

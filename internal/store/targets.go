@@ -206,12 +206,14 @@ type Reached struct {
 	Changed              int       // objects that were written
 	Held                 string    // why it does not get the newest commit yet; "" where it does
 	HeldUntil            time.Time // when its turn comes if nothing happens; zero: something has to
-	Surplus              []byte    // JSON: what waits for a yes before it is deleted; nil: nothing
-	SurplusCode          string    // names exactly that; "" where nothing waits
-	Drift                []byte    // JSON: what differs from what was applied; nil: nothing
-	DriftCode            string    // names exactly that; "" where nothing differs
-	Heals                []byte    // JSON: what was taken back lately; nil: nothing
-	Notes                []string  // what people should know besides, in sentences
+	Stumbled             bool      // healthy, but it was not for a while of this look: its time begins anew
+	Violations           Violations
+	Surplus              []byte   // JSON: what waits for a yes before it is deleted; nil: nothing
+	SurplusCode          string   // names exactly that; "" where nothing waits
+	Drift                []byte   // JSON: what differs from what was applied; nil: nothing
+	DriftCode            string   // names exactly that; "" where nothing differs
+	Heals                []byte   // JSON: what was taken back lately; nil: nothing
+	Notes                []string // what people should know besides, in sentences
 	Pruned               []PrunedObject
 	Healed               []string // objects of which a change was taken back
 	Taken                []byte   // JSON: what was, as Drift says it
@@ -228,6 +230,11 @@ func orElse(json []byte, empty string) []byte {
 	}
 	return json
 }
+
+// Watched is how long ago a target may have been seen healthy for what it has been since
+// to count: longer than a sync lasts, and than Tagboat needs to start again. Over a
+// longer time nobody knows what it was.
+const Watched = 20 * time.Minute
 
 // moves reports whether whoever waits for a target has to look again.
 func (r Reached) moves(t Target) bool {
@@ -250,7 +257,7 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 		now := s.now()
 		if sync != 0 {
 			state := "failed"
-			if r.State == TargetHealthy {
+			if r.State == TargetHealthy || r.State == TargetWaiting { // for metrics: what was brought is there
 				state = "healthy"
 			}
 			if err := q.FinishSync(ctx, query.FinishSyncParams{ID: sync, State: state, Message: r.Message, Changed: int32(r.Changed), FinishedAt: &now}); err != nil {
@@ -283,10 +290,18 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 				return err
 			}
 		}
+		unbroken := now.Add(-Watched)
+		if r.Stumbled {
+			unbroken = now
+		}
+		if r.Violations == nil {
+			r.Violations = Violations{}
+		}
 		return holding(q.SetTarget(ctx, query.SetTargetParams{
 			ID: t.ID, Fence: t.Fence, Examined: t.Suspected, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), Ill: r.Ill, At: now,
 			Surplus: object(r.Surplus), SurplusCode: r.SurplusCode, Drift: object(r.Drift), DriftCode: r.DriftCode, Heals: list(r.Heals), Notes: append([]string{}, r.Notes...),
+			Unbroken: unbroken, Violations: r.Violations,
 		}))
 	})
 }
@@ -350,12 +365,17 @@ func (s *Store) RecentSyncs(ctx context.Context, target int64, most int32) (_ []
 	return s.query.RecentSyncs(ctx, query.RecentSyncsParams{TargetID: target, Most: most})
 }
 
+// Seen reports whether a target is healthy by a look that is recent enough to count now.
+func Seen(t Target, now time.Time) bool {
+	return t.State == TargetHealthy && t.HealthySeen != nil && now.Sub(*t.HealthySeen) <= Watched
+}
+
 // HealthySince is when the last of an environment's clusters became healthy with
-// a digest that they all run; ok is false while they do not, and while one of them
-// waits for another to get what is in Git.
-func HealthySince(targets []Target) (since time.Time, ok bool) {
+// a digest that they all run; ok is false while they do not, while one of them
+// waits for another to get what is in Git, and while one was not looked at for long.
+func HealthySince(targets []Target, now time.Time) (since time.Time, ok bool) {
 	for _, t := range targets {
-		if t.Held != "" || t.State != TargetHealthy || t.HealthySince == nil || t.Digest != targets[0].Digest {
+		if t.Held != "" || !Seen(t, now) || t.HealthySince == nil || t.Digest != targets[0].Digest {
 			return time.Time{}, false
 		}
 		if t.HealthySince.After(since) {

@@ -81,6 +81,76 @@ func TestHowLongATargetIsHealthy(t *testing.T) {
 	}
 }
 
+// What was healthy counts on through what Tagboat may well miss, such as a start of its
+// own; after longer, or where a look itself had to wait for it, it counts anew.
+func TestNobodyKnowsHowATargetWasWhileNobodyLooked(t *testing.T) {
+	w := newWorld(t)
+	id := w.target("prod", "eu").ID
+	start := w.clock.now()
+	look := func(r store.Reached) store.Target {
+		t.Helper()
+		target, err := w.store.Target(w.ctx, id)
+		w.must(err)
+		r.Commit, r.Digest, r.RenderedHash, r.State = sha("1"), digest("a"), "r", store.TargetHealthy
+		w.must(w.store.FinishSync(w.ctx, target, 0, r, after))
+		target, err = w.store.Target(w.ctx, id)
+		w.must(err)
+		return target
+	}
+	look(store.Reached{})
+	for _, step := range []struct {
+		story string
+		pass  time.Duration
+		r     store.Reached
+		since time.Duration // since the start
+		seen  bool          // before that look, what was known still counted
+	}{
+		{"a minute later", time.Minute, store.Reached{}, 0, true},
+		{"after a restart", store.Watched, store.Reached{}, 0, true},
+		{"after an outage", store.Watched + time.Second, store.Reached{}, 2*store.Watched + time.Minute + time.Second, false},
+		{"after a look that had to wait", time.Minute, store.Reached{Stumbled: true}, 2*store.Watched + 2*time.Minute + time.Second, true},
+	} {
+		now := w.clock.pass(step.pass)
+		before, err := w.store.Target(w.ctx, id)
+		w.must(err)
+		if _, ok := store.HealthySince([]store.Target{before}, now); ok != step.seen || store.Seen(before, now) != step.seen {
+			t.Errorf("%s: what is known counts %v", step.story, ok)
+		}
+		after := look(step.r)
+		if got := after.HealthySince.Sub(start); got != step.since || !after.SteadySince.Equal(*after.HealthySince) {
+			t.Errorf("%s: healthy since %s, want %s; steady since %s", step.story, got, step.since, after.SteadySince.Sub(start))
+		}
+	}
+}
+
+// A target that waits for a measurement was brought what it should have, and remembers
+// since when what is out of bounds.
+func TestAMeasurementIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	target := w.target("prod", "eu")
+	sync, err := w.store.StartSync(w.ctx, target.ID, sha("1"), "1.7.0", digest("a"))
+	w.must(err)
+	since := w.clock.now()
+	w.must(w.store.FinishSync(w.ctx, target, sync, store.Reached{
+		Commit: sha("1"), Digest: digest("a"), State: store.TargetWaiting, Message: "out of bounds", Violations: store.Violations{"errors": since},
+	}, reconcile, syncing))
+	after, err := w.store.Target(w.ctx, target.ID)
+	w.must(err)
+	if len(after.Violations) != 1 || !after.Violations["errors"].Equal(since) || after.HealthySince != nil {
+		t.Errorf("kept %+v", after)
+	}
+	if _, ok := store.HealthySince([]store.Target{after}, w.clock.now()); ok {
+		t.Error("it counts as healthy")
+	}
+	if commit, failed, err := w.store.SyncedTo(w.ctx, target.ID); err != nil || commit != sha("1") || failed {
+		t.Errorf("synced to %q, failed %v, %v", commit, failed, err)
+	}
+	w.must(w.store.FinishSync(w.ctx, after, 0, store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetHealthy}, after))
+	if after, err = w.store.Target(w.ctx, target.ID); err != nil || len(after.Violations) != 0 || after.HealthySince == nil {
+		t.Errorf("then %+v, %v", after, err)
+	}
+}
+
 // While a sync of the same digest is under way, what is healthy stays healthy.
 func TestASyncShowsWhatItDoes(t *testing.T) {
 	w := newWorld(t)
@@ -139,7 +209,7 @@ func TestHealthySince(t *testing.T) {
 		return &t
 	}
 	healthy := func(digest string, since *time.Time) store.Target {
-		return store.Target{State: store.TargetHealthy, Digest: digest, HealthySince: since}
+		return store.Target{State: store.TargetHealthy, Digest: digest, HealthySince: since, HealthySeen: at(9)}
 	}
 	for story, c := range map[string]struct {
 		targets []store.Target
@@ -152,8 +222,9 @@ func TestHealthySince(t *testing.T) {
 		"one of them failed":                     {[]store.Target{healthy("a", at(1)), {State: store.TargetFailed, Digest: "a", HealthySince: at(1)}}, nil},
 		"one of them is being changed":           {[]store.Target{{State: store.TargetWaiting, Digest: "a"}, healthy("a", at(1))}, nil},
 		"healthy, but nobody knows for how long": {[]store.Target{healthy("a", nil)}, nil},
+		"healthy, when somebody last looked":     {[]store.Target{healthy("a", at(1)), {State: store.TargetHealthy, Digest: "a", HealthySince: at(1), HealthySeen: at(-12)}}, nil},
 	} {
-		since, ok := store.HealthySince(c.targets)
+		since, ok := store.HealthySince(c.targets, *at(9))
 		if ok != (c.since != nil) || ok && !since.Equal(*c.since) {
 			t.Errorf("%s: %v, %v", story, since, ok)
 		}

@@ -97,7 +97,7 @@ func TestWhatATargetWaitsFor(t *testing.T) {
 	if w.promotion(p.ID).Want != woken+1 {
 		t.Error("nobody tells that it waits")
 	}
-	if _, ok := store.HealthySince([]store.Target{us}); ok {
+	if _, ok := store.HealthySince([]store.Target{us}, w.clock.now()); ok {
 		t.Error("an environment is healthy while a cluster of it waits to get what is in Git")
 	}
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/gitmirror"
+	"github.com/tagboat/tagboat/internal/health"
 	"github.com/tagboat/tagboat/internal/policy"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -26,6 +27,7 @@ type base struct {
 	pairs  []envrepo.Pair
 	rules  *policy.Source  // the team's, of the configuration's commit (I10)
 	from   string          // the configuration's commit
+	health *health.Rules   // of tagboat.yaml
 	trust  *gitmirror.Tree // the configuration's: keys are as much configuration as who they are of
 }
 
@@ -137,6 +139,7 @@ func (b *bases) at(ctx context.Context, repo store.Repo, config, commit string) 
 	} else if err != nil {
 		return nil, fault.E(fault.Invalid, explain(err), err)
 	}
+	got.health, _ = health.Compile(got.config.Health) // what does not compile is no configuration
 	got.rules = policy.Read(tree, PolicySettings(got.config))
 	if commit != config {
 		if got.tree, err = mirror.At(ctx, commit); err != nil {

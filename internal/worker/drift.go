@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -33,12 +34,12 @@ func (w *Worker) tend(ctx context.Context, a *attempt, s *syncing, patience time
 	if err := w.await(ctx, a, s, s.objects, patience); err != nil || s.reached.Ill {
 		return err
 	}
-	return w.prune(ctx, a, s)
+	return w.round(ctx, a, s)
 }
 
 // findDrift looks for drift, and heals it where that is asked for.
 func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run cluster.Run) error {
-	s.reached.Drift, s.reached.DriftCode = nil, ""
+	s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", nil
 	if s.env.Drift == envrepo.DriftOff {
 		return nil
 	}
@@ -64,6 +65,7 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	s.reached.Heals, err = json.Marshal(heals)
 	if err == nil && code != "" && !heal {
 		s.reached.DriftCode = code
+		s.reached.Notes = append(s.reached.Notes, driftNote(found, fights(heals, code)))
 		s.reached.Drift, err = json.Marshal(found)
 	}
 	if err != nil || len(back) == 0 {
@@ -83,6 +85,30 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	}
 	s.reached.Heals, err = json.Marshal(append(heals, healed{Code: code, At: w.Now()}))
 	return err
+}
+
+// driftNote is what differs, in a sentence for the board.
+func driftNote(d cluster.Drifted, fought bool) string {
+	const enough = 3
+	var told []string
+	for _, o := range d.Objects {
+		text := o.Object + " is " + string(o.State)
+		if len(o.Changes) > 0 {
+			text = o.Object + ": " + o.Changes[0].String()
+		}
+		if more := len(o.Changes) + o.More - 1; more > 0 {
+			text += fmt.Sprintf(" (and %d more fields)", more)
+		}
+		told = append(told, text)
+	}
+	if more := len(told) + d.More - enough; more > 0 {
+		told = append(told[:min(enough, len(told))], fmt.Sprintf("and %d more objects", more))
+	}
+	note := "changed past Git: " + strings.Join(told, "; ")
+	if fought {
+		note += ". Tagboat has taken that back twice within ten minutes, and leaves it now: something else wants it otherwise. Find out what, or take the field out of Git"
+	}
+	return note + "."
 }
 
 // only are those of the objects that ids name.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/command"
@@ -290,7 +291,7 @@ func others(ctx context.Context, s *store.Store, repo store.Repo, app, env strin
 			}
 			return t.Env == name
 		})
-		up := upstreamFacts(name, of)
+		up := upstreamFacts(name, of, lastSeen(of)) // as the last look found it, however long ago
 		switch {
 		case up.Digest == "":
 			words = append(words, fmt.Sprintf("%s is not known to run anything.", name))
@@ -301,6 +302,16 @@ func others(ctx context.Context, s *store.Store, repo store.Repo, app, env strin
 		}
 	}
 	return words, nil
+}
+
+// lastSeen is when a target was last found healthy.
+func lastSeen(targets []store.Target) (at time.Time) {
+	for _, t := range targets {
+		if t.HealthySeen != nil && t.HealthySeen.After(at) {
+			at = *t.HealthySeen
+		}
+	}
+	return at
 }
 
 // refusals say which newest push of the app's images was refused, and why: people

@@ -112,7 +112,7 @@ func (w *Worker) catchUpWith(ctx context.Context, u use, name string) error {
 	if err != nil {
 		return err
 	}
-	up := upstreamFacts(u.env.Follow.Env, targets)
+	up := upstreamFacts(u.env.Follow.Env, targets, w.Now())
 	if !up.Healthy {
 		return nil
 	}

@@ -346,18 +346,18 @@ func (w *Worker) upstreams(ctx context.Context, repo store.Repo, app string, env
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, upstreamFacts(need.Env, targets))
+		all = append(all, upstreamFacts(need.Env, targets, w.Now()))
 	}
 	return all, nil
 }
 
-func upstreamFacts(env string, targets []store.Target) promotion.Upstream {
+func upstreamFacts(env string, targets []store.Target, now time.Time) promotion.Upstream {
 	up := promotion.Upstream{Env: env}
 	if len(targets) == 0 {
 		return up
 	}
 	up.Digest, up.Tag = targets[0].Digest, targets[0].Tag
-	if since, ok := store.HealthySince(targets); ok {
+	if since, ok := store.HealthySince(targets, now); ok {
 		up.Healthy, up.HealthySince = true, since
 		return up
 	}
@@ -365,6 +365,8 @@ func upstreamFacts(env string, targets []store.Target) promotion.Upstream {
 	for _, t := range targets {
 		if t.State != store.TargetHealthy {
 			reasons = append(reasons, fmt.Sprintf("%s is %s (%s)", t.Cluster, t.State, t.Message))
+		} else if !store.Seen(t, now) {
+			reasons = append(reasons, t.Cluster+" has not been looked at for a while; it is looked at next")
 		} else if t.Held != "" {
 			reasons = append(reasons, strings.TrimSuffix(t.Held, "."))
 		} else if t.Digest != up.Digest {
@@ -384,7 +386,7 @@ func (l *look) afterMerge(ctx context.Context) (err error) {
 		l.facts.Targets = append(l.facts.Targets, promotion.Target{
 			Cluster: t.Cluster, Digest: t.Digest,
 			Settled: tried && (t.State == store.TargetHealthy || t.State == store.TargetFailed || t.State == store.TargetUnreachable),
-			Healthy: t.State == store.TargetHealthy, Ill: t.Ill,
+			Healthy: t.State == store.TargetHealthy, Ill: t.Ill, Measuring: t.State == store.TargetWaiting,
 			Held: t.Held != "", Until: moment(t.HeldUntil),
 		})
 	}

@@ -117,7 +117,7 @@ func (w *Worker) provenIn(ctx context.Context, r request, u use, from string) (a
 	if err != nil {
 		return a, "", err
 	}
-	up := upstreamFacts(from, targets)
+	up := upstreamFacts(from, targets, w.Now())
 	r.meant = nil // what runs is meant, whatever was built
 	name, err := imageOf(r, u)
 	if err != nil {

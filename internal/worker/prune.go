@@ -34,6 +34,7 @@ func codeOf(entries []cluster.Entry) string {
 // prune deletes what is not in Git any more, after everything else is healthy: what
 // replaces it runs by then. What needs a yes that nobody has said stays, and is told.
 func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
+	s.reached.Surplus, s.reached.SurplusCode = nil, ""
 	inventory, err := ledger{w.Store, a.target}.entries(ctx)
 	if err != nil {
 		return err
@@ -50,6 +51,7 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 				return err
 			}
 			s.reached.SurplusCode = code
+			s.reached.Notes = append(s.reached.Notes, waiting(s.was.App, s.was.Env, s.reached.Surplus, code))
 		} else {
 			approved := map[cluster.ID]bool{}
 			for _, e := range left.NeedsYes {
@@ -86,9 +88,9 @@ func (w *Worker) surplusOf(ctx context.Context, s *syncing, left cluster.Surplus
 
 // waiting says in words what a target keeps until somebody says yes; "" where it keeps
 // nothing.
-func waiting(t store.Target) string {
+func waiting(app, env string, list []byte, code string) string {
 	var kept surplus
-	if t.SurplusCode == "" || json.Unmarshal(t.Surplus, &kept) != nil {
+	if code == "" || json.Unmarshal(list, &kept) != nil {
 		return ""
 	}
 	const enough = 10
@@ -97,7 +99,7 @@ func waiting(t store.Target) string {
 		objects = append(objects[:enough:enough], fmt.Sprintf("and %d more", more))
 	}
 	return fmt.Sprintf("not in Git any more, and still there: %s. %s To delete exactly these, comment /prune-ok %s %s %s.",
-		strings.Join(objects, ", "), strings.Join(kept.Why, " "), t.Env, t.App, t.SurplusCode)
+		strings.Join(objects, ", "), strings.Join(kept.Why, " "), env, app, code)
 }
 
 // pruneOK carries out /prune-ok <env> [app] <code>.
@@ -129,7 +131,7 @@ func (w *Worker) pruneOK(ctx context.Context, r request, cmd command.PruneOK) (s
 	}
 	var lists []string
 	for _, t := range targets {
-		if words := waiting(t); words != "" {
+		if words := waiting(t.App, t.Env, t.Surplus, t.SurplusCode); words != "" {
 			lists = append(lists, fmt.Sprintf("in %s, %s", t.Cluster, words))
 		}
 	}

@@ -88,7 +88,7 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 	if turn.Waits() {
 		return w.keep(ctx, a, s, turn)
 	}
-	if t.State == store.TargetHealthy && t.RenderedHash == s.reached.RenderedHash {
+	if (t.State == store.TargetHealthy || t.State == store.TargetWaiting) && t.RenderedHash == s.reached.RenderedHash {
 		return w.lookAfter(ctx, a, s)
 	}
 	a.brings(s)
@@ -112,7 +112,7 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 func stays(t store.Target) store.Reached {
 	return store.Reached{
 		Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash,
-		Surplus: t.Surplus, SurplusCode: t.SurplusCode, Drift: t.Drift, DriftCode: t.DriftCode, Heals: t.Heals,
+		Surplus: t.Surplus, SurplusCode: t.SurplusCode, Drift: t.Drift, DriftCode: t.DriftCode, Heals: t.Heals, Notes: t.Notes, Violations: t.Violations,
 	}
 }
 
@@ -144,6 +144,7 @@ type syncing struct {
 	target  cluster.Target
 	objects []cluster.Object // as rendered
 	reached store.Reached
+	was     store.Target // when the attempt began
 }
 
 // targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask
@@ -165,7 +166,7 @@ func (w *Worker) rendered(ctx context.Context, t store.Target) (s syncing, err e
 	if s.repo, err = w.Store.Repo(ctx, t.RepoID); err != nil {
 		return s, err
 	}
-	s.target = w.targetOf(s.repo, t.App, t.Env, t.Cluster)
+	s.was, s.target = t, w.targetOf(s.repo, t.App, t.Env, t.Cluster)
 	door, ok := w.Clusters[t.Cluster]
 	if !ok {
 		return s, unknownCluster(t.Cluster)
@@ -296,6 +297,15 @@ func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patie
 	if err != nil {
 		return w.ill(s, err)
 	}
+	return w.round(ctx, a, s)
+}
+
+// round finishes with what is healthy: it is measured, and when that is well, too, what
+// is not in Git any more goes.
+func (w *Worker) round(ctx context.Context, a *attempt, s *syncing) error {
+	if err := w.measure(ctx, s); err != nil || s.reached.State != store.TargetHealthy {
+		return err
+	}
 	return w.prune(ctx, a, s)
 }
 
@@ -340,7 +350,7 @@ func (w *Worker) ill(s *syncing, err error) error {
 // await waits until objects are healthy, or will not be, or something newer is there to
 // bring.
 func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, objects []cluster.Object, patience time.Duration) error {
-	health, err := s.door.Wait(a.superseded, objects, cluster.WaitOptions{Timeout: patience})
+	health, err := s.door.Wait(a.superseded, objects, cluster.WaitOptions{Timeout: patience, Rules: s.base.health, SameImage: w.sameImage})
 	if err != nil {
 		if ctx.Err() == nil && a.superseded.Err() != nil {
 			return context.Cause(a.superseded)
@@ -350,7 +360,9 @@ func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, objects []cl
 	s.reached.State, s.reached.Message = store.TargetHealthy, ""
 	if !health.Healthy {
 		s.reached.State, s.reached.Message, s.reached.Ill = store.TargetFailed, health.Reason, true
+		return nil
 	}
+	s.reached.Stumbled = s.reached.Changed == 0 && health.Took > stumble
 	return nil
 }
 

@@ -49,7 +49,7 @@ func (w *Worker) turn(ctx context.Context, t store.Target, s syncing) (promotion
 // stand is how another cluster of the pair stands to what this commit renders to for
 // it. That comes from the cache, as a rule: its own sync renders the same.
 func (w *Worker) stand(ctx context.Context, s syncing, t store.Target) (promotion.Stand, error) {
-	stand := promotion.Stand{Cluster: t.Cluster, Healthy: t.State == store.TargetHealthy, Since: moment(t.SteadySince)}
+	stand := promotion.Stand{Cluster: t.Cluster, Healthy: store.Seen(t, w.Now()), Since: moment(t.SteadySince)}
 	if t.State == store.TargetFailed || t.State == store.TargetUnreachable {
 		stand.Trouble = t.Message
 	}
@@ -74,14 +74,14 @@ const glance = 5 * time.Second
 func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion.Turn) error {
 	t := a.target
 	r := stays(t)
-	r.State, r.Message = t.State, t.Message
+	r.State, r.Message, r.Violations = t.State, t.Message, t.Violations
 	if t.State == store.TargetApplying {
 		r.State, r.Message = store.TargetUnknown, "An attempt to bring something there was broken off."
 	}
 	old, known, err := w.has(ctx, t, s)
 	if err == nil && known && w.Now().Sub(t.UpdatedAt) > lookAgain/2 {
 		patience := glance
-		if t.State == store.TargetHealthy {
+		if t.State == store.TargetHealthy || t.State == store.TargetWaiting {
 			patience = w.HealthTimeout
 		}
 		old.reached = r

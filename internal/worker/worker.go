@@ -15,6 +15,7 @@ import (
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/policy"
+	"github.com/tagboat/tagboat/internal/prometheus"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/signature"
@@ -32,7 +33,9 @@ type Config struct {
 	Registry *registry.Client
 	Render   *render.Cache
 	Clusters map[string]*cluster.Cluster // by the names that tagboat.yaml uses
-	EnvRepos Selection                   // which repositories are env repos
+	// Prometheus are the servers that metrics are asked of, by the names that tagboat.yaml uses.
+	Prometheus map[string]*prometheus.Server
+	EnvRepos   Selection // which repositories are env repos
 	// ClusterRepos are, of clusters that take from some env repos only, those.
 	ClusterRepos map[string]Selection
 	Hosts        func(string) string // a registry's host as its notifications tell it -> as image names write it

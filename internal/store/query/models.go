@@ -480,6 +480,8 @@ type Target struct {
 	DriftSince   *time.Time
 	Notes        []string
 	Heals        []byte
+	HealthySeen  *time.Time
+	Violations   Violations
 }
 
 type Tick struct {

@@ -90,7 +90,7 @@ func (q *Queries) InterruptSyncs(ctx context.Context, arg InterruptSyncsParams) 
 }
 
 const lockTargetsOfPair = `-- name: LockTargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
 `
 
 type LockTargetsOfPairParams struct {
@@ -147,6 +147,8 @@ func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairPa
 			&i.DriftSince,
 			&i.Notes,
 			&i.Heals,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -253,17 +255,19 @@ UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, dig
     state = $6, message = $7, updated_at = $8,
     healthy_since = CASE
         WHEN $6::text <> 'healthy' THEN NULL
-        WHEN healthy_since IS NOT NULL AND digest = $5::text THEN healthy_since
+        WHEN healthy_since IS NOT NULL AND digest = $5::text AND healthy_seen >= $9::timestamptz THEN healthy_since
         ELSE $8 END,
     steady_since = CASE
         WHEN $6::text <> 'healthy' THEN NULL
-        WHEN steady_since IS NOT NULL AND rendered_hash = $2::text THEN steady_since
+        WHEN steady_since IS NOT NULL AND rendered_hash = $2::text AND healthy_seen >= $9::timestamptz THEN steady_since
         ELSE $8 END,
-    held = $9, held_until = $10, ill = $11,
-    surplus = $12, surplus_code = $13, examined = greatest(examined, $14),
-    notes = $15, drift = $16, drift_code = $17, heals = $18,
-    drift_since = CASE WHEN $17::text = '' THEN NULL ELSE coalesce(drift_since, $8) END
-WHERE id = $19 AND fence = $20
+    healthy_seen = CASE WHEN $6::text = 'healthy' THEN $8 ELSE healthy_seen END,
+    violations = $10,
+    held = $11, held_until = $12, ill = $13,
+    surplus = $14, surplus_code = $15, examined = greatest(examined, $16),
+    notes = $17, drift = $18, drift_code = $19, heals = $20,
+    drift_since = CASE WHEN $19::text = '' THEN NULL ELSE coalesce(drift_since, $8) END
+WHERE id = $21 AND fence = $22
 `
 
 type SetTargetParams struct {
@@ -275,6 +279,8 @@ type SetTargetParams struct {
 	State        string
 	Message      string
 	At           time.Time
+	Unbroken     time.Time
+	Violations   Violations
 	Held         string
 	HeldUntil    *time.Time
 	Ill          bool
@@ -289,7 +295,8 @@ type SetTargetParams struct {
 	Fence        int64
 }
 
-// By the attempt that holds the fence, and by no older one.
+// By the attempt that holds the fence, and by no older one. What was healthy counts on,
+// unless nobody has seen it so since @unbroken.
 func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setTarget,
 		arg.CommitSHA,
@@ -300,6 +307,8 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) (int64, er
 		arg.State,
 		arg.Message,
 		arg.At,
+		arg.Unbroken,
+		arg.Violations,
 		arg.Held,
 		arg.HeldUntil,
 		arg.Ill,
@@ -336,7 +345,7 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 }
 
 const staleTargets = `-- name: StaleTargets :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals FROM target t JOIN env_repo r ON r.id = t.repo_id
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE NOT t.gone AND (t.updated_at < $1 OR t.held_until <= $2::timestamptz) AND r.presence IN ('installed', 'archived')
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
@@ -395,6 +404,8 @@ func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]T
 			&i.DriftSince,
 			&i.Notes,
 			&i.Heals,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -458,7 +469,7 @@ func (q *Queries) SyncedTo(ctx context.Context, targetID int64) (SyncedToRow, er
 }
 
 const target = `-- name: Target :one
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE id = $1
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE id = $1
 `
 
 func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
@@ -502,12 +513,14 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 		&i.DriftSince,
 		&i.Notes,
 		&i.Heals,
+		&i.HealthySeen,
+		&i.Violations,
 	)
 	return i, err
 }
 
 const targets = `-- name: Targets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
 `
 
 func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
@@ -557,6 +570,8 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 			&i.DriftSince,
 			&i.Notes,
 			&i.Heals,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -569,7 +584,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 }
 
 const targetsOfCluster = `-- name: TargetsOfCluster :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE cluster = $1 AND NOT gone ORDER BY repo_id, app, env
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE cluster = $1 AND NOT gone ORDER BY repo_id, app, env
 `
 
 func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Target, error) {
@@ -619,6 +634,8 @@ func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Targe
 			&i.DriftSince,
 			&i.Notes,
 			&i.Heals,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -631,7 +648,7 @@ func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Targe
 }
 
 const targetsOfPair = `-- name: TargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
 `
 
 type TargetsOfPairParams struct {
@@ -687,6 +704,8 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 			&i.DriftSince,
 			&i.Notes,
 			&i.Heals,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -699,7 +718,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 }
 
 const targetsOfRepo = `-- name: TargetsOfRepo :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
 `
 
 func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, error) {
@@ -749,6 +768,8 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 			&i.DriftSince,
 			&i.Notes,
 			&i.Heals,
+			&i.HealthySeen,
+			&i.Violations,
 		); err != nil {
 			return nil, err
 		}
@@ -770,7 +791,7 @@ ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch,
     steady_since = CASE WHEN target.gone THEN NULL ELSE target.steady_since END,
     held = CASE WHEN target.gone THEN '' ELSE target.held END,
     held_until = CASE WHEN target.gone THEN NULL ELSE target.held_until END
-RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals
+RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations
 `
 
 type UpsertTargetParams struct {
@@ -835,6 +856,8 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		&i.DriftSince,
 		&i.Notes,
 		&i.Heals,
+		&i.HealthySeen,
+		&i.Violations,
 	)
 	return i, err
 }
