@@ -133,7 +133,7 @@ func TestAMeasurementIsWaitedFor(t *testing.T) {
 	since := w.clock.now()
 	w.must(w.store.FinishSync(w.ctx, target, sync, store.Reached{
 		Commit: sha("1"), Digest: digest("a"), State: store.TargetWaiting, Message: "out of bounds", Violations: store.Violations{"errors": since},
-	}, reconcile, syncing))
+	}, after))
 	after, err := w.store.Target(w.ctx, target.ID)
 	w.must(err)
 	if len(after.Violations) != 1 || !after.Violations["errors"].Equal(since) || after.HealthySince != nil {
