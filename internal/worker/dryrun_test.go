@@ -20,20 +20,20 @@ import (
 func TestWhichEnvironmentsAreTried(t *testing.T) {
 	w := &Worker{Config: Config{EnvRepos: Selection{{Owner: "acme", Name: "env"}}, Clusters: map[string]*cluster.Cluster{"eu": {}}}}
 	for _, c := range []struct {
-		mode     string
-		clusters []string
-		want     promotion.Trying
+		mode    string
+		reached []string // of eu and moon
+		want    promotion.Trying
 	}{
+		{"", []string{"eu", "moon"}, promotion.TryEnforce},
 		{"", []string{"eu"}, promotion.TryEnforce},
-		{"", []string{"moon", "eu"}, promotion.TryEnforce},
-		{"", []string{"moon"}, promotion.TryNothing},
-		{envrepo.DryRunEnforce, []string{"moon"}, promotion.TryEnforce},
-		{envrepo.DryRunWarn, []string{"moon"}, promotion.TryWarn},
+		{"", nil, promotion.TryNothing},
+		{envrepo.DryRunEnforce, nil, promotion.TryEnforce},
+		{envrepo.DryRunWarn, nil, promotion.TryWarn},
 		{envrepo.DryRunOff, []string{"eu"}, promotion.TryNothing},
 	} {
-		l := &look{w: w, env: envrepo.Environment{DryRun: c.mode, Clusters: c.clusters}}
+		l := &look{w: w, env: envrepo.Environment{DryRun: c.mode, Clusters: []string{"eu", "moon"}}, reached: c.reached}
 		if got := l.trying(); got != c.want {
-			t.Errorf("dryRun: %q of %v is %q, want %q", c.mode, c.clusters, got, c.want)
+			t.Errorf("dryRun: %q, and %v are reached, is %q, want %q", c.mode, c.reached, got, c.want)
 		}
 	}
 	if _, err := w.dryRun(t.Context(), &look{}, "moon", nil, nil); err == nil || !strings.Contains(err.Error(), "was not told how to reach") {
