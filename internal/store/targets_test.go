@@ -134,20 +134,20 @@ func TestAMeasurementIsWaitedFor(t *testing.T) {
 	w.must(w.store.FinishSync(w.ctx, target, sync, store.Reached{
 		Commit: sha("1"), Digest: digest("a"), State: store.TargetWaiting, Message: "out of bounds", Violations: store.Violations{"errors": since},
 	}, after))
-	after, err := w.store.Target(w.ctx, target.ID)
+	now, err := w.store.Target(w.ctx, target.ID)
 	w.must(err)
-	if len(after.Violations) != 1 || !after.Violations["errors"].Equal(since) || after.HealthySince != nil {
-		t.Errorf("kept %+v", after)
+	if len(now.Violations) != 1 || !now.Violations["errors"].Equal(since) || now.HealthySince != nil {
+		t.Errorf("kept %+v", now)
 	}
-	if _, ok := store.HealthySince([]store.Target{after}, w.clock.now()); ok {
+	if _, ok := store.HealthySince([]store.Target{now}, w.clock.now()); ok {
 		t.Error("it counts as healthy")
 	}
 	if commit, failed, err := w.store.SyncedTo(w.ctx, target.ID); err != nil || commit != sha("1") || failed {
 		t.Errorf("synced to %q, failed %v, %v", commit, failed, err)
 	}
-	w.must(w.store.FinishSync(w.ctx, after, 0, store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetHealthy}, after))
-	if after, err = w.store.Target(w.ctx, target.ID); err != nil || len(after.Violations) != 0 || after.HealthySince == nil {
-		t.Errorf("then %+v, %v", after, err)
+	w.must(w.store.FinishSync(w.ctx, now, 0, store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetHealthy}, after))
+	if now, err = w.store.Target(w.ctx, target.ID); err != nil || len(now.Violations) != 0 || now.HealthySince == nil {
+		t.Errorf("then %+v, %v", now, err)
 	}
 }
 
