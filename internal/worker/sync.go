@@ -103,6 +103,7 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 		if s.reached.Changed == 0 {
 			s.reached.RenderedHash = t.RenderedHash // nothing of it is there: it may not be its turn the next time
 		}
+		s.known(t)
 		return w.syncFailed(ctx, t, id, s.reached, err)
 	}
 	return w.Store.FinishSync(ctx, t, id, s.reached, afterSync())
@@ -114,6 +115,13 @@ func stays(t store.Target) store.Reached {
 		Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash,
 		Surplus: t.Surplus, SurplusCode: t.SurplusCode, Drift: t.Drift, DriftCode: t.DriftCode, Heals: t.Heals, Notes: t.Notes, Violations: t.Violations,
 	}
+}
+
+// known keeps what was found in the target's cluster before an attempt that did not come
+// to its end: nobody has looked whether that is still so.
+func (s *syncing) known(t store.Target) {
+	s.reached.Drift, s.reached.DriftCode, s.reached.Heals = t.Drift, t.DriftCode, t.Heals
+	s.reached.Surplus, s.reached.SurplusCode, s.reached.Notes = t.Surplus, t.SurplusCode, t.Notes
 }
 
 // lookAfter looks whether a target that has what it should have has it still, and is
