@@ -167,6 +167,24 @@ func (s *scene) has(c settings) error {
 		AND NOT (state = 'healthy' AND got = want AND commit_sha = $1)`, head); err != nil {
 		return fmt.Errorf("dev is not there yet: %w", err)
 	}
+	if err := s.shows(c); err != nil {
+		return err
+	}
+	known, err := s.w.count(s.ctx, `SELECT count(*) FROM inventory i JOIN target t ON t.id = i.target_id
+		WHERE t.app = 'payments' AND t.env = 'dev' AND t.cluster = 'dev' AND i.kind = 'ConfigMap' AND i.state = 'written' AND i.name = ANY ($1)`, slices.Collect(maps.Keys(c)))
+	if err != nil {
+		return err
+	}
+	all, err := s.w.count(s.ctx, `SELECT count(*) FROM inventory i JOIN target t ON t.id = i.target_id
+		WHERE t.app = 'payments' AND t.env = 'dev' AND t.cluster = 'dev' AND i.kind = 'ConfigMap'`)
+	if err == nil && (known != len(c) || all != len(c)) {
+		err = fmt.Errorf("the inventory has %d ConfigMaps, of which %d of these %d are written", all, known, len(c))
+	}
+	return err
+}
+
+// shows wants the cluster to have exactly these settings of payments.
+func (s *scene) shows(c settings) error {
 	list, err := s.byHand(configMaps, s.w.Namespaces["dev"]).List(s.ctx, metav1.ListOptions{LabelSelector: "tagboat.dev/target"})
 	if err != nil {
 		return err
@@ -181,15 +199,5 @@ func (s *scene) has(c settings) error {
 	if live.yaml() != c.yaml() {
 		return fmt.Errorf("the cluster has %v, not %v", live, c)
 	}
-	known, err := s.w.count(s.ctx, `SELECT count(*) FROM inventory i JOIN target t ON t.id = i.target_id
-		WHERE t.app = 'payments' AND t.env = 'dev' AND t.cluster = 'dev' AND i.kind = 'ConfigMap' AND i.state = 'written' AND i.name = ANY ($1)`, slices.Collect(maps.Keys(c)))
-	if err != nil {
-		return err
-	}
-	all, err := s.w.count(s.ctx, `SELECT count(*) FROM inventory i JOIN target t ON t.id = i.target_id
-		WHERE t.app = 'payments' AND t.env = 'dev' AND t.cluster = 'dev' AND i.kind = 'ConfigMap'`)
-	if err == nil && (known != len(c) || all != len(c)) {
-		err = fmt.Errorf("the inventory has %d ConfigMaps, of which %d of these %d are written", all, known, len(c))
-	}
-	return err
+	return nil
 }
