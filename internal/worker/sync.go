@@ -88,7 +88,11 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 	if turn.Waits() {
 		return w.keep(ctx, a, s, turn)
 	}
-	if (t.State == store.TargetHealthy || t.State == store.TargetWaiting) && t.RenderedHash == s.reached.RenderedHash {
+	there, err := w.hasStill(ctx, t)
+	if err != nil {
+		return err
+	}
+	if there && t.RenderedHash == s.reached.RenderedHash {
 		return w.lookAfter(ctx, a, s)
 	}
 	a.brings(s)
@@ -107,6 +111,17 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 		return w.syncFailed(ctx, t, id, s.reached, err)
 	}
 	return w.Store.FinishSync(ctx, t, id, s.reached, afterSync())
+}
+
+// hasStill reports whether what a target was to be brought last is there, as far as anybody
+// knows. A cluster that was away for a while has it still: to apply it once more would
+// stumble over what people have changed there, which is told as drift.
+func (w *Worker) hasStill(ctx context.Context, t store.Target) (bool, error) {
+	if t.State != store.TargetUnreachable {
+		return t.State == store.TargetHealthy || t.State == store.TargetWaiting, nil
+	}
+	last, err := w.Store.RecentSyncs(ctx, t.ID, 1)
+	return len(last) == 1 && last[0].State == "healthy", err
 }
 
 // stays is what a target has that was brought nothing: what it had before.
@@ -134,7 +149,7 @@ func (w *Worker) lookAfter(ctx context.Context, a *attempt, s syncing) error {
 	s.reached = stays(t)
 	s.reached.Commit, s.reached.Image, s.reached.Tag, s.reached.Digest = is.Commit, is.Image, is.Tag, is.Digest
 	s.reached.State, s.reached.Message = t.State, t.Message
-	if w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
+	if t.State == store.TargetUnreachable || w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
 		if err := w.tend(ctx, a, &s, w.HealthTimeout); err != nil {
 			return w.syncFailed(ctx, t, 0, s.reached, err)
 		}
