@@ -86,11 +86,7 @@ func (p *plan) look(ctx context.Context) error {
 			ids[idOf(ch.desired)] = ch.desired.GroupVersionKind().Version
 		}
 	}
-	var seen *sighting
-	err := again(ctx, func() (err error) {
-		seen, err = p.c.sight(ctx, p.run.Target, ids)
-		return err
-	})
+	seen, err := p.c.sight(ctx, p.run.Target, ids)
 	if err != nil {
 		return err
 	}

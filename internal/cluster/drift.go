@@ -207,7 +207,11 @@ func (l *looking) confirm(ctx context.Context, s *suspect) error {
 	if slices.Contains(l.check.Target.Secret, s.desired) {
 		api = hush{api}
 	}
-	live, err := api.Get(ctx, s.id.Name, metav1.GetOptions{})
+	var live, tried Object
+	err := again(ctx, func() (err error) {
+		live, err = api.Get(ctx, s.id.Name, metav1.GetOptions{})
+		return err
+	})
 	if notThere(err) {
 		s.found.State, s.found.Why = Missing, "somebody has deleted it; Kubernetes does not remember who"
 		return nil
@@ -228,7 +232,10 @@ func (l *looking) confirm(ctx context.Context, s *suspect) error {
 		return fmt.Errorf("write down %s: %w", s.id, err)
 	}
 	force := true // a dry run takes nothing away from anybody
-	tried, err := api.Patch(ctx, s.id.Name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: l.manager, Force: &force, DryRun: []string{metav1.DryRunAll}})
+	err = again(ctx, func() (err error) {
+		tried, err = api.Patch(ctx, s.id.Name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: l.manager, Force: &force, DryRun: []string{metav1.DryRunAll}})
+		return err
+	})
 	if err != nil {
 		return l.unsure(ctx, s, l.c.classify(err, action{"dry-run the apply of", wanted}))
 	}

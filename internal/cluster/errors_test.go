@@ -53,6 +53,32 @@ func TestAnUnreachableClusterIsTransient(t *testing.T) {
 	expect(t, err, fault.Transient, "cannot be reached")
 }
 
+// A cluster behind something that takes connections and breaks them is told as away after
+// one round of asking: client-go asks ten times a request by itself, a second apart.
+func TestAClusterThatBreaksConnectionsIsSoonAway(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch { // the kinds are known from before
+		case r.URL.Path == "/api":
+			fmt.Fprint(w, `{"kind":"APIVersions","versions":["v1"]}`)
+		case r.URL.Path == "/apis":
+			fmt.Fprint(w, `{"kind":"APIGroupList","apiVersion":"v1","groups":[]}`)
+		case r.URL.Path == "/api/v1":
+			fmt.Fprint(w, `{"kind":"APIResourceList","groupVersion":"v1","resources":[{"name":"configmaps","namespaced":true,"kind":"ConfigMap","verbs":["get","list","patch"]}]}`)
+		default:
+			broken.Add(1)
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer server.Close()
+	_, err := open(t, server.URL).Apply(t.Context(), cluster.Run{Target: cluster.Target{Key: "k", Namespace: "n"}, Objects: decode(t, configMap("a", "k", "v")), Ledger: cluster.Unrecorded{}})
+	expect(t, err, fault.Transient, "cannot be reached", server.URL)
+	if n := broken.Load(); n > 24 {
+		t.Errorf("it was asked %d times before anybody was told", n)
+	}
+}
+
 func TestASilentClusterIsTransient(t *testing.T) {
 	quiet := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-quiet }))

@@ -117,16 +117,20 @@ func patience() backoff.Backoff {
 
 // again asks until there is an answer, and gives up after a few times. It is for
 // requests that change nothing. An API server that says when to come back is obeyed by
-// client-go itself.
+// client-go itself, which also asks on for ten seconds where a connection breaks: after
+// that the cluster counts as away, and nobody waits for it any longer.
 func again(ctx context.Context, ask func() error) error {
-	pauses := patience()
+	pauses, began := patience(), time.Now()
 	for {
 		err := ask()
-		if !passing(err) || pauses.Steps == 0 || !pause(ctx, pauses.Step()) {
+		if !passing(err) || pauses.Steps == 0 || time.Since(began) > longEnough || !pause(ctx, pauses.Step()) {
 			return err
 		}
 	}
 }
+
+// longEnough is after how long of asking nothing is asked again.
+const longEnough = 5 * time.Second
 
 // passing reports whether an error may be over in a moment: the API server is unwell,
 // or its answer was lost. A request that timed out has waited long enough.

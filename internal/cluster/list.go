@@ -39,8 +39,16 @@ type sighting struct {
 // at once, and where that is not permitted, in one after the other.
 //
 // Any part that cannot be read is an error: what was not read must never be taken
-// for what is not there.
-func (c *Cluster) sight(ctx context.Context, t Target, ids map[ID]string) (*sighting, error) {
+// for what is not there. It is asked for a few times, because that decides nothing.
+func (c *Cluster) sight(ctx context.Context, t Target, ids map[ID]string) (seen *sighting, err error) {
+	err = again(ctx, func() (err error) {
+		seen, err = c.sightOnce(ctx, t, ids)
+		return err
+	})
+	return seen, err
+}
+
+func (c *Cluster) sightOnce(ctx context.Context, t Target, ids map[ID]string) (*sighting, error) {
 	places := map[schema.GroupKind]*place{}
 	for id, version := range ids {
 		p := places[id.GroupKind()]

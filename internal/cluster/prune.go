@@ -162,7 +162,11 @@ func (p *pruning) see(ctx context.Context) error {
 }
 
 func (p *pruning) read(ctx context.Context, r *removal) error {
-	live, err := p.api(r).Get(ctx, r.entry.Name, metav1.GetOptions{})
+	var live Metadata
+	err := again(ctx, func() (err error) {
+		live, err = p.api(r).Get(ctx, r.entry.Name, metav1.GetOptions{})
+		return err
+	})
 	if notThere(err) {
 		r.live = nil
 		return nil
@@ -267,6 +271,7 @@ const changesMind = 3
 
 // remove judges an object and deletes it, as it was seen then.
 func (p *pruning) remove(ctx context.Context, r *removal) error {
+	pauses := patience()
 	for n := 1; ; n++ {
 		if p.settle(r) {
 			return nil
@@ -287,7 +292,9 @@ func (p *pruning) remove(ctx context.Context, r *removal) error {
 			continue
 		case ctx.Err() != nil:
 			return errStop{ctx.Err()}
-		case answered && !apierrors.IsConflict(err), n == changesMind:
+		case passing(err) && n < changesMind && !pause(ctx, pauses.Step()):
+			return errStop{ctx.Err()}
+		case answered && !apierrors.IsConflict(err) && !passing(err), n == changesMind:
 			err = p.c.classify(err, action{"delete", r.object()})
 			r.why = hintOf(err)
 			return err

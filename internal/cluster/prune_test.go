@@ -403,9 +403,11 @@ func (s *site) grant(user, rule string) {
 }
 
 // Whatever request is lost, on its way there or back, or answered by somebody who is
-// unwell: the prune says so, nothing else is touched, and the next one finishes.
+// unwell: a moment later the prune goes on, and nobody hears of it. When it lasts, the
+// prune says so, nothing else is touched, and the next one finishes.
 func TestAPruneSurvivesEveryLostRequest(t *testing.T) {
-	for name, loss := range map[string]deed{"request": refuse, "answer": loseAnswer, "unwell": ailing} {
+	for name, loss := range map[string]deed{"request": refuse, "answer": loseAnswer, "unwell": ailing, "unwell for long": ailing} {
+		lasts := name == "unwell for long"
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for n := 1; ; n++ {
@@ -416,13 +418,16 @@ func TestAPruneSurvivesEveryLostRequest(t *testing.T) {
 				r := s.relay()
 				hit := false
 				r.from(func(i int, _ *http.Request) deed {
-					if i == n {
+					if i == n || lasts && i > n {
 						hit = true
 						return loss
 					}
 					return nil
 				})
 				if _, err := s.prune(r, b, stays); err != nil {
+					if !lasts {
+						t.Errorf("request %d lost, once: %v", n, err)
+					}
 					if !fault.KindOf(err).Retryable() {
 						t.Errorf("request %d lost: %v", n, err)
 					}

@@ -47,6 +47,10 @@ func presenceKey(replica string) int64 {
 // RescueJobs gives back the jobs of replicas that are gone: those jobs are marked
 // running, but nobody runs them. River itself would wait an hour. It also ends a
 // gone replica's leadership, so that periodic work goes on at once.
+//
+// A replica that is frozen is not gone: its connection holds. What it brings to clusters
+// is given back when the lease has ended that it should have renewed; the fence keeps it
+// from writing anything when it thaws.
 func (s *Store) RescueJobs(ctx context.Context) (rescued int64, err error) {
 	defer wrap(&err, "rescue the jobs of gone replicas")
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -67,10 +71,19 @@ func (s *Store) RescueJobs(ctx context.Context) (rescued int64, err error) {
 			}
 			rescued += n
 		}
-		return nil
+		tag, err := tx.Exec(ctx, lapsed)
+		rescued += tag.RowsAffected()
+		return err
 	})
 	return rescued, err
 }
+
+// lapsed gives back the syncs of those who have neither renewed nor returned their lease.
+const lapsed = `
+	UPDATE river.river_job j SET state = 'available', scheduled_at = now(), attempt = greatest(j.attempt - 1, 0)
+	FROM target t
+	WHERE j.state = 'running' AND j.kind = 'sync' AND t.id = (j.args->>'target')::bigint
+		AND t.leased_by = j.attempted_by[array_upper(j.attempted_by, 1)] AND t.leased_until < clock_timestamp()`
 
 func rescue(ctx context.Context, tx pgx.Tx, replica string) (int64, error) {
 	var gone bool

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/riverqueue/river"
 
@@ -93,4 +95,48 @@ func TestAReplicaThatLeavesIsGone(t *testing.T) {
 	w.running(1, "leaving")
 	presence.Leave(w.ctx)
 	until(t, "its job is given back", func() bool { return w.rescue(w.store) == 1 })
+}
+
+// A replica that is frozen keeps its connection, and so its jobs. A target that it had
+// taken is brought by another one as soon as the lease has ended.
+func TestTheSyncsOfAFrozenReplicaAreGivenBack(t *testing.T) {
+	w := newWorld(t)
+	presence, err := w.store.Appear(w.ctx, "frozen")
+	w.must(err)
+	defer presence.Leave(context.Background())
+	sync := func(target int64) {
+		t.Helper()
+		w.must(w.store.Enqueue(w.ctx, job.Sync{Target: target, Cluster: "dev"}))
+		w.exec(`UPDATE river.river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = ARRAY['before', 'frozen']
+			WHERE kind = 'sync' AND (args->>'target')::bigint = $1`, target)
+	}
+	given, held := w.target("dev", "dev"), w.target("staging", "dev")
+	sync(given.ID)
+	sync(held.ID)
+	w.running(1, "frozen") // nothing would keep it from being done twice
+	_, err = w.store.TakeTarget(w.ctx, held.ID, "frozen", time.Hour)
+	w.must(err)
+	taken, err := w.store.TakeTarget(w.ctx, given.ID, "frozen", time.Hour)
+	w.must(err)
+	if n := w.rescue(w.store); n != 0 {
+		t.Fatalf("%d jobs were given back while their leases hold", n)
+	}
+	w.exec(`UPDATE target SET leased_until = clock_timestamp() - interval '1 s' WHERE id = $1`, given.ID)
+	if n := w.rescue(w.store); n != 1 {
+		t.Fatalf("%d jobs were given back, want that of the target whose lease has ended", n)
+	}
+	if n := w.count(`SELECT (args->>'target')::bigint FROM river.river_job WHERE state = 'available'`); int64(n) != given.ID {
+		t.Errorf("the sync of target %d was given back, not that of %d", n, given.ID)
+	}
+	// The other one takes it, and the frozen one comes too late.
+	_, err = w.store.TakeTarget(w.ctx, given.ID, "other", time.Hour)
+	w.must(err)
+	if err := w.store.KeepStock(w.ctx, taken, nil); !errors.Is(err, store.ErrTakenOver) {
+		t.Errorf("the frozen one still writes: %v", err)
+	}
+	// Given back in order, a target has no lease that could end; its job is about to end.
+	w.must(w.store.LeaveTarget(w.ctx, store.Target{ID: held.ID, Fence: 1}))
+	if n := w.rescue(w.store); n != 0 {
+		t.Errorf("%d jobs were taken from a replica that had given its target back", n)
+	}
 }

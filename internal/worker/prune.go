@@ -34,11 +34,11 @@ func codeOf(entries []cluster.Entry) string {
 // prune deletes what is not in Git any more, after everything else is healthy: what
 // replaces it runs by then. What needs a yes that nobody has said stays, and is told.
 func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
-	s.reached.Surplus, s.reached.SurplusCode = nil, ""
 	inventory, err := ledger{w.Store, a.target}.entries(ctx)
 	if err != nil {
 		return err
 	}
+	s.reached.Surplus, s.reached.SurplusCode = nil, ""
 	left := cluster.Prunable(inventory, s.objects, nil)
 	if len(left.NeedsYes) > 0 {
 		code := codeOf(left.NeedsYes)

@@ -88,7 +88,11 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 	if turn.Waits() {
 		return w.keep(ctx, a, s, turn)
 	}
-	if (t.State == store.TargetHealthy || t.State == store.TargetWaiting) && t.RenderedHash == s.reached.RenderedHash {
+	there, err := w.hasStill(ctx, t)
+	if err != nil {
+		return err
+	}
+	if there && t.RenderedHash == s.reached.RenderedHash {
 		return w.lookAfter(ctx, a, s)
 	}
 	a.brings(s)
@@ -103,9 +107,21 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 		if s.reached.Changed == 0 {
 			s.reached.RenderedHash = t.RenderedHash // nothing of it is there: it may not be its turn the next time
 		}
+		s.known(t)
 		return w.syncFailed(ctx, t, id, s.reached, err)
 	}
 	return w.Store.FinishSync(ctx, t, id, s.reached, afterSync())
+}
+
+// hasStill reports whether what a target was to be brought last is there, as far as anybody
+// knows. A cluster that was away for a while has it still: to apply it once more would
+// stumble over what people have changed there, which is told as drift.
+func (w *Worker) hasStill(ctx context.Context, t store.Target) (bool, error) {
+	if t.State != store.TargetUnreachable {
+		return t.State == store.TargetHealthy || t.State == store.TargetWaiting, nil
+	}
+	last, err := w.Store.RecentSyncs(ctx, t.ID, 1)
+	return len(last) == 1 && last[0].State == "healthy", err
 }
 
 // stays is what a target has that was brought nothing: what it had before.
@@ -114,6 +130,13 @@ func stays(t store.Target) store.Reached {
 		Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash,
 		Surplus: t.Surplus, SurplusCode: t.SurplusCode, Drift: t.Drift, DriftCode: t.DriftCode, Heals: t.Heals, Notes: t.Notes, Violations: t.Violations,
 	}
+}
+
+// known keeps what was found in the target's cluster before an attempt that did not come
+// to its end: nobody has looked whether that is still so.
+func (s *syncing) known(t store.Target) {
+	s.reached.Drift, s.reached.DriftCode, s.reached.Heals = t.Drift, t.DriftCode, t.Heals
+	s.reached.Surplus, s.reached.SurplusCode, s.reached.Notes = t.Surplus, t.SurplusCode, t.Notes
 }
 
 // lookAfter looks whether a target that has what it should have has it still, and is
@@ -126,7 +149,7 @@ func (w *Worker) lookAfter(ctx context.Context, a *attempt, s syncing) error {
 	s.reached = stays(t)
 	s.reached.Commit, s.reached.Image, s.reached.Tag, s.reached.Digest = is.Commit, is.Image, is.Tag, is.Digest
 	s.reached.State, s.reached.Message = t.State, t.Message
-	if w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
+	if t.State == store.TargetUnreachable || w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
 		if err := w.tend(ctx, a, &s, w.HealthTimeout); err != nil {
 			return w.syncFailed(ctx, t, 0, s.reached, err)
 		}

@@ -1,0 +1,158 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tagboat/tagboat/internal/githubsim"
+	"github.com/tagboat/tagboat/internal/store"
+)
+
+// TestWhatLeavesGit tells of what is deleted by itself, what a person has to say yes to,
+// and what stays.
+func TestWhatLeavesGit(t *testing.T) {
+	s := newScene(t)
+	p := s.done("dev", "payments", "1.7.0", s.release("payments", "1.7.0"))
+	s.story("seven of ten objects leave Git", func(s *scene) { manyLeave(s, p) })
+	s.story("what holds data waits for a yes, and what is annotated stays", func(s *scene) { preciousLeave(s, p) })
+	s.story("the audit log holds it all", func(s *scene) { s.must(s.w.soundAudit(s.ctx)) })
+}
+
+// many are some settings.
+func many(n int) settings {
+	c := settings{}
+	for i := range n {
+		c[fmt.Sprint("setting-", i)] = "on"
+	}
+	return c
+}
+
+// waits is the code of what payments in dev keeps until somebody says yes.
+func (s *scene) waits() (code string) {
+	s.Helper()
+	s.until("something waits for a yes", func() error {
+		return s.w.database(s.ctx, func(db *store.Store) error {
+			targets, err := db.Targets(s.ctx)
+			for _, t := range targets {
+				if t.App == "payments" && t.Env == "dev" && t.State == store.TargetHealthy {
+					code = t.SurplusCode
+				}
+			}
+			if err == nil && code == "" {
+				err = errors.New("nothing does")
+			}
+			return err
+		})
+	})
+	return code
+}
+
+// nothingWaits waits until payments in dev has what is in Git.
+func (s *scene) nothingWaits() {
+	s.Helper()
+	s.until("nothing waits for a yes", func() error {
+		head, err := s.w.GitHub.Head(envRepo, "main")
+		return errors.Join(err, s.w.none(s.ctx, `SELECT count(*) - 1 FROM target
+			WHERE app = 'payments' AND env = 'dev' AND commit_sha = $1 AND state = 'healthy' AND got = want AND surplus_code = ''`, head))
+	})
+}
+
+func manyLeave(s *scene, p githubsim.PullView) {
+	s.inGit("Ten settings", many(10))
+	s.until("dev has ten", func() error { return s.has(many(10)) })
+	s.inGit("Three settings", many(3))
+	code := s.waits()
+	yes := "/prune-ok dev payments " + code
+	s.until("the pull request says what waits", func() error {
+		return s.w.said(p.Number, "not in Git any more, and still there", "ConfigMap dev/setting-3", "ConfigMap dev/setting-9", yes)
+	})
+	s.says("alice", p.Number, "/status", "rocket", yes)
+	s.must(s.shows(many(10)))
+
+	s.says("alice", p.Number, "/prune-ok dev payments abcdef", "confused", "abcdef names no list that waits now", yes)
+	s.must(s.shows(many(10)))
+	outsider, err := s.as("oscar").Comment(envRepo, p.Number, yes)
+	s.must(err)
+	s.idle()
+	s.must(s.w.unanswered(p.Number, outsider))
+	s.must(s.shows(many(10)))
+
+	s.says("alice", p.Number, yes, "rocket", "deletes them in dev")
+	s.until("exactly these are gone", func() error { return s.has(many(3)) })
+	s.nothingWaits()
+	s.says("alice", p.Number, yes, "confused", "waits for a yes")
+}
+
+var precious = `---
+apiVersion: v1
+kind: Namespace
+metadata: {name: extra}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: ledger}
+spec:
+  replicas: 0
+  serviceName: ledger
+  selector: {matchLabels: {app: ledger}}
+  template:
+    metadata: {labels: {app: ledger}}
+    spec: {containers: [{name: ledger, image: "registry.acme.test/payments:1.6.0", resources: {limits: {memory: 64Mi}}}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: foreign-kept, annotations: {tagboat.dev/prune: keep}}
+data: {is: kept}
+`
+
+func preciousLeave(s *scene, p githubsim.PullView) {
+	dev := s.w.Namespaces["dev"]
+	statefulSets := schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}
+	claims, namespaces := configMaps.GroupVersion().WithResource("persistentvolumeclaims"), configMaps.GroupVersion().WithResource("namespaces")
+	there := func() (there []string) {
+		for _, o := range []struct {
+			resource        schema.GroupVersionResource
+			namespace, name string
+		}{{namespaces, "", "extra"}, {claims, dev, "data"}, {statefulSets, dev, "ledger"}, {configMaps, dev, "foreign-kept"}, {configMaps, dev, "setting-2"}} {
+			live, err := s.byHand(o.resource, o.namespace).Get(s.ctx, o.name, metav1.GetOptions{})
+			if apierrors.IsNotFound(err) || err == nil && live.GetDeletionTimestamp() != nil {
+				continue
+			}
+			s.must(err)
+			there = append(there, o.name)
+		}
+		return there
+	}
+	is := func(want ...string) error {
+		if got := there(); fmt.Sprint(got) != fmt.Sprint(want) {
+			return fmt.Errorf("there are %v, not %v", got, want)
+		}
+		return nil
+	}
+	s.inGit("Data", many(3), precious)
+	s.until("all is there", func() error { return is("extra", "data", "ledger", "foreign-kept", "setting-2") })
+	s.nothingWaits()
+
+	// What is a few goes by itself; what holds data waits, and what is kept is not asked about.
+	s.inGit("No data", many(2))
+	code := s.waits()
+	s.until("the pull request says what waits, and why", func() error {
+		return s.w.said(p.Number, "Namespace extra", "everything in it goes with it", "PersistentVolumeClaim dev/data", "it holds data", "StatefulSet dev/ledger", "its pods hold data", "/prune-ok dev payments "+code)
+	})
+	s.until("the rest is gone", func() error { return is("extra", "data", "ledger", "foreign-kept") })
+	s.says("alice", p.Number, "/prune-ok dev payments "+code, "rocket", "deletes them in dev")
+	s.within(time.Minute, "these are gone, and what is kept stays", func() error { return is("foreign-kept") })
+	s.nothingWaits()
+	s.must(s.w.none(s.ctx, `SELECT count(*) - 1 FROM inventory WHERE name = 'foreign-kept' AND state = 'kept' AND reason LIKE '%tagboat.dev/prune: keep%'`))
+}
