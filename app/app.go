@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -91,12 +92,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.store, err = store.Open(ctx, c.Database, store.Options{MaxConns: 40}); err != nil {
 		return nil, noDatabase(err)
 	}
-	installation := c.Installation
-	if installation == "" {
-		if installation, err = a.store.Installation(ctx); err != nil {
-			return nil, err
-		}
+	installation, salt, err := a.store.Installation(ctx)
+	if err != nil {
+		return nil, err
 	}
+	installation = cmp.Or(c.Installation, installation)
 	app, err := github.New(github.Config{
 		APIURL: c.GitHubAPI, GitURL: c.GitHubURL, AppID: c.AppID, PrivateKey: c.Secrets.PrivateKey, Now: time.Now, Logger: log,
 		Limits: c.Limits.Limits, Ledger: a.store,
@@ -132,7 +132,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters, Prometheus: measuring,
 		EnvRepos: envRepos, ClusterRepos: clusterRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
 		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots, SOPS: secrets,
-		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica, Installation: installation, InventoryKey: c.inventoryKey(),
+		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica, Installation: installation, InventoryKey: salt,
 	})
 	a.work = work
 	if a.queue, err = a.newQueue(work); err != nil {

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -204,14 +202,6 @@ func (c Config) Check() error {
 	}
 	_, err = c.clusterRepos(selected)
 	return err
-}
-
-// inventoryKey keys the hashes of what is applied, so that whoever reads the database
-// cannot guess a secret's value and see that it is right.
-func (c Config) inventoryKey() []byte {
-	mac := hmac.New(sha256.New, c.Secrets.PrivateKey)
-	mac.Write([]byte("tagboat inventory"))
-	return mac.Sum(nil)
 }
 
 // Only leaves of the clusters those that are named; all, where none is.

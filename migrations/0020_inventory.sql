@@ -4,9 +4,10 @@
 -- take one object in turns. A restored database is the same Tagboat.
 CREATE TABLE installation (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
-    name   text    NOT NULL
+    name   text    NOT NULL,
+    salt   bytea   NOT NULL -- keys the hashes of what is applied: another one has everything applied, and hooks run, anew
 );
-INSERT INTO installation (name) VALUES (gen_random_uuid()::text);
+INSERT INTO installation (name, salt) VALUES (gen_random_uuid()::text, sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')));
 
 -- Everything that was ever written to a cluster for a target, and not deleted again. A
 -- row is here before the object is there, and until it is certainly gone.

@@ -97,7 +97,7 @@ func unknownCluster(s *scene) {
 	mend := s.edit("Deploy to the moon", map[string]func(string) string{"tagboat.yaml": func(text string) string {
 		return string(bytes.Replace([]byte(text), []byte("clusters: [staging]"), []byte("clusters: [staging, moon]"), 1))
 	}})
-	s.boardSays(`was not told how to reach cluster \"moon\"`, "take the cluster out of tagboat.yaml")
+	s.boardSays(`No Tagboat reaches cluster \"moon\"`, "take the cluster out of tagboat.yaml")
 	mend()
 	s.until("everything is healthy", func() error { return s.w.allHealthy(s.ctx) })
 }

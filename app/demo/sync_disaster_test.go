@@ -154,7 +154,7 @@ func (s *scene) emptyDatabase(name string) (url string, count func(sql string) e
 func (s *scene) installation() (name string) {
 	s.Helper()
 	s.must(s.w.database(s.ctx, func(db *store.Store) (err error) {
-		name, err = db.Installation(s.ctx)
+		name, _, err = db.Installation(s.ctx)
 		return err
 	}))
 	return name

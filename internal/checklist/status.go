@@ -102,6 +102,6 @@ func (c ClusterStatus) words() string {
 }
 
 // maxNote is longer than a reason: it ends with what can be done.
-const maxNote = 600
+const maxNote = 3000
 
 func shortCommit(sha string) string { return sha[:min(len(sha), 12)] }

@@ -209,7 +209,7 @@ func (p *plan) adopt(ctx context.Context, ch *change, would Metadata) error {
 		return err
 	}
 	for _, entry := range would.ManagedFields {
-		if clientSideAppliers.Has(entry.Manager) {
+		if clientSideAppliers.Has(entry.Manager) || entry.Manager == formerManager {
 			live, err := p.read(ctx, ch)
 			if err != nil {
 				return err
@@ -222,6 +222,9 @@ func (p *plan) adopt(ctx context.Context, ch *change, would Metadata) error {
 
 // migrate prepares to take over once what was applied with kubectl before.
 func (p *plan) migrate(ch *change, live Metadata) (err error) {
+	if ch.migration, err = handOver(live, p.manager()); ch.migration != nil || err != nil {
+		return err
+	}
 	ch.migration, err = csaupgrade.UpgradeManagedFieldsPatch(live, clientSideAppliers, p.manager())
 	if err != nil {
 		return fmt.Errorf("read the field managers of %s: %w", name(ch.desired), err)
@@ -252,7 +255,7 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error) (Metadata, 
 	}
 	var others []holder // whose fields the migration does not bring
 	for _, h := range holders {
-		if ch.migration == nil || !clientSideAppliers.Has(h.manager) {
+		if ch.migration == nil || !clientSideAppliers.Has(h.manager) && h.manager != formerManager {
 			others = append(others, h)
 		}
 	}

@@ -186,6 +186,12 @@ func (l *looking) placed(o Object) Object {
 	return o
 }
 
+// Lasting are those of the objects that are there for good once they are applied: no
+// hooks, and no Jobs with a time to live. They are what can be looked at later.
+func Lasting(objects []Object) []Object {
+	return slices.DeleteFunc(slices.Clone(objects), ends)
+}
+
 // ends reports whether an object is not there for long, or was not applied at all:
 // hooks, those of other occasions among them, and Jobs with a time to live.
 func ends(o Object) bool {

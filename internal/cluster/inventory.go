@@ -122,7 +122,7 @@ type Entry struct {
 }
 
 // Ledger keeps the inventory of one target where a crash does not reach it. Every
-// method is one transaction. Their error is errLost where another worker has taken
+// method is one transaction. Their error is an error of the caller's where another worker has taken
 // the target over meanwhile: then nothing may be written to the cluster any more.
 type Ledger interface {
 	// Keep inserts or replaces entries by their ID.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -61,6 +62,30 @@ func (h holder) String() string {
 // applied by hand before Tagboat got it, and would otherwise keep every field
 // that is ever removed from Git.
 var clientSideAppliers = sets.New("kubectl-client-side-apply")
+
+// formerManager is what the field manager of every target was called once. What bears
+// that is handed over to the target's own.
+const formerManager = "tagboat"
+
+// handOver is the JSON patch that gives what the former manager has applied of an object
+// to another one; nil where it has applied nothing.
+func handOver(live Metadata, to string) ([]byte, error) {
+	var entries []metav1.ManagedFieldsEntry
+	found := false
+	for _, e := range live.ManagedFields {
+		if e.Manager == formerManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == "" {
+			e.Manager, found = to, true
+		}
+		entries = append(entries, e)
+	}
+	if !found {
+		return nil, nil
+	}
+	return json.Marshal([]map[string]any{
+		{"op": "replace", "path": "/metadata/managedFields", "value": entries},
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": live.ResourceVersion},
+	})
+}
 
 // clientTools are the programs, beside kubectl, with which people change objects, by
 // the names that they leave in field managers. Whoever is not named here may be a
@@ -211,8 +236,8 @@ func (p *plan) mayTouch(live metav1.Object, desired Object) error {
 		return p.stillDeleted(desired)
 	}
 	key, installation := live.GetAnnotations()[TargetAnnotation], live.GetAnnotations()[InstallationAnnotation]
-	if key == "" || p.ours(live) {
-		return nil
+	if key == "" || p.ours(live) || key == p.run.Target.Key && installation == "" {
+		return nil // what an earlier Tagboat has applied names no installation
 	}
 	return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s (this one is %q): keep the object in one overlay only, or remove its annotation %s to hand it over",
 		name(desired), p.c.name, p.run.Target.other(key, installation), p.run.Target.Key, TargetAnnotation)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -32,6 +33,9 @@ func QueueSync(cluster string) string {
 	return "sync_x_" + hex.EncodeToString(sum[:12])
 }
 
+// QueueTry is the queue of questions to a cluster, which do not wait behind rollouts.
+func QueueTry(cluster string) string { return "try" + strings.TrimPrefix(QueueSync(cluster), "sync") }
+
 // queueName is what River takes for a name.
 var queueName = regexp.MustCompile(`^[a-z0-9]+(?:[_-][a-z0-9]+)*$`)
 
@@ -43,6 +47,7 @@ func Syncs(clusters ...string) map[string]river.QueueConfig {
 	queues := map[string]river.QueueConfig{}
 	for _, c := range clusters {
 		queues[QueueSync(c)] = river.QueueConfig{MaxWorkers: syncWorkers}
+		queues[QueueTry(c)] = river.QueueConfig{MaxWorkers: 2}
 	}
 	return queues
 }
@@ -231,7 +236,7 @@ func (s Sync) InsertOpts() river.InsertOpts {
 
 // InsertOpts: whoever waits for the answer asks again.
 func (t Try) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueueSync(t.Cluster), MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
+	return river.InsertOpts{Queue: QueueTry(t.Cluster), MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: live}}
 }
 
 // InsertOpts: a person's merge waits for the check, and nothing else would make it.

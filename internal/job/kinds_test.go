@@ -115,7 +115,7 @@ func TestRetryAfter(t *testing.T) {
 func TestEveryClusterHasAQueueOfItsOwn(t *testing.T) {
 	clusters := []string{"prod-eu", "prod_eu", "prod.eu", "Prod-EU", "prod-eu-", "", "münchen", strings.Repeat("x", 80), "x_1"}
 	queues := Syncs(clusters...)
-	if len(queues) != len(clusters) {
+	if len(queues) != 2*len(clusters) {
 		t.Errorf("%d queues for %d clusters: %v", len(queues), len(clusters), queues)
 	}
 	_, err := river.NewClient[any](nil, &river.Config{Queues: queues})

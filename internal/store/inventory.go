@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/store/query"
 )
 
@@ -18,12 +19,14 @@ type StockID struct{ Group, Kind, Namespace, Name string }
 
 // ErrTakenOver says that another attempt has a target now: whoever meets it may not
 // write to the target's cluster any more.
-var ErrTakenOver = errors.New("another attempt has taken the target over")
+var ErrTakenOver = fault.E(fault.Transient, "", errors.New("another attempt has taken the target over"))
 
-// Installation is the name of the Tagboat that this database belongs to.
-func (s *Store) Installation(ctx context.Context) (_ string, err error) {
+// Installation is the name of the Tagboat that this database belongs to, and what keys
+// its hashes of what it applies.
+func (s *Store) Installation(ctx context.Context) (name string, salt []byte, err error) {
 	defer wrap(&err, "read the name of this installation")
-	return s.query.Installation(ctx)
+	row, err := s.query.Installation(ctx)
+	return row.Name, row.Salt, err
 }
 
 // Inventory is all that was ever written for a target and not deleted again.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"time"
@@ -38,8 +39,8 @@ func TestAnInventoryIsKept(t *testing.T) {
 	if row, err := w.store.Target(w.ctx, id); err != nil || row.CountedAt == nil || !row.CountedAt.Equal(w.clock.now()) {
 		t.Errorf("counted at %v, %v", row.CountedAt, err)
 	}
-	name, err := w.store.Installation(w.ctx)
-	if again, _ := w.store.Installation(w.ctx); err != nil || len(name) != 36 || again != name {
+	name, salt, err := w.store.Installation(w.ctx)
+	if again, same, _ := w.store.Installation(w.ctx); err != nil || len(name) != 36 || again != name || len(salt) != 32 || !bytes.Equal(salt, same) {
 		t.Errorf("the installation is %q, then %q, %v", name, again, err)
 	}
 }

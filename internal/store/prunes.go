@@ -29,7 +29,7 @@ type NewPruneYes struct {
 func (s *Store) ApprovePrune(ctx context.Context, n NewPruneYes, sync func(t Target) river.JobArgs) (agreed []Target, err error) {
 	defer wrap(&err, "let %s in %s be pruned", n.App, n.Env)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		targets, err := q.TargetsOfPair(ctx, query.TargetsOfPairParams{RepoID: n.Repo, App: n.App, Env: n.Env})
+		targets, err := q.LockTargetsOfPair(ctx, query.LockTargetsOfPairParams{RepoID: n.Repo, App: n.App, Env: n.Env})
 		if err != nil {
 			return err
 		}

@@ -10,11 +10,11 @@ import (
 )
 
 // reachFor is how long a process that says nothing counts as one that brings its
-// clusters: it says so every few seconds.
-const reachFor = time.Minute
+// clusters. It says so every few seconds; but it may be starting anew.
+const reachFor = 10 * time.Minute
 
 // Reach shows the others which clusters a replica brings, in the place of what it said
-// before; none when it stops.
+// before.
 func (s *Store) Reach(ctx context.Context, replica string, clusters []string) (err error) {
 	defer wrap(&err, "tell which clusters replica %s brings", replica)
 	if clusters == nil {

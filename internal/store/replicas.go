@@ -64,6 +64,12 @@ func (s *Store) RescueJobs(ctx context.Context) (rescued int64, err error) {
 		if err != nil {
 			return err
 		}
+		// Before each cluster had a queue, all syncs were in one; nobody works on that any
+		// more, and what waits there would keep the same target from every other. The sweep
+		// wants them again.
+		if _, err := tx.Exec(ctx, `DELETE FROM river.river_job WHERE kind = 'sync' AND queue = 'sync' AND state <> 'running'`); err != nil {
+			return err
+		}
 		for _, replica := range replicas {
 			n, err := rescue(ctx, tx, replica)
 			if err != nil {

@@ -217,6 +217,7 @@ type Reached struct {
 	Pruned               []PrunedObject
 	Healed               []string // objects of which a change was taken back
 	Taken                []byte   // JSON: what was, as Drift says it
+	Unseen               bool     // nobody has looked: the time of the last look stays
 	Vain                 bool     // no attempt is made, and none is wanted before something happens
 }
 
@@ -290,6 +291,9 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 				return err
 			}
 		}
+		if err := q.EndPruneYes(ctx, query.EndPruneYesParams{TargetID: t.ID, Code: r.SurplusCode}); err != nil {
+			return err
+		}
 		unbroken := now.Add(-Watched)
 		if r.Stumbled {
 			unbroken = now
@@ -301,7 +305,7 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 			ID: t.ID, Fence: t.Fence, Examined: t.Suspected, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), Ill: r.Ill, At: now,
 			Surplus: object(r.Surplus), SurplusCode: r.SurplusCode, Drift: object(r.Drift), DriftCode: r.DriftCode, Heals: list(r.Heals), Notes: append([]string{}, r.Notes...),
-			Unbroken: unbroken, Violations: r.Violations,
+			Unbroken: unbroken, Unseen: r.Unseen, Violations: r.Violations,
 		}))
 	})
 }

@@ -2,7 +2,9 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,12 +37,14 @@ type attempt struct {
 	superseded context.Context         // ends, besides, when there is something newer to bring
 	supersede  context.CancelCauseFunc
 	done       chan struct{}
+	asking     atomic.Bool
+	asked      sync.WaitGroup
 }
 
 // take takes a target. The context ends when the lease is lost; end has to be called.
 func (w *Worker) take(ctx context.Context, id int64) (context.Context, *attempt, error) {
 	asked := time.Now() // a lease begins before its answer is here
-	t, err := w.Store.TakeTarget(ctx, id, w.Replica, leaseFor)
+	t, err := w.Store.TakeTarget(ctx, id, w.Replica+" "+rand.Text()[:8], leaseFor)
 	if err != nil {
 		return ctx, nil, err
 	}
@@ -55,6 +59,7 @@ func (w *Worker) take(ctx context.Context, id int64) (context.Context, *attempt,
 func (a *attempt) end(ctx context.Context) {
 	a.over(nil)
 	<-a.done
+	a.asked.Wait()
 	left, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewEvery)
 	defer cancel()
 	if err := a.w.Store.LeaveTarget(left, a.target); err != nil {
@@ -88,11 +93,25 @@ func (a *attempt) hold(ctx context.Context, held time.Time) {
 		default:
 			continue // the database may be back before the lease ends
 		}
-		if want != seen && a.isOld(ctx) {
+		if want != seen {
+			seen = want
+			a.askIfOld(ctx)
+		}
+	}
+}
+
+// askIfOld finds out, beside everything else, whether there is something newer to bring:
+// reading the env repo may take longer than the lease lasts.
+func (a *attempt) askIfOld(ctx context.Context) {
+	if !a.asking.CompareAndSwap(false, true) {
+		return
+	}
+	a.asked.Go(func() {
+		defer a.asking.Store(false)
+		if a.isOld(ctx) {
 			a.supersede(errSuperseded)
 		}
-		seen = want
-	}
+	})
 }
 
 // isOld reports whether there is something newer to bring. What cannot be found out is

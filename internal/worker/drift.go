@@ -31,7 +31,7 @@ func (w *Worker) tend(ctx context.Context, a *attempt, s *syncing, patience time
 	if err := w.findDrift(ctx, a, s, run); err != nil {
 		return err
 	}
-	if err := w.await(ctx, a, s, s.objects, patience); err != nil || s.reached.Ill {
+	if err := w.await(ctx, a, s, cluster.Lasting(run.Objects), patience); err != nil || s.reached.Ill {
 		return err
 	}
 	return w.round(ctx, a, s)
@@ -56,7 +56,8 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	back := slices.Clone(found.Reown)
 	code := driftCode(found)
 	heals := lately(healsOf(a.target), w.Now())
-	heal := code != "" && s.env.Drift == envrepo.DriftHeal && !fights(heals, code)
+	fight := fightCode(found)
+	heal := code != "" && s.env.Drift == envrepo.DriftHeal && !fights(heals, fight)
 	if heal {
 		for _, o := range found.Objects {
 			back = append(back, o.ID)
@@ -66,7 +67,7 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	s.reached.Heals, err = json.Marshal(heals)
 	if err == nil && code != "" && !heal {
 		s.reached.DriftCode = code
-		s.reached.Notes = append(s.reached.Notes, driftNote(found, fights(heals, code)))
+		s.reached.Notes = append(s.reached.Notes, driftNote(found, s.env.Drift == envrepo.DriftHeal))
 		s.reached.Drift, err = json.Marshal(found)
 	}
 	if err != nil || len(back) == 0 {
@@ -75,6 +76,13 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	run.Objects = only(run.Objects, back)
 	result, err := s.door.Apply(ctx, run)
 	s.took(result)
+	if heal && fault.Is(err, fault.Denied) {
+		// Somebody else holds it who is not asked: it is told, and left.
+		s.reached.DriftCode = code
+		s.reached.Notes = append(s.reached.Notes, driftNote(found, false), "It could not be taken back: "+explain(err))
+		s.reached.Drift, err = json.Marshal(found)
+		return err
+	}
 	if err != nil || !heal {
 		return err
 	}
@@ -84,7 +92,7 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	if s.reached.Taken, err = json.Marshal(found); err != nil {
 		return err
 	}
-	s.reached.Heals, err = json.Marshal(append(heals, healed{Code: code, At: w.Now()}))
+	s.reached.Heals, err = json.Marshal(append(heals, healed{Code: fight, At: w.Now()}))
 	return err
 }
 
@@ -145,6 +153,18 @@ func driftCode(d cluster.Drifted) string {
 		fmt.Fprintf(h, "%q %q %q %d\n", o.Object, o.State, o.Why, o.More)
 		for _, c := range o.Changes {
 			fmt.Fprintf(h, "%q %q %q %q\n", c.Path, c.Want, c.Is, c.Manager)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// fightCode names what is changed and by whom, whatever the values are.
+func fightCode(d cluster.Drifted) string {
+	h := sha256.New()
+	for _, o := range d.Objects {
+		fmt.Fprintf(h, "%q %q\n", o.Object, o.State)
+		for _, c := range o.Changes {
+			fmt.Fprintf(h, "%q %q\n", c.Path, c.Manager)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))[:12]
@@ -228,7 +248,8 @@ func (w *Worker) tellDrift(ctx context.Context, j *river.Job[job.TellDrift]) err
 	}
 	if id != 0 {
 		err = door.EditComment(ctx, id, text)
-	} else {
+	}
+	if id == 0 || fault.Is(err, fault.NotFound) { // or somebody has deleted it
 		id, err = door.Comment(ctx, int(d.Number), text)
 	}
 	if err != nil {

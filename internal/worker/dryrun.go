@@ -119,7 +119,10 @@ func (w *Worker) askClusters(ctx context.Context, l *look) error {
 // haveAsked has a process that reaches the cluster ask it, and waits for what it writes
 // down. Where none does in time, that is the answer.
 func (w *Worker) haveAsked(ctx, asking context.Context, l *look, name string) error {
-	since := w.Now()
+	before, err := w.Store.DryRuns(ctx, l.row.ID)
+	if err != nil {
+		return err
+	}
 	if err := w.Store.Enqueue(ctx, job.Try{Promotion: l.row.ID, Cluster: name}); err != nil {
 		return err
 	}
@@ -131,7 +134,9 @@ func (w *Worker) haveAsked(ctx, asking context.Context, l *look, name string) er
 			return err
 		}
 		if slices.ContainsFunc(runs, func(r store.DryRun) bool {
-			return r.Cluster == name && r.Rendered == l.contents[name] && !r.TriedAt.Before(since)
+			return r.Cluster == name && r.Rendered == l.contents[name] && !slices.ContainsFunc(before, func(b store.DryRun) bool {
+				return b.Cluster == name && b.Rendered == r.Rendered && b.TriedAt.Equal(r.TriedAt)
+			})
 		}) {
 			return nil
 		}

@@ -36,7 +36,7 @@ func TestWhichEnvironmentsAreTried(t *testing.T) {
 			t.Errorf("dryRun: %q, and %v are reached, is %q, want %q", c.mode, c.reached, got, c.want)
 		}
 	}
-	if _, err := w.dryRun(t.Context(), &look{}, "moon", nil, nil); err == nil || !strings.Contains(err.Error(), "was not told how to reach") {
+	if _, err := w.dryRun(t.Context(), &look{}, "moon", nil, nil); err == nil || !strings.Contains(err.Error(), "No Tagboat reaches") {
 		t.Errorf("a cluster that nobody knows: %v", err)
 	}
 	overlay, err := w.dryRun(t.Context(), &look{repo: store.Repo{Names: []string{"acme/env"}}}, "eu", []byte("kind: Nothing\n"), nil)

@@ -28,7 +28,7 @@ func codeOf(entries []cluster.Entry) string {
 	for _, e := range entries {
 		fmt.Fprintf(h, "%q %q %q %q %q\n", e.Group, e.Kind, e.Namespace, e.Name, e.UID)
 	}
-	return hex.EncodeToString(h.Sum(nil))[:6]
+	return hex.EncodeToString(h.Sum(nil))[:12]
 }
 
 // prune deletes what is not in Git any more, after everything else is healthy: what
@@ -39,6 +39,10 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 		return err
 	}
 	s.reached.Surplus, s.reached.SurplusCode = nil, ""
+	// What is kept no longer has a reason, perhaps.
+	if inventory, err = s.door.Reconsider(ctx, s.target, inventory); err != nil {
+		return err
+	}
 	left := cluster.Prunable(inventory, s.objects, nil)
 	if len(left.NeedsYes) > 0 {
 		code := codeOf(left.NeedsYes)
@@ -47,8 +51,10 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 			return err
 		}
 		if !said {
-			if s.reached.Surplus, err = w.surplusOf(ctx, s, left); err != nil {
-				return err
+			if s.reached.Surplus = s.was.Surplus; s.was.SurplusCode != code {
+				if s.reached.Surplus, err = w.surplusOf(ctx, s, left); err != nil {
+					return err
+				}
 			}
 			s.reached.SurplusCode = code
 			s.reached.Notes = append(s.reached.Notes, waiting(s.was.App, s.was.Env, s.reached.Surplus, code))
@@ -66,8 +72,16 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 	pruned, err := s.door.Prune(ctx, cluster.Removal{Target: s.target, Remove: left.Remove, Ledger: ledger{w.Store, a.target}, Go: a.goOn})
 	s.reached.Changed += pruned.Count(cluster.Deleted)
 	for _, o := range pruned.Objects {
+		if o.Outcome == cluster.Leaving { // told when it has gone
+			continue
+		}
 		w.Log.InfoContext(ctx, "pruned", "target", a.target.ID, "cluster", a.target.Cluster, "object", o.ID.String(), "outcome", string(o.Outcome), "why", o.Why)
 		s.reached.Pruned = append(s.reached.Pruned, store.PrunedObject{Object: o.ID.String(), Outcome: string(o.Outcome), Why: o.Why})
+	}
+	if err != nil && !fault.KindOf(err).Retryable() {
+		// What runs is healthy; only what is left over could not be deleted.
+		s.reached.Notes = append(s.reached.Notes, "What is not in Git any more could not be deleted: "+explain(err))
+		return nil
 	}
 	return err
 }
@@ -80,7 +94,7 @@ func (w *Worker) surplusOf(ctx context.Context, s *syncing, left cluster.Surplus
 	}
 	along, err := s.door.Consequences(ctx, s.target, left.NeedsYes)
 	if err != nil {
-		return nil, err
+		along = []string{"What would go along with them could not be counted: " + explain(err)}
 	}
 	kept.Why = append(kept.Why, along...)
 	return json.Marshal(kept)
@@ -93,13 +107,17 @@ func waiting(app, env string, list []byte, code string) string {
 	if code == "" || json.Unmarshal(list, &kept) != nil {
 		return ""
 	}
-	const enough = 10
+	const enough = 40
 	objects := kept.Objects
 	if more := len(objects) - enough; more > 0 {
 		objects = append(objects[:enough:enough], fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Sprintf("not in Git any more, and still there: %s. %s To delete exactly these, comment /prune-ok %s %s %s.",
-		strings.Join(objects, ", "), strings.Join(kept.Why, " "), env, app, code)
+	why := kept.Why
+	if more := len(why) - enough; more > 0 {
+		why = append(why[:enough:enough], fmt.Sprintf("And %d more like that.", more))
+	}
+	return fmt.Sprintf("/prune-ok %s %s %s deletes what is not in Git any more and still there, exactly these: %s. %s",
+		env, app, code, strings.Join(objects, ", "), strings.Join(why, " "))
 }
 
 // pruneOK carries out /prune-ok <env> [app] <code>.
@@ -123,7 +141,7 @@ func (w *Worker) pruneOK(ctx context.Context, r request, cmd command.PruneOK) (s
 		for _, t := range agreed {
 			clusters = append(clusters, t.Cluster)
 		}
-		return fmt.Sprintf("%s deletes them in %s, if nothing else speaks against it.", "Tagboat", checklist.Escape(strings.Join(clusters, ", "))), nil
+		return fmt.Sprintf("The list %s of %s goes from %s with the next look, a moment from now.", checklist.Code(code), checklist.Escape(inPlain(app, cmd.Env)), checklist.Escape(strings.Join(clusters, ", "))), nil
 	}
 	targets, err := w.Store.TargetsOfPair(ctx, r.repo.ID, app, cmd.Env)
 	if err != nil {

@@ -54,7 +54,7 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 	if err := w.Store.KeepTargets(ctx, repo.ID, heads, targets, syncJob); err != nil {
 		return err
 	}
-	return w.unreached(ctx)
+	return w.unreached(ctx, func(of int64) bool { return of == repo.ID })
 }
 
 // spare tells of which targets it is known that they render as they did at the

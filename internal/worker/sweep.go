@@ -36,7 +36,7 @@ func (w *Worker) sweep(ctx context.Context, _ *river.Job[job.Sweep]) error {
 	return errors.Join(
 		w.learnSometimes(ctx),
 		w.surveyAll(ctx),
-		w.unreached(ctx),
+		w.unreached(ctx, func(int64) bool { return true }),
 		w.wakeDue(ctx),
 		w.poll(ctx),
 		w.redeliver(ctx), // last, because what GitHub could not deliver may be much

@@ -85,6 +85,7 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 	if err != nil {
 		return w.syncFailed(ctx, t, 0, stays(t), err)
 	}
+	a.brings(s)
 	if turn.Waits() {
 		return w.keep(ctx, a, s, turn)
 	}
@@ -92,10 +93,10 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 	if err != nil {
 		return err
 	}
-	if there && t.RenderedHash == s.reached.RenderedHash {
+	// What nobody has counted yet was brought by an earlier Tagboat: it is applied once more.
+	if there && t.CountedAt != nil && t.RenderedHash == s.reached.RenderedHash {
 		return w.lookAfter(ctx, a, s)
 	}
-	a.brings(s)
 	id, err := w.Store.StartSync(ctx, t.ID, s.reached.Commit, s.reached.Tag, s.reached.Digest)
 	if err != nil {
 		return err
@@ -153,6 +154,8 @@ func (w *Worker) lookAfter(ctx context.Context, a *attempt, s syncing) error {
 		if err := w.tend(ctx, a, &s, w.HealthTimeout); err != nil {
 			return w.syncFailed(ctx, t, 0, s.reached, err)
 		}
+	} else {
+		s.reached.Unseen = true
 	}
 	return w.Store.FinishSync(ctx, t, 0, s.reached, afterSync())
 }
@@ -181,7 +184,7 @@ func (w *Worker) targetOf(repo store.Repo, app, env, name string) cluster.Target
 var errUnread = errors.New("the env repo cannot be read now")
 
 func unknownCluster(name string) error {
-	return fault.Errorf(fault.Invalid, "Tagboat was not told how to reach cluster %q: add --cluster %s=<kubeconfig> where it runs, or take the cluster out of tagboat.yaml.", name, name)
+	return fault.Errorf(fault.Invalid, "No Tagboat reaches cluster %q: add --cluster %s=<kubeconfig> where one runs, start the one that reaches it (tagboat sync), or take the cluster out of tagboat.yaml.", name, name)
 }
 
 // rendered reads the newest commit and renders the overlay from its tree.
@@ -392,8 +395,8 @@ func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, objects []cl
 // syncFailed writes down how an attempt failed. The error is returned only when
 // trying again can help; then the queue's retries go on while people see why.
 func (w *Worker) syncFailed(ctx context.Context, t store.Target, sync int64, r store.Reached, cause error) error {
-	if ctx.Err() != nil {
-		return cause // stopping, not failing: the next start goes on
+	if ctx.Err() != nil || errors.Is(cause, errSuperseded) {
+		return cause // stopping, not failing: the next one goes on
 	}
 	r.State, r.Message = store.TargetFailed, explain(cause)
 	retryable := fault.KindOf(cause).Retryable()

@@ -78,6 +78,7 @@ func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion
 	if t.State == store.TargetApplying {
 		r.State, r.Message = store.TargetUnknown, "An attempt to bring something there was broken off."
 	}
+	r.Unseen = true
 	old, known, err := w.has(ctx, t, s)
 	if err == nil && known && w.Now().Sub(t.UpdatedAt) > lookAgain/2 {
 		patience := glance
@@ -87,6 +88,7 @@ func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion
 		old.reached = r
 		if err = w.tend(ctx, a, &old, patience); err == nil {
 			r = old.reached
+			r.Unseen = false
 		}
 	}
 	r.Held, r.HeldUntil = turn.Why, turn.Until

@@ -1,5 +1,5 @@
 -- name: Installation :one
-SELECT name FROM installation;
+SELECT name, salt FROM installation;
 
 -- name: Inventory :many
 SELECT * FROM inventory WHERE target_id = @target_id ORDER BY api_group, kind, namespace, name;
@@ -51,6 +51,10 @@ UPDATE target SET suspected = suspected + 1, want = want + 1 WHERE id = @id;
 -- name: InsertPruneYes :exec
 INSERT INTO prune_yes (target_id, code, actor_id, actor, url, command_id, said_at)
 VALUES (@target_id, @code, @actor_id, @actor, @url, @command_id, @said_at) ON CONFLICT DO NOTHING;
+
+-- name: EndPruneYes :exec
+-- A yes is to a list that waits; when that has gone, or is another one, it is over.
+DELETE FROM prune_yes WHERE target_id = @target_id AND code <> @code;
 
 -- name: PruneYes :one
 SELECT * FROM prune_yes WHERE target_id = @target_id AND code = @code;

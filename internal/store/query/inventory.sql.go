@@ -24,6 +24,21 @@ func (q *Queries) DropLease(ctx context.Context, arg DropLeaseParams) error {
 	return err
 }
 
+const endPruneYes = `-- name: EndPruneYes :exec
+DELETE FROM prune_yes WHERE target_id = $1 AND code <> $2
+`
+
+type EndPruneYesParams struct {
+	TargetID int64
+	Code     string
+}
+
+// A yes is to a list that waits; when that has gone, or is another one, it is over.
+func (q *Queries) EndPruneYes(ctx context.Context, arg EndPruneYesParams) error {
+	_, err := q.db.Exec(ctx, endPruneYes, arg.TargetID, arg.Code)
+	return err
+}
+
 const forgetEntries = `-- name: ForgetEntries :exec
 DELETE FROM inventory i USING (
     SELECT unnest($1::text[]) AS api_group, unnest($2::text[]) AS kind, unnest($3::text[]) AS namespace, unnest($4::text[]) AS name
@@ -91,14 +106,19 @@ func (q *Queries) InsertPruneYes(ctx context.Context, arg InsertPruneYesParams) 
 }
 
 const installation = `-- name: Installation :one
-SELECT name FROM installation
+SELECT name, salt FROM installation
 `
 
-func (q *Queries) Installation(ctx context.Context) (string, error) {
+type InstallationRow struct {
+	Name string
+	Salt []byte
+}
+
+func (q *Queries) Installation(ctx context.Context) (InstallationRow, error) {
 	row := q.db.QueryRow(ctx, installation)
-	var name string
-	err := row.Scan(&name)
-	return name, err
+	var i InstallationRow
+	err := row.Scan(&i.Name, &i.Salt)
+	return i, err
 }
 
 const inventory = `-- name: Inventory :many

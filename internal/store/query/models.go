@@ -202,6 +202,7 @@ type GithubBudget struct {
 type Installation struct {
 	Single bool
 	Name   string
+	Salt   []byte
 }
 
 type Intent struct {

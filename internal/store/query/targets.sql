@@ -46,7 +46,7 @@ WHERE id = @id AND fence = @fence;
 -- By the attempt that holds the fence, and by no older one. What was healthy counts on,
 -- unless nobody has seen it so since @unbroken.
 UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, image = @image, tag = @tag, digest = @digest,
-    state = @state, message = @message, updated_at = @at,
+    state = @state, message = @message, updated_at = CASE WHEN @unseen::boolean THEN updated_at ELSE @at END,
     healthy_since = CASE
         WHEN @state::text <> 'healthy' THEN NULL
         WHEN healthy_since IS NOT NULL AND digest = @digest::text AND healthy_seen >= @unbroken::timestamptz THEN healthy_since
@@ -55,7 +55,7 @@ UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, imag
         WHEN @state::text <> 'healthy' THEN NULL
         WHEN steady_since IS NOT NULL AND rendered_hash = @rendered_hash::text AND healthy_seen >= @unbroken::timestamptz THEN steady_since
         ELSE @at END,
-    healthy_seen = CASE WHEN @state::text = 'healthy' THEN @at ELSE healthy_seen END,
+    healthy_seen = CASE WHEN @state::text = 'healthy' AND NOT @unseen THEN @at ELSE healthy_seen END,
     violations = @violations,
     held = @held, held_until = @held_until, ill = @ill,
     surplus = @surplus, surplus_code = @surplus_code, examined = greatest(examined, @examined),

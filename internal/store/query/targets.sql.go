@@ -252,22 +252,22 @@ func (q *Queries) RecentSyncs(ctx context.Context, arg RecentSyncsParams) ([]Syn
 
 const setTarget = `-- name: SetTarget :execrows
 UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, digest = $5,
-    state = $6, message = $7, updated_at = $8,
+    state = $6, message = $7, updated_at = CASE WHEN $8::boolean THEN updated_at ELSE $9 END,
     healthy_since = CASE
         WHEN $6::text <> 'healthy' THEN NULL
-        WHEN healthy_since IS NOT NULL AND digest = $5::text AND healthy_seen >= $9::timestamptz THEN healthy_since
-        ELSE $8 END,
+        WHEN healthy_since IS NOT NULL AND digest = $5::text AND healthy_seen >= $10::timestamptz THEN healthy_since
+        ELSE $9 END,
     steady_since = CASE
         WHEN $6::text <> 'healthy' THEN NULL
-        WHEN steady_since IS NOT NULL AND rendered_hash = $2::text AND healthy_seen >= $9::timestamptz THEN steady_since
-        ELSE $8 END,
-    healthy_seen = CASE WHEN $6::text = 'healthy' THEN $8 ELSE healthy_seen END,
-    violations = $10,
-    held = $11, held_until = $12, ill = $13,
-    surplus = $14, surplus_code = $15, examined = greatest(examined, $16),
-    notes = $17, drift = $18, drift_code = $19, heals = $20,
-    drift_since = CASE WHEN $19::text = '' THEN NULL ELSE coalesce(drift_since, $8) END
-WHERE id = $21 AND fence = $22
+        WHEN steady_since IS NOT NULL AND rendered_hash = $2::text AND healthy_seen >= $10::timestamptz THEN steady_since
+        ELSE $9 END,
+    healthy_seen = CASE WHEN $6::text = 'healthy' AND NOT $8 THEN $9 ELSE healthy_seen END,
+    violations = $11,
+    held = $12, held_until = $13, ill = $14,
+    surplus = $15, surplus_code = $16, examined = greatest(examined, $17),
+    notes = $18, drift = $19, drift_code = $20, heals = $21,
+    drift_since = CASE WHEN $20::text = '' THEN NULL ELSE coalesce(drift_since, $9) END
+WHERE id = $22 AND fence = $23
 `
 
 type SetTargetParams struct {
@@ -278,6 +278,7 @@ type SetTargetParams struct {
 	Digest       string
 	State        string
 	Message      string
+	Unseen       bool
 	At           time.Time
 	Unbroken     time.Time
 	Violations   Violations
@@ -306,6 +307,7 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) (int64, er
 		arg.Digest,
 		arg.State,
 		arg.Message,
+		arg.Unseen,
 		arg.At,
 		arg.Unbroken,
 		arg.Violations,
