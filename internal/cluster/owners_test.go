@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -203,4 +205,30 @@ spec: {policyName: mutate-%[1]s}
 	if r, err := p.door.Apply(t.Context(), s.run(configMap("settings", "mode", "fast"))); err != nil || r.Count(cluster.Unchanged) != 1 || len(p.count()) != 1 {
 		t.Errorf("the second apply: %v, %v", outcomes(r), err)
 	}
+}
+
+// What an earlier Tagboat has applied bears no installation, and its fields belong to a
+// manager that all targets shared: it is handed over, with all that it owned.
+func TestWhatAnEarlierTagboatHasApplied(t *testing.T) {
+	s := newSite(t)
+	old := decode(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {mode: slow, gone: from-git}\n")[0]
+	old.SetAnnotations(map[string]string{cluster.TargetAnnotation: s.target().Key})
+	s.applyAs("tagboat", configMaps, old)
+
+	s.mustApply(configMap("settings", "mode", "fast"))
+	live := s.get(configMaps, "settings")
+	if diff := cmp.Diff(map[string]any{"mode": "fast"}, live.Object["data"]); diff != "" {
+		t.Errorf("it has (-want +got):\n%s", diff)
+	}
+	for _, e := range live.GetManagedFields() {
+		if e.Manager == "tagboat" {
+			t.Error("the former manager still owns something")
+		}
+	}
+	stranger := old.DeepCopy()
+	stranger.SetName("other")
+	stranger.SetAnnotations(map[string]string{cluster.TargetAnnotation: "acme/env another"})
+	s.applyAs("tagboat", configMaps, stranger)
+	_, err := s.apply(configMap("other", "mode", "fast"))
+	expect(t, err, fault.Denied, "another")
 }

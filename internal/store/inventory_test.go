@@ -164,9 +164,56 @@ func TestWhoReachesWhat(t *testing.T) {
 	unreached()
 	w.must(w.store.Reach(w.ctx, "replica 2", nil))
 	unreached("us")
-	if _, err := w.store.Pool().Exec(w.ctx, "UPDATE reach SET seen_at = seen_at - interval '2 minutes'"); err != nil {
+	if _, err := w.store.Pool().Exec(w.ctx, "UPDATE reach SET seen_at = seen_at - interval '11 minutes'"); err != nil {
 		t.Fatal(err)
 	}
 	w.must(w.store.Reach(w.ctx, "replica 2", nil))
 	unreached("eu", "us")
+}
+
+// A yes is to one list that waits. When the list is another one, or has gone, and comes
+// back months later, nobody has said yes to that.
+func TestAYesEndsWithItsList(t *testing.T) {
+	w := newWorld(t)
+	id := w.target("prod", "eu").ID
+	look := func(code string) {
+		t.Helper()
+		row, err := w.store.Target(w.ctx, id)
+		w.must(err)
+		w.must(w.store.FinishSync(w.ctx, row, 0, store.Reached{State: store.TargetHealthy, Surplus: []byte(`{"objects":["x"]}`), SurplusCode: code}, after))
+	}
+	said := func(code string, want bool) {
+		t.Helper()
+		if _, got, err := w.store.PruneApproved(w.ctx, id, code); err != nil || got != want {
+			t.Errorf("somebody has said yes to %s: %v, %v", code, got, err)
+		}
+	}
+	yes := store.NewPruneYes{Repo: w.repo.ID, App: "payments", Env: "prod", Code: "aaaa", By: alice}
+	look("aaaa")
+	other := yes
+	other.Code = "bbbb"
+	if agreed, err := w.store.ApprovePrune(w.ctx, other, syncing); err != nil || len(agreed) != 0 {
+		t.Errorf("a yes to no list: %+v, %v", agreed, err)
+	}
+	agreed, err := w.store.ApprovePrune(w.ctx, yes, syncing)
+	w.must(err)
+	if len(agreed) != 1 || agreed[0].ID != id {
+		t.Errorf("agreed for %+v", agreed)
+	}
+	look("aaaa")
+	said("aaaa", true)
+	look("")
+	look("aaaa")
+	said("aaaa", false)
+}
+
+// Where nobody has looked, the time of the last look stays.
+func TestWhatNobodyHasLookedAt(t *testing.T) {
+	w := newWorld(t)
+	before := w.target("prod", "eu")
+	w.clock.pass(time.Hour)
+	w.must(w.store.FinishSync(w.ctx, before, 0, store.Reached{State: store.TargetHealthy, Unseen: true}, after))
+	if row, err := w.store.Target(w.ctx, before.ID); err != nil || !row.UpdatedAt.Equal(before.UpdatedAt) || row.HealthySeen != nil {
+		t.Errorf("looked at %v and seen healthy at %v, %v", row.UpdatedAt, row.HealthySeen, err)
+	}
 }
