@@ -252,6 +252,8 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error) (Metadata, 
 		if err := p.migrate(ch, live); err != nil {
 			return nil, err
 		}
+	} else if ch.migration, err = handOver(live, p.manager()); err != nil {
+		return nil, err
 	}
 	var others []holder // whose fields the migration does not bring
 	for _, h := range holders {

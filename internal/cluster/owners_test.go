@@ -215,7 +215,9 @@ func TestWhatAnEarlierTagboatHasApplied(t *testing.T) {
 	old.SetAnnotations(map[string]string{cluster.TargetAnnotation: s.target().Key})
 	s.applyAs("tagboat", configMaps, old)
 
-	s.mustApply(configMap("settings", "mode", "fast"))
+	if _, err := s.apply(configMap("settings", "mode", "fast")); err != nil {
+		t.Fatal(err, fault.HintOf(err))
+	}
 	live := s.get(configMaps, "settings")
 	if diff := cmp.Diff(map[string]any{"mode": "fast"}, live.Object["data"]); diff != "" {
 		t.Errorf("it has (-want +got):\n%s", diff)
