@@ -26,6 +26,11 @@ func Play(ctx context.Context, w *World, say func(string)) Report {
 	s.chapter(ctx, "supersede", s.supersede)
 	s.chapter(ctx, "audit", s.audit)
 	s.chapter(ctx, "rollback", s.rollback)
+	s.chapter(ctx, "drift", s.drift)
+	s.chapter(ctx, "unhealthy", s.unhealthy)
+	if w.options.Cluster == "" { // else there is no other cluster to add
+		s.chapter(ctx, "new-cluster", s.newCluster)
+	}
 	return s.finish(ctx)
 }
 
@@ -62,22 +67,7 @@ func (s *story) start(ctx context.Context) {
 		return nil
 	})
 	s.until(ctx, "Tagboat knows that all nine overlays are healthy", func(ctx context.Context) error {
-		return s.w.database(ctx, func(db *store.Store) error {
-			targets, err := db.Targets(ctx)
-			if err != nil {
-				return err
-			}
-			healthy := 0
-			for _, t := range targets {
-				if t.State == store.TargetHealthy {
-					healthy++
-				}
-			}
-			if healthy != len(apps)*len(environments) {
-				return fmt.Errorf("%d of %d are healthy", healthy, len(targets))
-			}
-			return nil
-		})
+		return s.w.healthyTargets(ctx, len(apps)*len(environments))
 	})
 }
 
