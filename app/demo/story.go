@@ -310,6 +310,11 @@ func (s *story) finish(ctx context.Context) Report {
 	if err != nil {
 		s.say("the clusters cannot be read: " + err.Error())
 	}
+	if _, added := s.w.Clusters[newcomer]; added && err == nil {
+		if running[newcomer], err = s.w.runningIn(ctx, newcomer); err != nil {
+			s.say("cluster " + newcomer + " cannot be read: " + err.Error())
+		}
+	}
 	r.Running = running
 	for _, p := range s.w.GitHub.Pulls(envRepo) {
 		state := p.State

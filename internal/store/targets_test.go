@@ -134,20 +134,20 @@ func TestAMeasurementIsWaitedFor(t *testing.T) {
 	w.must(w.store.FinishSync(w.ctx, target, sync, store.Reached{
 		Commit: sha("1"), Digest: digest("a"), State: store.TargetWaiting, Message: "out of bounds", Violations: store.Violations{"errors": since},
 	}, after))
-	after, err := w.store.Target(w.ctx, target.ID)
+	kept, err := w.store.Target(w.ctx, target.ID)
 	w.must(err)
-	if len(after.Violations) != 1 || !after.Violations["errors"].Equal(since) || after.HealthySince != nil {
-		t.Errorf("kept %+v", after)
+	if len(kept.Violations) != 1 || !kept.Violations["errors"].Equal(since) || kept.HealthySince != nil {
+		t.Errorf("kept %+v", kept)
 	}
-	if _, ok := store.HealthySince([]store.Target{after}, w.clock.now()); ok {
+	if _, ok := store.HealthySince([]store.Target{kept}, w.clock.now()); ok {
 		t.Error("it counts as healthy")
 	}
 	if commit, failed, err := w.store.SyncedTo(w.ctx, target.ID); err != nil || commit != sha("1") || failed {
 		t.Errorf("synced to %q, failed %v, %v", commit, failed, err)
 	}
-	w.must(w.store.FinishSync(w.ctx, after, 0, store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetHealthy}, after))
-	if after, err = w.store.Target(w.ctx, target.ID); err != nil || len(after.Violations) != 0 || after.HealthySince == nil {
-		t.Errorf("then %+v, %v", after, err)
+	w.must(w.store.FinishSync(w.ctx, kept, 0, store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetHealthy}, after))
+	if kept, err = w.store.Target(w.ctx, target.ID); err != nil || len(kept.Violations) != 0 || kept.HealthySince == nil {
+		t.Errorf("then %+v, %v", kept, err)
 	}
 }
 
@@ -200,6 +200,26 @@ func TestAChangedTargetWakesItsApp(t *testing.T) {
 	w.must(w.store.FinishSync(w.ctx, target, 0, healthy, after))
 	if want() != before+1 {
 		t.Error("a sync that changed nothing woke somebody")
+	}
+}
+
+// Whoever looked while a failed version was tried again has read that it is being applied.
+func TestATryThatFailsAgainWakesItsApp(t *testing.T) {
+	w := newWorld(t)
+	prod := w.propose("prod", w.artifact("1.7.0", digest("a")))
+	failed := store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetFailed, Message: "Pods crash.", Ill: true}
+	try := func() {
+		target := w.target("staging", "eu")
+		id, err := w.store.StartSync(w.ctx, target.ID, sha("1"), "1.7.0", digest("a"))
+		w.must(err)
+		w.must(w.store.StartTarget(w.ctx, target, store.TargetApplying, "Applying.", ""))
+		w.must(w.store.FinishSync(w.ctx, target, id, failed, after))
+	}
+	try()
+	before := w.promotion(prod.ID).Want
+	try()
+	if got := w.promotion(prod.ID).Want; got != before+1 {
+		t.Errorf("prod may have read that staging is applying, and was woken %d times", got-before)
 	}
 }
 
