@@ -53,20 +53,6 @@ func (s *scene) sickVersion(app, tag, trouble, cure string) {
 	}
 }
 
-// deploymentIs wants a pull request's deployment to have ended so.
-func (w *World) deploymentIs(number int, env, state string) error {
-	p, err := w.GitHub.Pull(envRepo, number)
-	if err != nil {
-		return err
-	}
-	for _, d := range p.Deployments {
-		if d.Environment == env && d.State == state {
-			return nil
-		}
-	}
-	return fmt.Errorf("the deployments of #%d are %v", number, p.Deployments)
-}
-
 // unreachableCluster shuts the gate before the cluster of dev and staging while a
 // version is on its way.
 func (s *scene) unreachableCluster(gate *gate) {

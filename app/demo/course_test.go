@@ -2,7 +2,6 @@ package demo
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
 	"os/exec"
 	"path/filepath"
@@ -11,10 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 )
@@ -79,29 +74,11 @@ func (s *scene) overlays() map[string]string {
 	return all
 }
 
-// state is what a cluster was told about an object, and how often that changed.
-type state struct {
-	Spec       any
-	Generation int64
-}
-
 // live are the objects that the apps have in a namespace of an environment's cluster.
 func (s *scene) live(env, namespace string) map[string]state {
 	s.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(s.w.dir, env+".kubeconfig"))
+	all, err := s.w.live(s.ctx, env, namespace)
 	s.must(err)
-	client, err := dynamic.NewForConfig(config)
-	s.must(err)
-	all := map[string]state{}
-	for _, kind := range []schema.GroupVersionResource{{Group: "apps", Version: "v1", Resource: "deployments"}, {Version: "v1", Resource: "services"}} {
-		list, err := client.Resource(kind).Namespace(namespace).List(s.ctx, metav1.ListOptions{})
-		s.must(err)
-		for _, o := range list.Items {
-			spec, _ := o.Object["spec"].(map[string]any)
-			maps.DeleteFunc(spec, func(name string, _ any) bool { return strings.HasPrefix(name, "clusterIP") }) // each cluster gives its own
-			all[kind.Resource+" "+o.GetName()] = state{spec, o.GetGeneration()}
-		}
-	}
 	return all
 }
 

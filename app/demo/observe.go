@@ -78,21 +78,30 @@ func (w *World) onlyOnePull() error {
 func (w *World) Running(ctx context.Context) (map[string]map[string]Version, error) {
 	running := map[string]map[string]Version{}
 	for _, env := range environments {
-		running[env] = map[string]Version{}
-		containers, err := w.Clusters[env].Running(ctx, w.Namespaces[env])
-		if err != nil {
+		var err error
+		if running[env], err = w.runningIn(ctx, env); err != nil {
 			return nil, err
 		}
-		for _, c := range containers {
-			v := Version{Tag: c.Image.Tag, Digest: c.Image.Digest}
-			if old, twice := running[env][c.Name]; twice && old != v {
-				return nil, fmt.Errorf("%s runs %s and %s in %s at the same time", c.Name, old.Tag, v.Tag, env)
-			}
-			if c.Ready < c.Desired {
-				return nil, fmt.Errorf("%d of %d pods of %s are ready in %s", c.Ready, c.Desired, c.Name, env)
-			}
-			running[env][c.Name] = v
+	}
+	return running, nil
+}
+
+// runningIn reads what one cluster runs from its pods, by app.
+func (w *World) runningIn(ctx context.Context, cluster string) (map[string]Version, error) {
+	containers, err := w.Clusters[cluster].Running(ctx, w.Namespaces[cluster])
+	if err != nil {
+		return nil, err
+	}
+	running := map[string]Version{}
+	for _, c := range containers {
+		v := Version{Tag: c.Image.Tag, Digest: c.Image.Digest}
+		if old, twice := running[c.Name]; twice && old != v {
+			return nil, fmt.Errorf("%s runs %s and %s in %s at the same time", c.Name, old.Tag, v.Tag, cluster)
 		}
+		if c.Ready < c.Desired {
+			return nil, fmt.Errorf("%d of %d pods of %s are ready in %s", c.Ready, c.Desired, c.Name, cluster)
+		}
+		running[c.Name] = v
 	}
 	return running, nil
 }
@@ -233,15 +242,29 @@ func (w *World) board(ctx context.Context) (map[string]any, error) {
 
 // boardSays wants a text somewhere on the board.
 func (w *World) boardSays(ctx context.Context, text string) error {
-	board, err := w.board(ctx)
-	if err != nil {
-		return err
-	}
-	data, err := json.Marshal(board)
-	if err == nil && !strings.Contains(string(data), text) {
+	board, err := w.boardText(ctx)
+	if err == nil && !strings.Contains(board, text) {
 		err = fmt.Errorf("the board does not say “%s”", text)
 	}
 	return err
+}
+
+// boardSilent wants a text nowhere on the board.
+func (w *World) boardSilent(ctx context.Context, text string) error {
+	board, err := w.boardText(ctx)
+	if err == nil && strings.Contains(board, text) {
+		err = fmt.Errorf("the board still says “%s”", text)
+	}
+	return err
+}
+
+func (w *World) boardText(ctx context.Context) (string, error) {
+	board, err := w.board(ctx)
+	if err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(board)
+	return string(data), err
 }
 
 // database reads Tagboat's database.

@@ -45,26 +45,10 @@ func (s *story) policy(ctx context.Context) {
 		return err
 	})
 	s.until(ctx, "it passes, and he merges it", func(context.Context) error {
-		if err := s.w.checkSays(number, "Not a promotion"); err != nil {
-			return err
-		}
-		if p, err := s.w.GitHub.Pull(envRepo, number); err != nil || p.Merged {
-			return err
-		}
-		_, err := bob.MergePull(envRepo, number, "squash")
-		return err
+		return s.w.mergedBy(bob, number)
 	})
 	s.until(ctx, "prod has three shops of the same version", func(ctx context.Context) error {
-		containers, err := s.w.Clusters["prod"].Running(ctx, s.w.Namespaces["prod"])
-		if err != nil {
-			return err
-		}
-		for _, c := range containers {
-			if c.Name == "shop" && (c.Desired != 3 || c.Ready != 3) {
-				return fmt.Errorf("%d of %d shops are ready", c.Ready, c.Desired)
-			}
-		}
-		return s.w.runs(ctx, "prod", "shop", s.version("shop", "3.0.0"))
+		return errors.Join(s.w.scaled(ctx, "prod", "shop", 3), s.w.runs(ctx, "prod", "shop", s.version("shop", "3.0.0")))
 	})
 }
 
@@ -76,6 +60,19 @@ const threeShops = `patches:
       spec:
         replicas: 3
 `
+
+// mergedBy has a person merge their own pull request as soon as Tagboat's check lets
+// them.
+func (w *World) mergedBy(person *githubsim.Person, number int) error {
+	if err := w.checkSays(number, "Not a promotion"); err != nil {
+		return err
+	}
+	if p, err := w.GitHub.Pull(envRepo, number); err != nil || p.Merged {
+		return err
+	}
+	_, err := person.MergePull(envRepo, number, "squash")
+	return err
+}
 
 // remarked wants an annotation of Tagboat's check on a file of a pull request.
 func (w *World) remarked(number int, level, rule, file string) error {

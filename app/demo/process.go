@@ -55,7 +55,7 @@ func (w *World) process(address string) *Process {
 		"TAGBOAT_ENV_REPOS="+envRepo,
 		"TAGBOAT_REGISTRIES="+imageHost+"=http://"+w.Registry.Host(),
 		"TAGBOAT_REMOTES=oci://"+imageHost+"/charts",
-		"TAGBOAT_CLUSTERS="+strings.Join(clusters, ","),
+		clustersVariable+strings.Join(clusters, ","),
 		"TAGBOAT_HEALTH_TIMEOUT=2m",
 	)
 	p.env = append(p.env, w.options.Env...)
@@ -125,6 +125,26 @@ func (p *Process) ended() <-chan struct{} {
 	defer p.mu.Unlock()
 	return p.running.Ended()
 }
+
+// Restart ends Tagboat as an administrator would, and starts it again.
+func (p *Process) Restart(ctx context.Context) error {
+	p.end(syscall.SIGTERM)
+	return p.Start(ctx)
+}
+
+// reaches has Tagboat know the way to one more cluster from its next start on.
+func (p *Process) reaches(name, kubeconfig string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, entry := range p.env {
+		if known, ok := strings.CutPrefix(entry, clustersVariable); ok {
+			p.env[i] = fmt.Sprintf("%s%s,%s=%s", clustersVariable, known, name, kubeconfig)
+		}
+	}
+}
+
+// clustersVariable says which clusters Tagboat can reach, and how.
+const clustersVariable = "TAGBOAT_CLUSTERS="
 
 // Kill ends Tagboat as a power cut would, and waits until it is gone.
 func (p *Process) Kill() { p.end(syscall.SIGKILL) }

@@ -11,7 +11,7 @@ import (
 type Report struct {
 	Chapters []Chapter `json:"chapters"`
 	// Running is what the clusters run, by environment and app, read from their
-	// pods.
+	// pods; prod-us is the cluster that prod gets in the last chapter.
 	Running               map[string]map[string]Version `json:"running"`
 	Pulls                 []PullReport                  `json:"pulls"`
 	RestCallsPerPromotion int                           `json:"restCallsPerPromotion"`

@@ -141,6 +141,10 @@ func (r Report) print(out io.Writer, asJSON bool) error {
 
 // welcome says what there is to play with.
 func (w *World) welcome(out io.Writer) {
+	second := ""
+	if _, added := w.Clusters[newcomer]; added {
+		second = fmt.Sprintf("  %-10s KUBECONFIG=%s/%s.kubeconfig kubectl -n %s get pods\n", newcomer, w.dir, newcomer, w.Namespaces[newcomer])
+	}
 	fmt.Fprintf(out, `
 The story is told, and everything stays up. Play with it:
 
@@ -150,9 +154,10 @@ The story is told, and everything stays up. Play with it:
   dev        KUBECONFIG=%[5]s/dev.kubeconfig kubectl -n %[6]s get pods
   staging    KUBECONFIG=%[5]s/staging.kubeconfig kubectl -n %[7]s get pods
   prod       KUBECONFIG=%[5]s/prod.kubeconfig kubectl -n %[8]s get pods
-
+%[9]s
 Try: comment “/promote prod catalog” on an issue or pull request of %[3]s as alice,
-approve it as bob and carol, tick the boxes. main is protected: to change something
+approve it as bob and carol, tick the boxes. Or scale something in staging with kubectl,
+and see it taken back. main is protected: to change something
 yourself, push to a branch and open a pull request. ^C ends it.
-`, w.Tagboat.URL(), w.GitHub.URL(), envRepo, w.Registry.Host(), w.dir, w.Namespaces["dev"], w.Namespaces["staging"], w.Namespaces["prod"])
+`, w.Tagboat.URL(), w.GitHub.URL(), envRepo, w.Registry.Host(), w.dir, w.Namespaces["dev"], w.Namespaces["staging"], w.Namespaces["prod"], second)
 }

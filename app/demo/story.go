@@ -26,6 +26,11 @@ func Play(ctx context.Context, w *World, say func(string)) Report {
 	s.chapter(ctx, "supersede", s.supersede)
 	s.chapter(ctx, "audit", s.audit)
 	s.chapter(ctx, "rollback", s.rollback)
+	s.chapter(ctx, "drift", s.drift)
+	s.chapter(ctx, "unhealthy", s.unhealthy)
+	if w.options.Cluster == "" { // else there is no other cluster to add
+		s.chapter(ctx, "new-cluster", s.newCluster)
+	}
 	return s.finish(ctx)
 }
 
@@ -62,22 +67,7 @@ func (s *story) start(ctx context.Context) {
 		return nil
 	})
 	s.until(ctx, "Tagboat knows that all nine overlays are healthy", func(ctx context.Context) error {
-		return s.w.database(ctx, func(db *store.Store) error {
-			targets, err := db.Targets(ctx)
-			if err != nil {
-				return err
-			}
-			healthy := 0
-			for _, t := range targets {
-				if t.State == store.TargetHealthy {
-					healthy++
-				}
-			}
-			if healthy != len(apps)*len(environments) {
-				return fmt.Errorf("%d of %d are healthy", healthy, len(targets))
-			}
-			return nil
-		})
+		return s.w.healthyTargets(ctx, len(apps)*len(environments))
 	})
 }
 
@@ -319,6 +309,11 @@ func (s *story) finish(ctx context.Context) Report {
 	running, err := s.w.Running(ctx)
 	if err != nil {
 		s.say("the clusters cannot be read: " + err.Error())
+	}
+	if _, added := s.w.Clusters[newcomer]; added && err == nil {
+		if running[newcomer], err = s.w.runningIn(ctx, newcomer); err != nil {
+			s.say("cluster " + newcomer + " cannot be read: " + err.Error())
+		}
 	}
 	r.Running = running
 	for _, p := range s.w.GitHub.Pulls(envRepo) {

@@ -15,8 +15,10 @@ func TestStory(t *testing.T) {
 	}
 	want := map[string]string{"payments": "1.6.0", "catalog": "2.3.0", "shop": "3.1.1"}
 	for app, tag := range want {
-		if got := report.Running["prod"][app].Tag; got != tag {
-			t.Errorf("prod runs %s %s, want %s", app, got, tag)
+		for _, cluster := range []string{"prod", newcomer} {
+			if got := report.Running[cluster][app].Tag; got != tag {
+				t.Errorf("%s runs %s %s, want %s", cluster, app, got, tag)
+			}
 		}
 	}
 	if report.RestCallsPerPromotion == 0 || report.RestCallsPerPromotion > 15 {

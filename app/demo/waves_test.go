@@ -35,12 +35,7 @@ func (s *scene) anotherCluster(name, env, namespace string) {
 	s.namespace(env, s.w.Namespaces[namespace])
 	p := s.w.Tagboat
 	p.Kill()
-	const variable = "TAGBOAT_CLUSTERS="
-	for i, entry := range p.env {
-		if known, ok := strings.CutPrefix(entry, variable); ok {
-			p.env[i] = fmt.Sprintf("%s%s,%s=%s", variable, known, name, filepath.Join(s.w.dir, env+".kubeconfig"))
-		}
-	}
+	p.reaches(name, filepath.Join(s.w.dir, env+".kubeconfig"))
 	s.must(p.Start(s.ctx))
 }
 

@@ -54,8 +54,8 @@ type World struct {
 	Registry   *registrytest.Registry
 	Postgres   *localpg.Server
 	AppID      int64
-	Clusters   map[string]*cluster.Cluster // by environment
-	Namespaces map[string]string           // by environment
+	Clusters   map[string]*cluster.Cluster // by name: that of its environment, or newcomer
+	Namespaces map[string]string           // by the same names
 	Tagboat    *Process
 
 	ci       *ci

@@ -29,10 +29,12 @@ type mark struct {
 	fingerprint string    // "" of one that its target has not applied: its label was copied
 	at          time.Time // when its target last applied it
 	going       bool      // it is being deleted
+	generation  int64     // of what it is told to do; 0 of a kind that does not count it
+	strayed     bool      // somebody has changed it since its target last applied it
 }
 
 func markOf(o Metadata) mark {
-	m := mark{target: o.Labels[TargetLabel], uid: o.UID, going: o.DeletionTimestamp != nil}
+	m := mark{target: o.Labels[TargetLabel], uid: o.UID, going: o.DeletionTimestamp != nil, generation: o.Generation}
 	m.fingerprint = fingerprint(o, m.manager())
 	for _, entry := range o.ManagedFields {
 		if m.owns(entry) && entry.Time != nil {
@@ -53,15 +55,19 @@ func (m mark) owns(entry metav1.ManagedFieldsEntry) bool {
 func (m *memory) see(o Metadata) {
 	key, next := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, markOf(o)
 	last, known := m.marks[key]
-	m.marks[key] = next
 	// One that was not there before was applied just now, or bears a copied label.
 	if !known || last.fingerprint == "" || next.isWrittenBy(o, last) {
+		m.marks[key] = next
 		return
 	}
-	if last.fingerprint == next.fingerprint && last.going == next.going && last.target == next.target {
-		return
+	same := last.fingerprint == next.fingerprint && last.going == next.going && last.target == next.target
+	next.strayed = last.strayed || !same
+	m.marks[key] = next
+	// Who undoes a change has the field already, and leaves what the target owns as it is.
+	undone := last.strayed && last.generation != next.generation
+	if !same || undone {
+		m.tell(last.target, m.id(key))
 	}
-	m.tell(last.target, m.id(key))
 }
 
 // isWrittenBy reports whether the newest change of an object is its target's own apply.

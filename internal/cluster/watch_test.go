@@ -119,6 +119,23 @@ func TestAnEditIsHeard(t *testing.T) {
 	s.patchAs("kubectl", configMaps, "sentinel", `{"metadata":{"finalizers":null}}`)
 }
 
+// Whoever undoes a change owns the field already, so what the target owns stays as the
+// change has left it.
+func TestAnUndoIsHeard(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(deployment("web", payments+":1.6.0"), configMap("a", "mode", "fast"))
+	h := s.listen(s.cluster, s.inventory().inventory()...)
+	s.awake(h)
+
+	s.patchAs("kubectl-edit", deployments, "web", `{"spec":{"replicas":5}}`)
+	h.hears("Deployment web")
+	s.patchAs("kubectl-edit", deployments, "web", `{"spec":{"replicas":2}}`)
+	h.hears("Deployment web")
+	s.patchAs("kubectl-edit", deployments, "web", `{"metadata":{"labels":{"x":"y"}}}`) // changes nothing that it is told to do
+	s.patchAs("kubectl-edit", configMaps, "a", `{"data":{"mode":"slow"}}`)
+	h.hears("ConfigMap a")
+}
+
 func TestWhatIsNoneOfOurBusinessIsNotHeard(t *testing.T) {
 	s := newSite(t)
 	s.mustApply(configMap("a", "mode", "fast"), configMap("sentinel", "k", "v"))

@@ -203,6 +203,26 @@ func TestAChangedTargetWakesItsApp(t *testing.T) {
 	}
 }
 
+// Whoever looked while a failed version was tried again has read that it is being applied.
+func TestATryThatFailsAgainWakesItsApp(t *testing.T) {
+	w := newWorld(t)
+	prod := w.propose("prod", w.artifact("1.7.0", digest("a")))
+	failed := store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetFailed, Message: "Pods crash.", Ill: true}
+	try := func() {
+		target := w.target("staging", "eu")
+		id, err := w.store.StartSync(w.ctx, target.ID, sha("1"), "1.7.0", digest("a"))
+		w.must(err)
+		w.must(w.store.StartTarget(w.ctx, target, store.TargetApplying, "Applying.", ""))
+		w.must(w.store.FinishSync(w.ctx, target, id, failed, after))
+	}
+	try()
+	before := w.promotion(prod.ID).Want
+	try()
+	if got := w.promotion(prod.ID).Want; got != before+1 {
+		t.Errorf("prod may have read that staging is applying, and was woken %d times", got-before)
+	}
+}
+
 func TestHealthySince(t *testing.T) {
 	at := func(minute int) *time.Time {
 		t := time.Date(2026, 3, 5, 9, minute, 0, 0, time.UTC)
