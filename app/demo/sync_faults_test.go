@@ -128,7 +128,7 @@ func awayForAWhile(s *scene, f *front) {
 	s.must(open())
 	_, err = s.byHand(configMaps, s.w.Namespaces["dev"]).Patch(s.ctx, "moves-1", types.MergePatchType, []byte(`{"data": {"is": "round 20"}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
 	s.must(err)
-	s.within(90*time.Second, "the change is over", func() error { return s.w.none(s.ctx, `SELECT count(*) FROM drift WHERE ended_at IS NULL`) })
+	s.within(3*time.Minute, "the change is over", func() error { return s.w.none(s.ctx, `SELECT count(*) FROM drift WHERE ended_at IS NULL`) })
 }
 
 // unwellCluster has every other request fail, while a version is brought and things go.
