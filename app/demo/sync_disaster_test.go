@@ -63,6 +63,7 @@ func (p *Process) signal(signal syscall.Signal) {
 func frozenReplica(s *scene, f *front) {
 	first := s.w.Tagboat
 	frozen, thawed := make(chan struct{}), make(chan struct{})
+	defer first.thaw() // also where the story ends early
 	var stopped atomic.Bool
 	var late, written atomic.Int32
 	f.each(func(_ int, w http.ResponseWriter, r *http.Request) bool {
@@ -91,8 +92,12 @@ func frozenReplica(s *scene, f *front) {
 	<-frozen
 	second := s.replica("TAGBOAT_GITHUB_POLL=2s") // GitHub tells the frozen one
 	s.must(second.Start(s.ctx))
-	s.inGit("Brought by the other", round(2))
-	s.within(2*time.Minute, "the other replica has brought the newer commit", func() error { return s.has(round(2)) })
+	newer := round(1)
+	for i := range 4 {
+		newer[fmt.Sprint("moves-", i)] = "newer"
+	}
+	s.inGit("Brought by the other", newer)
+	s.within(2*time.Minute, "the other replica has brought the newer commit", func() error { return s.has(newer) })
 
 	first.thaw()
 	close(thawed)
@@ -108,8 +113,10 @@ func frozenReplica(s *scene, f *front) {
 	if n := written.Load(); n > 0 {
 		s.Errorf("it has written %d times after that", n)
 	}
-	s.must(s.has(round(2)))
+	s.must(s.has(newer))
 	second.Stop()
+	s.inGit("As it goes on", round(2))
+	s.until("the first one goes on", func() error { return s.has(round(2)) })
 }
 
 // versionsIn are the resource versions of all that payments has in dev.

@@ -128,7 +128,7 @@ func awayForAWhile(s *scene, f *front) {
 	s.must(open())
 	_, err = s.byHand(configMaps, s.w.Namespaces["dev"]).Patch(s.ctx, "moves-1", types.MergePatchType, []byte(`{"data": {"is": "round 20"}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
 	s.must(err)
-	s.within(90*time.Second, "the change is over", func() error { return s.w.none(s.ctx, `SELECT count(*) FROM drift WHERE ended_at IS NULL`) })
+	s.within(3*time.Minute, "the change is over", func() error { return s.w.none(s.ctx, `SELECT count(*) FROM drift WHERE ended_at IS NULL`) })
 }
 
 // unwellCluster has every other request fail, while a version is brought and things go.
@@ -243,13 +243,13 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: slow}
 spec:
-  minReadySeconds: 600
+  minReadySeconds: 300
   selector: {matchLabels: {app: slow}}
   template:
     metadata: {labels: {app: slow}}
     spec: {containers: [{name: slow, image: "registry.acme.test/payments:1.6.0", resources: {limits: {memory: 64Mi}}}]}
 `
-	s.inGit("Something slow", round(50), slow)
+	s.inGit("Something slow", round(40), slow)
 	s.until("it is applied and waited for", func() error {
 		_, err := s.byHand(schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, s.w.Namespaces["dev"]).Get(s.ctx, "slow", metav1.GetOptions{})
 		return errors.Join(err, s.w.none(s.ctx, `SELECT count(*) - 1 FROM sync s JOIN target t ON t.id = s.target_id WHERE t.app = 'payments' AND t.env = 'dev' AND s.state = 'running'`))

@@ -69,10 +69,7 @@ func manyLeave(s *scene, p githubsim.PullView) {
 	s.inGit("Three settings", many(3))
 	code := s.waits()
 	yes := "/prune-ok dev payments " + code
-	s.until("the pull request says what waits", func() error {
-		return s.w.said(p.Number, "not in Git any more, and still there", "ConfigMap dev/setting-3", "ConfigMap dev/setting-9", yes)
-	})
-	s.says("alice", p.Number, "/status", "rocket", yes)
+	s.says("alice", p.Number, "/status", "rocket", "ConfigMap dev/setting-3", "ConfigMap dev/setting-9", yes)
 	s.must(s.shows(many(10)))
 
 	s.says("alice", p.Number, "/prune-ok dev payments abcdef", "confused", "abcdef names no list that waits now", yes)
@@ -90,10 +87,6 @@ func manyLeave(s *scene, p githubsim.PullView) {
 }
 
 var precious = `---
-apiVersion: v1
-kind: Namespace
-metadata: {name: extra}
----
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data}
@@ -119,13 +112,13 @@ data: {is: kept}
 func preciousLeave(s *scene, p githubsim.PullView) {
 	dev := s.w.Namespaces["dev"]
 	statefulSets := schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}
-	claims, namespaces := configMaps.GroupVersion().WithResource("persistentvolumeclaims"), configMaps.GroupVersion().WithResource("namespaces")
+	claims := configMaps.GroupVersion().WithResource("persistentvolumeclaims")
 	there := func() (there []string) {
 		for _, o := range []struct {
-			resource        schema.GroupVersionResource
-			namespace, name string
-		}{{namespaces, "", "extra"}, {claims, dev, "data"}, {statefulSets, dev, "ledger"}, {configMaps, dev, "foreign-kept"}, {configMaps, dev, "setting-2"}} {
-			live, err := s.byHand(o.resource, o.namespace).Get(s.ctx, o.name, metav1.GetOptions{})
+			resource schema.GroupVersionResource
+			name     string
+		}{{claims, "data"}, {statefulSets, "ledger"}, {configMaps, "foreign-kept"}, {configMaps, "setting-2"}} {
+			live, err := s.byHand(o.resource, dev).Get(s.ctx, o.name, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) || err == nil && live.GetDeletionTimestamp() != nil {
 				continue
 			}
@@ -141,16 +134,14 @@ func preciousLeave(s *scene, p githubsim.PullView) {
 		return nil
 	}
 	s.inGit("Data", many(3), precious)
-	s.until("all is there", func() error { return is("extra", "data", "ledger", "foreign-kept", "setting-2") })
+	s.until("all is there", func() error { return is("data", "ledger", "foreign-kept", "setting-2") })
 	s.nothingWaits()
 
 	// What is a few goes by itself; what holds data waits, and what is kept is not asked about.
 	s.inGit("No data", many(2))
 	code := s.waits()
-	s.until("the pull request says what waits, and why", func() error {
-		return s.w.said(p.Number, "Namespace extra", "everything in it goes with it", "PersistentVolumeClaim dev/data", "it holds data", "StatefulSet dev/ledger", "its pods hold data", "/prune-ok dev payments "+code)
-	})
-	s.until("the rest is gone", func() error { return is("extra", "data", "ledger", "foreign-kept") })
+	s.says("alice", p.Number, "/status", "rocket", "PersistentVolumeClaim dev/data", "it holds data", "StatefulSet dev/ledger", "its pods hold data", "/prune-ok dev payments "+code)
+	s.until("the rest is gone", func() error { return is("data", "ledger", "foreign-kept") })
 	s.says("alice", p.Number, "/prune-ok dev payments "+code, "rocket", "deletes them in dev")
 	s.within(time.Minute, "these are gone, and what is kept stays", func() error { return is("foreign-kept") })
 	s.nothingWaits()
