@@ -200,22 +200,52 @@ func TestARollbackOfOneClosesThePullRequestOfTheSet(t *testing.T) {
 	k, _ := provenTogether(t)
 	ctx, db := t.Context(), k.worker.Store
 	set, p := k.opensSet()
-	older, err := k.worker.known(ctx, "registry.example.com/payments", "1.0.0")
-	must(t, err)
-	_, err = db.Propose(ctx, store.Proposal{
-		Repo: k.envRepo().ID, App: "payments", Env: "prod", Artifact: older.ID, Requester: store.Actor{ID: 2, Login: "bob"}, Branch: "tagboat/prod/payments", BaseBranch: "main",
-		Back: &store.NewRollback{BadTag: "1.0.1", Reason: "it is slow", Reverts: []string{strings.Repeat("9", 40)}},
-	}, reconcileJob)
-	must(t, err)
+	k.goesBackAlone()
+	k.moves(set[1].ID)
+	if now, err := k.sim.Pull("acme/env", p.Number); err != nil || now.State != "open" {
+		t.Errorf("one of it closed #%d: %s, %v", p.Number, now.State, err)
+	}
 	if effects := k.moves(set[0].ID); !slices.Equal(effects, []promotion.Effect{promotion.DeleteBranch}) {
 		t.Errorf("what is left to do: %v", effects)
 	}
-	k.moves(set[1].ID)
-	if now, err := k.sim.Pull("acme/env", p.Number); err != nil || now.State != "closed" || now.Merged {
-		t.Errorf("#%d is %s, %v", p.Number, now.State, err)
+	if now, err := k.sim.Pull("acme/env", p.Number); err != nil || now.State != "closed" || now.Merged || len(now.Comments) != 1 || !strings.Contains(now.Comments[0].Body, "a rollback of what it would change in **prod** was asked for, and goes first") {
+		t.Errorf("#%d is %+v, %v", p.Number, now, err)
 	}
 	if left, err := db.Leftovers(ctx); err != nil || len(left) != 0 {
 		t.Errorf("there is left to do: %+v, %v", left, err)
+	}
+}
+
+// goesBackAlone has bob take payments back by itself, while the set is on its way.
+func (k *talk) goesBackAlone() {
+	k.Helper()
+	older, err := k.worker.known(k.Context(), "registry.example.com/payments", "1.0.0")
+	must(k.T, err)
+	_, err = k.worker.Store.Propose(k.Context(), store.Proposal{
+		Repo: k.envRepo().ID, App: "payments", Env: "prod", Artifact: older.ID, Requester: store.Actor{ID: 2, Login: "bob"}, Branch: "tagboat/prod/payments", BaseBranch: "main",
+		Back: &store.NewRollback{BadTag: "1.0.1", Reason: "it is slow", Reverts: []string{strings.Repeat("9", 40)}},
+	}, reconcileJob)
+	must(k.T, err)
+}
+
+// The set was merged, and the answer to that was lost, or people merged it: then a rollback
+// is asked for. What was merged is known of each app, in whatever order they are looked at.
+func TestASetThatWasMergedBeforeARollbackIsKnownToBe(t *testing.T) {
+	k, _ := provenTogether(t)
+	set, p := k.opensSet()
+	_, err := k.sim.As("carol").MergePull("acme/env", p.Number, "squash")
+	must(t, err)
+	k.goesBackAlone()
+	k.moves(set[1].ID)
+	k.moves(set[0].ID)
+	for _, m := range set {
+		now, err := k.worker.Store.Promotion(t.Context(), m.ID)
+		if err != nil || now.State != "merged" || now.MergeSHA == "" {
+			t.Errorf("%s is %s by %q, %v", m.App, now.State, now.MergeSHA, err)
+		}
+	}
+	if now, err := k.sim.Pull("acme/env", p.Number); err != nil || !now.Merged || len(now.Comments) != 0 && strings.Contains(now.Comments[0].Body, "closes this pull request") {
+		t.Errorf("#%d is %+v, %v", p.Number, now, err)
 	}
 }
 
