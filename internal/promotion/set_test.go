@@ -197,7 +197,7 @@ func TestASetThatCannotBeOpenedEnds(t *testing.T) {
 }
 
 // An approval of something else is taken back for whichever app asks for approvals.
-func TestAStaleApprovalOfOneOfASetIsDismissed(t *testing.T) {
+func TestASetsStaleApprovalsAreDismissed(t *testing.T) {
 	leads, shop := ready(), ready()
 	leads.Rule.Approvals = false
 	shop.Approval = Approval{Missing: 1, Stale: 1, Reason: "1 of 2", Owner: "team platform"}
