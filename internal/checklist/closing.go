@@ -8,6 +8,17 @@ import (
 // ClosingMarker is the first line of the comment on a pull request that a person closed.
 const ClosingMarker = "<!-- tagboat:closed -->"
 
+// LeftMarker is the first line of the comment on a pull request that Tagboat closes because
+// a rollback goes first.
+const LeftMarker = "<!-- tagboat:left -->"
+
+// RenderLeft says why Tagboat closes a pull request that brings something to an
+// environment, and what to do.
+func RenderLeft(env string) string {
+	return fmt.Sprintf("%s\nTagboat closes this pull request: a rollback of what it would change in **%s** was asked for, and goes first. Whoever still wants this asks for it again when that is merged.\n",
+		LeftMarker, Escape(env))
+}
+
 // Closing is a person's closing of a pull request.
 type Closing struct {
 	App, Env, Tag string

@@ -112,8 +112,10 @@ func next(f Facts, gates []Gate, render func([]Gate) Shown, now time.Time) (effe
 	}
 	// A merge does not wait for it. While the head is not ours, or not what the base
 	// needs, it is not known what people will have approved when it is.
-	if f.RuleErr == "" && f.Rule.Approvals && f.Approval.Stale > 0 && headGate(f).Verdict == Pass {
-		return DismissReview, "", ""
+	for _, m := range together(f) {
+		if m.RuleErr == "" && m.Rule.Approvals && m.Approval.Stale > 0 && headGate(m).Verdict == Pass {
+			return DismissReview, m.App, ""
+		}
 	}
 	return Rest, "", ""
 }
@@ -154,7 +156,13 @@ func askAgainAt(f Facts) time.Time {
 
 func beforePull(f Facts) (Effect, string) {
 	for _, m := range together(f) {
-		if effect, why := unopened(m); effect != OpenPull {
+		effect, why := unopened(m)
+		// Of a set, the edit may be in the way of another's, which no commit in Git mends;
+		// and nobody could close what has no pull request, while it keeps all its apps.
+		if effect == Rest && len(f.Companions) > 0 && m.RuleErr == "" {
+			effect = RecordClosed
+		}
+		if effect != OpenPull {
 			return effect, ofSet(f, m, why)
 		}
 	}

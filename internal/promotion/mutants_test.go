@@ -136,6 +136,9 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	in(sets, "set: where people merge one, they merge all", "func(m Facts) bool { return !m.Rule.Auto }", "func(m Facts) bool { return m.App == f.App && !m.Rule.Auto }")
 	in(sets, "set: one asks, and not each by itself", "func together(f Facts) []Facts { return append([]Facts{f}, f.Companions...) }", "func together(f Facts) []Facts { return []Facts{f} }")
 	in(decide, "set: another acts for it", "case f.Led:", "case false:")
+	in(decide, "set: one that cannot be opened ends", "if effect == Rest && len(f.Companions) > 0 && ", "if false && ")
+	in(decide, "set: what people have to mend in tagboat.yaml is waited for", "len(f.Companions) > 0 && m.RuleErr == \"\" {", "len(f.Companions) > 0 {")
+	in(decide, "set: a stale approval counts for whichever asks", "\tfor _, m := range together(f) {\n\t\tif m.RuleErr == \"\" && m.Rule.Approvals", "\tfor _, m := range []Facts{f} {\n\t\tif m.RuleErr == \"\" && m.Rule.Approvals")
 
 	const calendar = "../window/schedule.go"
 	in(calendar, "window: days without changes are asked for", "return len(s.Allow)+len(s.Deny) > 0", "return len(s.Allow) > 0")

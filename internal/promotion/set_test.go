@@ -174,3 +174,34 @@ func TestASetAsksForEachOfIt(t *testing.T) {
 		t.Errorf("%q: %s", d.Effect, d.Why)
 	}
 }
+
+// What people have to mend in Git is waited for by one app. A set that cannot be opened
+// keeps all its apps from going by themselves, and nobody could close it.
+func TestASetThatCannotBeOpenedEnds(t *testing.T) {
+	for name, broken := range map[string]func(*Facts){
+		"two are in one file":            func(f *Facts) { f.Plan = Plan{Err: "payments and shop are both in one file"} },
+		"one would go back":              func(f *Facts) { f.Plan.Back, f.Plan.Current.Tag = true, "1.8.0" },
+		"one takes back what is not now": func(f *Facts) { f.Back = &Rollback{}; f.Plan.Current.Tag = "1.8.0" },
+	} {
+		shop, leads := ready(), ready()
+		shop.Pull, leads.Pull = nil, nil
+		broken(&shop)
+		if d := Decide(inSet(leads, shop), same, noon); d.Effect != RecordClosed || !strings.HasPrefix(d.Why, "shop: ") {
+			t.Errorf("%s: %q, %s", name, d.Effect, d.Why)
+		}
+		leads.RuleErr = "tagboat.yaml:3: no"
+		if d := Decide(inSet(leads, shop), same, noon); d.Effect != Rest {
+			t.Errorf("%s, and tagboat.yaml is broken: %q, %s", name, d.Effect, d.Why)
+		}
+	}
+}
+
+// An approval of something else is taken back for whichever app asks for approvals.
+func TestASetsStaleApprovalsAreDismissed(t *testing.T) {
+	leads, shop := ready(), ready()
+	leads.Rule.Approvals = false
+	shop.Approval = Approval{Missing: 1, Stale: 1, Reason: "1 of 2", Owner: "team platform"}
+	if d := Decide(inSet(leads, shop), same, noon); d.Effect != DismissReview || d.App != "shop" {
+		t.Errorf("%q of %q", d.Effect, d.App)
+	}
+}

@@ -114,6 +114,9 @@ func (s *Store) Propose(ctx context.Context, in Proposal, wake func(promotion in
 }
 
 func (s *Store) insertPromotion(ctx context.Context, q *query.Queries, in Proposal, older *Promotion) (Promotion, error) {
+	if err := freeBranch(ctx, q, in.Repo, in.Branch); err != nil {
+		return Promotion{}, err
+	}
 	kind := KindForward
 	if in.Back != nil {
 		kind = KindRollback

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -198,10 +200,13 @@ func staysTogether(active Promotion, in Proposal) (stays bool, err error) {
 }
 
 // breakUp ends promotions in whose way a rollback is, each with all of its set. Their
-// pull requests are closed by whoever looks at them next.
+// pull requests are closed by whoever looks at them next; where one turns out to be merged,
+// by a merge whose answer was lost, that is written down then: see LeftOpen.
 func (s *Store) breakUp(ctx context.Context, tx pgx.Tx, q *query.Queries, active []Promotion, app, env string, wake func(promotion int64) river.JobArgs) error {
 	why := fmt.Sprintf("A rollback goes first, of %s in %s. Ask again when it is merged.", app, env)
 	var ended []Promotion
+	// In the order in which everybody locks promotions.
+	slices.SortFunc(active, func(a, b Promotion) int { return cmp.Compare(a.ID, b.ID) })
 	for _, p := range active {
 		members, err := lockTogether(ctx, q, p.ID)
 		if err != nil {
@@ -221,6 +226,9 @@ func (s *Store) breakUp(ctx context.Context, tx pgx.Tx, q *query.Queries, active
 		return err
 	}
 	for _, m := range ended {
+		if err := q.ForgetQueued(ctx, m.ID); err != nil {
+			return err
+		}
 		if err := s.audit(ctx, q, Entry{Action: ActionClosed, Promotion: m.ID, SHA: m.SeenHeadSHA, Inputs: map[string]string{"why": why}}); err != nil {
 			return err
 		}
@@ -259,20 +267,43 @@ func (s *Store) BranchWanted(ctx context.Context, repo int64, branch string) (_ 
 	return s.query.BranchWanted(ctx, query.BranchWantedParams{RepoID: repo, Branch: branch})
 }
 
-// RecordPullClosed keeps that a pull request is closed whose promotion had ended before.
+// LeftOpen reports whether a rollback went before a promotion, and nobody has read on
+// GitHub yet what became of its pull request.
+func LeftOpen(p Promotion) bool { return p.State == "closed" && p.PullState == pullOpen }
+
+// freeBranch is a Conflict while the pull request on a branch is one that was left open: it
+// is about to be closed, and whoever took it over would lose it, or be taken for merged.
+func freeBranch(ctx context.Context, q *query.Queries, repo int64, branch string) error {
+	number, err := q.LeftOpen(ctx, query.LeftOpenParams{RepoID: repo, Branch: branch})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fault.Errorf(fault.Conflict, "pull request #%d on branch %s is being closed, because a rollback went first. Tagboat tries again by itself", number, branch)
+}
+
+// RecordPullClosed keeps, once, that a pull request is closed whose promotion had ended
+// before.
 func (s *Store) RecordPullClosed(ctx context.Context, p Promotion) (err error) {
 	defer wrap(&err, "keep that pull request #%d is closed", p.PullNumber)
 	together, err := s.Together(ctx, p)
 	if err != nil {
 		return err
 	}
-	e := Entry{Action: ActionPullClosed, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]any{"pull": p.PullNumber}}
-	return s.effect(ctx, e, func(q *query.Queries) error {
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		fresh := false
 		for _, m := range together {
-			if err := q.SetPullClosed(ctx, m.ID); err != nil {
+			rows, err := q.SetPullClosed(ctx, m.ID)
+			if err != nil {
 				return err
 			}
+			fresh = fresh || rows > 0
 		}
-		return nil
+		if !fresh {
+			return nil
+		}
+		return s.audit(ctx, q, Entry{Action: ActionPullClosed, Promotion: p.ID, SHA: p.SeenHeadSHA, Inputs: map[string]any{"pull": p.PullNumber}})
 	})
 }

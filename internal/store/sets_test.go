@@ -168,10 +168,22 @@ func TestNothingTakesThePlaceOfOneOfASet(t *testing.T) {
 	if n := w.jobs("reconcile"); n < 3 {
 		t.Errorf("%d looks are wanted: of the rollback, and of what it ended", n)
 	}
-	w.must(w.store.RecordPullClosed(w.ctx, w.promotion(all[0].ID)))
+	// Until then nobody takes its branch, and so its pull request, over.
+	if _, err := w.store.ProposeSet(w.ctx, w.set(bob, newer, "web", "catalog"), reconcile); !fault.Is(err, fault.Conflict) {
+		t.Errorf("another set on its branch: %v", err)
+	}
+	for range 2 {
+		w.must(w.store.RecordPullClosed(w.ctx, w.promotion(all[0].ID)))
+	}
+	if n := w.count("SELECT count(*) FROM audit WHERE action = 'pull request closed'"); n != 1 {
+		t.Errorf("the log has %d times that it was closed", n)
+	}
 	w.wants([]string{"payments closed closed", "shop closed closed"}, all)
 	if used, err := w.store.BranchWanted(w.ctx, w.repo.ID, all[0].Branch); err != nil || used {
 		t.Errorf("the branch is wanted: %t, %v", used, err)
+	}
+	if out := w.proposeSet(w.set(bob, newer, "web", "catalog")); !out.Fresh {
+		t.Errorf("another set afterwards: %+v", out)
 	}
 }
 
@@ -254,6 +266,34 @@ func TestASetIsMergedAsOne(t *testing.T) {
 	}
 	if _, err := w.store.VerifyAudit(w.ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// A rollback may be asked for when the set was merged and the answer to that was lost: what
+// was merged is written down still, and what was closed is not.
+func TestASetThatARollbackWentBeforeMayBeMerged(t *testing.T) {
+	for state, want := range map[string][]string{
+		"open":   {"payments merged merged", "shop merged merged"},
+		"closed": {"payments closed closed", "shop closed closed"},
+	} {
+		t.Run(state, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.artifact("1.7.0", digest("a"))
+			all := w.openSet(alice, a, "payments", "shop")
+			w.must(w.store.Merge(w.ctx, w.repo.ID, "prod", func(m store.Merging) error { return m.Queued(w.ctx, all[0], store.Grounds{}) }))
+			_, err := w.store.Propose(w.ctx, w.goingBack(w.artifact("1.5.0", digest("5")), a, bob), reconcile)
+			w.must(err)
+			if n := w.count("SELECT count(*) FROM queued"); n != 0 {
+				t.Errorf("%d wait in the queue", n)
+			}
+			if state == "closed" {
+				w.must(w.store.RecordPullClosed(w.ctx, all[0]))
+			}
+			w.must(w.store.Merge(w.ctx, w.repo.ID, "prod", func(m store.Merging) error {
+				return m.MergedTogether(w.ctx, sha("9"), []store.Merge{{Promotion: all[0], By: alice}, {Promotion: all[1], By: alice}}, syncing)
+			}))
+			w.wants(want, all)
+		})
 	}
 }
 

@@ -16,8 +16,13 @@ import (
 // deleteBranch removes our branch after the pull request has ended, unless the next
 // promotion of the pair uses it already, or it holds what is not ours.
 func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
-	if err := w.closeLeft(ctx, l); err != nil {
-		return err
+	if store.LeftOpen(l.row) {
+		if l.facts.Led { // who acts for it closes the pull request, and deletes the branch
+			return w.Store.RecordBranchDeleted(ctx, l.row, false)
+		}
+		if merged, err := w.closeLeft(ctx, l); err != nil || merged {
+			return err
+		}
 	}
 	deleted, err := w.dropBranch(ctx, l)
 	if saidNo(err) { // by a rule for branches, say: it stays
@@ -28,18 +33,6 @@ func (w *Worker) deleteBranch(ctx context.Context, l *look) error {
 		return err
 	}
 	return w.Store.RecordBranchDeleted(ctx, l.row, deleted)
-}
-
-// closeLeft closes the pull request of a promotion that ended before it: a rollback went
-// first, and nobody judges any more what it would bring.
-func (w *Worker) closeLeft(ctx context.Context, l *look) error {
-	if l.facts.State != promotion.Closed || l.row.PullState != pullOpen {
-		return nil
-	}
-	if err := l.door.ClosePull(ctx, int(l.row.PullNumber)); err != nil {
-		return err
-	}
-	return w.Store.RecordPullClosed(ctx, l.row)
 }
 
 // dropBranch deletes the branch if no promotion needs it, and nobody else's commit is on

@@ -16,6 +16,7 @@ import (
 	"github.com/tagboat/tagboat/internal/githubsim"
 	"github.com/tagboat/tagboat/internal/githubsim/openapi"
 	"github.com/tagboat/tagboat/internal/job"
+	"github.com/tagboat/tagboat/internal/registry/registrytest"
 	"github.com/tagboat/tagboat/internal/store"
 	"github.com/tagboat/tagboat/internal/store/localpg"
 )
@@ -29,6 +30,7 @@ type talk struct {
 	repo   string // of the issue or pull request that is talked on
 	issue  int
 	said   chan github.CommentCreated // as the webhooks tell it
+	images *registrytest.Registry     // nil where there is none
 }
 
 const talkedAbout = `apiVersion: tagboat.dev/v1

@@ -52,6 +52,9 @@ func (w *Worker) merge(ctx context.Context, first *look, write bool) error {
 		default:
 			return nil // the world moved; the next look decides anew
 		}
+		if err := l.oneBase(); err != nil {
+			return err
+		}
 		if err := w.guard(ctx, l, l.row.BaseSHA, l.row.SeenHeadSHA); err != nil {
 			return err
 		}
@@ -105,7 +108,8 @@ func (w *Worker) reread(ctx context.Context, l *look) (*look, error) {
 	if err := w.rereadChecks(ctx, l, pull.HeadSHA); err != nil {
 		return nil, err
 	}
-	if l.facts.Rule.Approvals {
+	// Each member's approvals are its own, and any may ask for some.
+	if slices.ContainsFunc(l.together(), func(m *look) bool { return m.facts.Rule.Approvals }) {
 		if err := w.rereadReviews(ctx, l); err != nil {
 			return nil, err
 		}

@@ -64,6 +64,7 @@ func (w *Worker) promoteFrom(ctx context.Context, r request, cmd command.Promote
 			wishes = append(wishes, wish{use: u, artifact: a, reason: fmt.Sprintf("%s asked for what is proven in %s.", r.command.Author, cmd.From)})
 		}
 	}
+	wishes, left = onePerFile("", wishes, left)
 	switch {
 	case len(wishes) == 0:
 		return fmt.Sprintf("%s has nothing healthy that %s does not have already; there is nothing to promote.", checklist.Escape(cmd.From), checklist.Escape(r.env)) + leftOut(left), nil
@@ -80,6 +81,27 @@ func (w *Worker) promoteFrom(ctx context.Context, r request, cmd command.Promote
 		return "", err
 	}
 	return goTogether(r.env, wishes, done) + leftOut(left), nil
+}
+
+// onePerFile leaves out who is in a file that another of the wishes is in already: one
+// commit edits it once. Whom people named stays, "" where they named nobody.
+func onePerFile(named string, wishes []wish, left []string) (kept []wish, all []string) {
+	of := map[string]string{} // app by file
+	for _, one := range wishes {
+		if one.use.pair.App == named {
+			of[one.use.pair.File] = named
+		}
+	}
+	for _, one := range wishes {
+		app, file := one.use.pair.App, one.use.pair.File
+		if other, taken := of[file]; taken && other != app {
+			left = append(left, fmt.Sprintf("%s: it is in %s, as %s is, and one commit cannot edit that twice. Ask for it by itself when the other is merged.", app, file, other))
+			continue
+		}
+		of[file] = app
+		kept = append(kept, one)
+	}
+	return kept, left
 }
 
 // builtTogether are the artifacts that were built from the merge commit of the pull request
@@ -197,8 +219,10 @@ func leftOut(left []string) string {
 }
 
 // rollbackTogether proposes to take back all that one commit brought. What has another
-// version by now is left as it is, and told.
-func (w *Worker) rollbackTogether(ctx context.Context, repo store.Repo, brought []store.Promotion, says store.NewRollback, set store.NewSet) (wishes []wish, left []string, done store.ProposedSet, err error) {
+// version by now is left as it is, and told. Where people take one app back, which has to
+// be possible, another whose way back is lost is told, too. What goes back by itself goes
+// back whole: nobody is there to see to the rest.
+func (w *Worker) rollbackTogether(ctx context.Context, repo store.Repo, app string, brought []store.Promotion, says store.NewRollback, set store.NewSet) (wishes []wish, left []string, done store.ProposedSet, err error) {
 	env := brought[0].Env
 	uses, err := w.usesNow(ctx, repo, env, func(p envrepo.Pair) bool { return p.Env == env })
 	if err != nil {
@@ -210,8 +234,11 @@ func (w *Worker) rollbackTogether(ctx context.Context, repo store.Repo, brought 
 	}
 	for _, p := range brought {
 		one, why, err := w.wayBackOf(ctx, of[p.App], p, says)
-		if err != nil {
+		if err != nil && (says.Automatic || p.App == app || fault.KindOf(err).Retryable()) {
 			return nil, nil, done, err
+		}
+		if err != nil {
+			why = explain(err)
 		}
 		if why != "" {
 			left = append(left, p.App+": "+why)
@@ -219,12 +246,32 @@ func (w *Worker) rollbackTogether(ctx context.Context, repo store.Repo, brought 
 		}
 		wishes = append(wishes, one)
 	}
+	kept, left := onePerFile(app, wishes, left)
+	if says.Automatic {
+		if len(kept) < len(wishes) {
+			return nil, left, done, fault.Errorf(fault.Denied, "not all that came with that commit can go back by one: %s", strings.Join(left, " "))
+		}
+		alsoSay(kept, left)
+	}
+	wishes = kept
 	if len(wishes) == 0 {
 		return nil, left, done, fault.Errorf(fault.Denied, "Nothing that came with that commit is there any more.")
 	}
 	set.Origin, set.Branch = short(brought[0].MergeSHA), setBranch(env, "back-"+short(brought[0].MergeSHA))
 	done, err = w.proposeSet(ctx, wishes, set)
 	return wishes, left, done, err
+}
+
+// alsoSay adds to the reasons of what goes back by itself what stays: there is no comment
+// to answer.
+func alsoSay(wishes []wish, left []string) {
+	if len(left) == 0 {
+		return
+	}
+	for i := range wishes {
+		wishes[i].reason += " Not along: " + strings.Join(left, " ")
+		wishes[i].back.Reason = wishes[i].reason
+	}
 }
 
 // wayBackOf is what takes one app of a set back; why says that there is nothing to take

@@ -40,7 +40,7 @@ func (w *Worker) rollback(ctx context.Context, r request, cmd command.Rollback) 
 		return "", err
 	}
 	if brought != nil {
-		wishes, left, done, err := w.rollbackTogether(ctx, r.repo, brought, says, store.NewSet{Requester: by, Delivery: deliveryOf(r.command)})
+		wishes, left, done, err := w.rollbackTogether(ctx, r.repo, u.pair.App, brought, says, store.NewSet{Requester: by, Delivery: deliveryOf(r.command)})
 		if err != nil {
 			return "", err
 		}

@@ -12,6 +12,8 @@ import (
 	images "github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/tagboat/tagboat/internal/command"
+	"github.com/tagboat/tagboat/internal/envrepo"
+	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/githubsim"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/registry"
@@ -39,6 +41,7 @@ func provenTogether(t *testing.T) (k *talk, digests map[string]string) {
 	server := httptest.NewServer(images.New(images.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
 	at := server.Listener.Addr().String()
+	k.images = registrytest.At(at)
 	k.worker.Registry = registry.New(registry.Config{Endpoints: []registry.Endpoint{{Host: "registry.example.com", API: at, Insecure: true}}})
 	pool := render.NewPool(render.Options{Workers: 1})
 	t.Cleanup(func() { must(t, pool.Close()) })
@@ -48,7 +51,7 @@ func provenTogether(t *testing.T) (k *talk, digests map[string]string) {
 	for _, app := range []string{"payments", "shop"} {
 		dir := "apps/" + app + "/overlays/prod/"
 		for _, tag := range []string{"1.0.0", "1.1.0"} {
-			digest, err := registrytest.At(at).Push(ctx, app, tag, registrytest.Content{Seed: app + tag})
+			digest, err := k.images.Push(ctx, app, tag, registrytest.Content{Seed: app + tag})
 			must(t, err)
 			digests[app+" "+tag] = digest
 		}
@@ -200,22 +203,129 @@ func TestARollbackOfOneClosesThePullRequestOfTheSet(t *testing.T) {
 	k, _ := provenTogether(t)
 	ctx, db := t.Context(), k.worker.Store
 	set, p := k.opensSet()
-	older, err := k.worker.known(ctx, "registry.example.com/payments", "1.0.0")
-	must(t, err)
-	_, err = db.Propose(ctx, store.Proposal{
-		Repo: k.envRepo().ID, App: "payments", Env: "prod", Artifact: older.ID, Requester: store.Actor{ID: 2, Login: "bob"}, Branch: "tagboat/prod/payments", BaseBranch: "main",
-		Back: &store.NewRollback{BadTag: "1.0.1", Reason: "it is slow", Reverts: []string{strings.Repeat("9", 40)}},
-	}, reconcileJob)
-	must(t, err)
+	k.goesBackAlone()
+	k.moves(set[1].ID)
+	if now, err := k.sim.Pull("acme/env", p.Number); err != nil || now.State != "open" {
+		t.Errorf("one of it closed #%d: %s, %v", p.Number, now.State, err)
+	}
 	if effects := k.moves(set[0].ID); !slices.Equal(effects, []promotion.Effect{promotion.DeleteBranch}) {
 		t.Errorf("what is left to do: %v", effects)
 	}
-	k.moves(set[1].ID)
-	if now, err := k.sim.Pull("acme/env", p.Number); err != nil || now.State != "closed" || now.Merged {
-		t.Errorf("#%d is %s, %v", p.Number, now.State, err)
+	if now, err := k.sim.Pull("acme/env", p.Number); err != nil || now.State != "closed" || now.Merged || len(now.Comments) != 1 || !strings.Contains(now.Comments[0].Body, "a rollback of what it would change in **prod** was asked for, and goes first") {
+		t.Errorf("#%d is %+v, %v", p.Number, now, err)
 	}
 	if left, err := db.Leftovers(ctx); err != nil || len(left) != 0 {
 		t.Errorf("there is left to do: %+v, %v", left, err)
+	}
+}
+
+// goesBackAlone has bob take payments back by itself, while the set is on its way.
+func (k *talk) goesBackAlone() {
+	k.Helper()
+	older, err := k.worker.known(k.Context(), "registry.example.com/payments", "1.0.0")
+	must(k.T, err)
+	_, err = k.worker.Store.Propose(k.Context(), store.Proposal{
+		Repo: k.envRepo().ID, App: "payments", Env: "prod", Artifact: older.ID, Requester: store.Actor{ID: 2, Login: "bob"}, Branch: "tagboat/prod/payments", BaseBranch: "main",
+		Back: &store.NewRollback{BadTag: "1.0.1", Reason: "it is slow", Reverts: []string{strings.Repeat("9", 40)}},
+	}, reconcileJob)
+	must(k.T, err)
+}
+
+// The set was merged, and the answer to that was lost, or people merged it: then a rollback
+// is asked for. What was merged is known of each app, in whatever order they are looked at.
+func TestASetThatWasMergedBeforeARollbackIsKnownToBe(t *testing.T) {
+	k, _ := provenTogether(t)
+	set, p := k.opensSet()
+	_, err := k.sim.As("carol").MergePull("acme/env", p.Number, "squash")
+	must(t, err)
+	k.goesBackAlone()
+	k.moves(set[1].ID)
+	k.moves(set[0].ID)
+	for _, m := range set {
+		now, err := k.worker.Store.Promotion(t.Context(), m.ID)
+		if err != nil || now.State != "merged" || now.MergeSHA == "" {
+			t.Errorf("%s is %s by %q, %v", m.App, now.State, now.MergeSHA, err)
+		}
+	}
+	if now, err := k.sim.Pull("acme/env", p.Number); err != nil || !now.Merged || len(now.Comments) != 0 && strings.Contains(now.Comments[0].Body, "closes this pull request") {
+		t.Errorf("#%d is %+v, %v", p.Number, now, err)
+	}
+}
+
+// Whose image is gone stays, and is told, when a person takes another back. Whoever is named
+// has to be able to go back; and what goes back by itself goes back whole.
+func TestWhoHasNoWayBackStaysWhenAnotherGoesBack(t *testing.T) {
+	k, digests := provenTogether(t)
+	ctx := t.Context()
+	_, err := k.asksFor(nil)
+	must(t, err)
+	k.moves(k.newest("prod")[0].ID)
+	set := k.newest("prod")
+	must(t, k.images.Delete(ctx, "payments", digests["payments 1.0.0"]))
+	if _, _, _, err := k.worker.rollbackTogether(ctx, k.envRepo(), "shop", set, store.NewRollback{Reason: "it crashes", Automatic: true}, store.NewSet{}); !fault.Is(err, fault.Denied) {
+		t.Errorf("by itself: %v", err)
+	}
+	says := func(app string) (string, error) {
+		return k.worker.rollback(ctx, request{command: store.Command{AuthorID: 2, Author: "bob", SaidAt: k.worker.Now()}, env: "prod", repo: k.envRepo()}, command.Rollback{Env: "prod", Words: []string{app, "it", "is", "slow"}})
+	}
+	if text, err := says("payments"); !fault.Is(err, fault.Denied) {
+		t.Errorf("payments is taken back: %q, %v", text, err)
+	}
+	text, err := says("shop")
+	if err != nil || !strings.Contains(text, "goes back as one: shop `1.0.0`.") || !strings.Contains(text, "- payments: The registry does not have") {
+		t.Errorf("shop is taken back: %q, %v", text, err)
+	}
+	if apps := k.activeIn("prod"); !slices.Equal(apps, []string{"shop"}) {
+		t.Errorf("on their way are %v", apps)
+	}
+}
+
+// Reviews that no webhook told of are read before a merge, whichever app of the set asks for
+// approvals.
+func TestReviewsAreReadForWhicheverOfASetAsks(t *testing.T) {
+	k, _ := provenTogether(t)
+	ctx := t.Context()
+	set, p := k.opensSet()
+	_, err := k.sim.As("bob").Review("acme/env", p.Number, "REQUEST_CHANGES", "not today")
+	must(t, err)
+	l, err := k.worker.look(ctx, set[0].ID, true)
+	must(t, err)
+	l.facts.Rule.Approvals, l.companions[0].facts.Rule.Approvals = false, true
+	_, err = k.worker.reread(ctx, l)
+	must(t, err)
+	for _, m := range set {
+		if reviews, err := k.worker.Store.Reviews(ctx, m.ID); err != nil || len(reviews) != 1 || reviews[0].Reviewer != "bob" {
+			t.Errorf("%s has the reviews %+v, %v", m.App, reviews, err)
+		}
+	}
+}
+
+// One commit edits a file once. Whom people named goes along.
+func TestOneOfAFileGoesAlong(t *testing.T) {
+	in := func(app, file string) wish { return wish{use: use{pair: envrepo.Pair{App: app, File: file}}} }
+	wishes := []wish{in("payments", "one"), in("shop", "one"), in("web", "other")}
+	for named, want := range map[string]string{"": "payments web", "shop": "shop web", "web": "payments web"} {
+		kept, left := onePerFile(named, wishes, []string{"catalog: it is ill."})
+		var apps []string
+		for _, one := range kept {
+			apps = append(apps, one.use.pair.App)
+		}
+		if got := strings.Join(apps, " "); got != want || len(left) != 2 || !strings.Contains(left[1], "one commit cannot edit that twice") {
+			t.Errorf("named %q: %q go along, and %q do not", named, got, left)
+		}
+	}
+}
+
+// What goes back by itself has no comment to answer: its reason says what stays.
+func TestTheReasonSaysWhatStays(t *testing.T) {
+	wishes := []wish{{reason: "shop crashes.", back: &store.NewRollback{}}}
+	alsoSay(wishes, nil)
+	if wishes[0].reason != "shop crashes." {
+		t.Errorf("the reason is %q", wishes[0].reason)
+	}
+	alsoSay(wishes, []string{"web: it has 1.2.0 by now, and stays."})
+	if want := "shop crashes. Not along: web: it has 1.2.0 by now, and stays."; wishes[0].reason != want || wishes[0].back.Reason != want {
+		t.Errorf("the reasons are %q and %q", wishes[0].reason, wishes[0].back.Reason)
 	}
 }
 

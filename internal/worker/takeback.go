@@ -44,7 +44,7 @@ func (w *Worker) takeBackItself(ctx context.Context, l *look) error {
 		return err
 	}
 	if brought != nil {
-		_, _, done, err := w.rollbackTogether(ctx, l.repo, brought, says, store.NewSet{})
+		_, _, done, err := w.rollbackTogether(ctx, l.repo, l.row.App, brought, says, store.NewSet{})
 		if err == nil && !done.Fresh {
 			err = fault.Errorf(fault.Denied, "a rollback is on its way there already.")
 		}

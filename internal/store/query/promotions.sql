@@ -114,8 +114,9 @@ WHERE h.head_sha = @head_sha AND p.repo_id = @repo_id AND p.pull_number = @pull_
 ORDER BY p.id DESC LIMIT 1;
 
 -- name: DetachPull :exec
--- Back to having no pull request: that one was merged with an older artifact.
-UPDATE promotion SET state = 'proposed', pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
+-- Back to having no pull request: that one was merged with an older artifact. What has
+-- ended meanwhile does not begin anew.
+UPDATE promotion SET state = CASE WHEN state = 'closed' THEN state ELSE 'proposed' END, pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
     base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', check_annotations = '', merge_sha = '', behind = false, labelled = false
 WHERE id = @id;
 
@@ -163,8 +164,9 @@ UPDATE promotion SET body_hash = '', body_edits = body_edits + 1, pull_body = @p
 
 -- name: SetMerged :execrows
 -- Also one that was superseded: see Merging.MergedOlder.
+-- And one that a rollback went before, when its pull request had been merged already.
 UPDATE promotion SET state = 'merged', pull_state = 'merged', message = '', merge_sha = @merge_sha, merged_at = @at, updated_at = @at
-WHERE id = @id AND state IN ('proposed', 'open', 'superseded');
+WHERE id = @id AND (state IN ('proposed', 'open', 'superseded') OR state = 'closed' AND pull_state = 'open');
 
 -- name: SetClosed :execrows
 UPDATE promotion SET state = 'closed', pull_state = CASE WHEN pull_number > 0 THEN 'closed' ELSE '' END, message = @message, updated_at = @at

@@ -267,12 +267,13 @@ func (q *Queries) ClearIntent(ctx context.Context, arg ClearIntentParams) error 
 }
 
 const detachPull = `-- name: DetachPull :exec
-UPDATE promotion SET state = 'proposed', pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
+UPDATE promotion SET state = CASE WHEN state = 'closed' THEN state ELSE 'proposed' END, pull_number = 0, pull_url = '', pull_state = '', pull_body = '', seen_head_sha = '', head_sha = '',
     base_sha = '', edit_hash = '', body_hash = '', check_run_id = 0, check_sha = '', check_hash = '', check_annotations = '', merge_sha = '', behind = false, labelled = false
 WHERE id = $1
 `
 
-// Back to having no pull request: that one was merged with an older artifact.
+// Back to having no pull request: that one was merged with an older artifact. What has
+// ended meanwhile does not begin anew.
 func (q *Queries) DetachPull(ctx context.Context, id int64) error {
 	_, err := q.db.Exec(ctx, detachPull, id)
 	return err
@@ -1785,7 +1786,7 @@ func (q *Queries) SetLabelled(ctx context.Context, id int64) error {
 
 const setMerged = `-- name: SetMerged :execrows
 UPDATE promotion SET state = 'merged', pull_state = 'merged', message = '', merge_sha = $1, merged_at = $2, updated_at = $2
-WHERE id = $3 AND state IN ('proposed', 'open', 'superseded')
+WHERE id = $3 AND (state IN ('proposed', 'open', 'superseded') OR state = 'closed' AND pull_state = 'open')
 `
 
 type SetMergedParams struct {
@@ -1795,6 +1796,7 @@ type SetMergedParams struct {
 }
 
 // Also one that was superseded: see Merging.MergedOlder.
+// And one that a rollback went before, when its pull request had been merged already.
 func (q *Queries) SetMerged(ctx context.Context, arg SetMergedParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setMerged, arg.MergeSHA, arg.At, arg.ID)
 	if err != nil {

@@ -34,5 +34,10 @@ ORDER BY g.id DESC LIMIT 1;
 -- A rollback goes first. The pull request stays open in the row until it is closed on GitHub.
 UPDATE promotion SET state = 'closed', message = @message, updated_at = @at WHERE id = @id AND state IN ('proposed', 'open');
 
--- name: SetPullClosed :exec
+-- name: SetPullClosed :execrows
 UPDATE promotion SET pull_state = 'closed' WHERE id = @id AND pull_state = 'open';
+
+-- name: LeftOpen :one
+-- The pull request on a branch whose promotion a rollback went before, while nobody has
+-- read on GitHub that it is closed.
+SELECT pull_number FROM promotion WHERE repo_id = @repo_id AND branch = @branch AND state = 'closed' AND pull_state = 'open' ORDER BY id DESC LIMIT 1;

@@ -173,6 +173,24 @@ func (q *Queries) Leaders(ctx context.Context, ids []int64) ([]int64, error) {
 	return items, nil
 }
 
+const leftOpen = `-- name: LeftOpen :one
+SELECT pull_number FROM promotion WHERE repo_id = $1 AND branch = $2 AND state = 'closed' AND pull_state = 'open' ORDER BY id DESC LIMIT 1
+`
+
+type LeftOpenParams struct {
+	RepoID int64
+	Branch string
+}
+
+// The pull request on a branch whose promotion a rollback went before, while nobody has
+// read on GitHub that it is closed.
+func (q *Queries) LeftOpen(ctx context.Context, arg LeftOpenParams) (int32, error) {
+	row := q.db.QueryRow(ctx, leftOpen, arg.RepoID, arg.Branch)
+	var pull_number int32
+	err := row.Scan(&pull_number)
+	return pull_number, err
+}
+
 const lockTogether = `-- name: LockTogether :many
 SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion p WHERE p.id = $1 OR p.set_id = (SELECT o.set_id FROM promotion o WHERE o.id = $1) ORDER BY p.id FOR UPDATE
 `
@@ -374,11 +392,14 @@ func (q *Queries) SetOnBranch(ctx context.Context, arg SetOnBranchParams) (Promo
 	return i, err
 }
 
-const setPullClosed = `-- name: SetPullClosed :exec
+const setPullClosed = `-- name: SetPullClosed :execrows
 UPDATE promotion SET pull_state = 'closed' WHERE id = $1 AND pull_state = 'open'
 `
 
-func (q *Queries) SetPullClosed(ctx context.Context, id int64) error {
-	_, err := q.db.Exec(ctx, setPullClosed, id)
-	return err
+func (q *Queries) SetPullClosed(ctx context.Context, id int64) (int64, error) {
+	result, err := q.db.Exec(ctx, setPullClosed, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
