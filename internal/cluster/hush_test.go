@@ -11,7 +11,7 @@ import (
 	"github.com/tagboat/tagboat/internal/health"
 )
 
-// An object that was encrypted in Git need not be a Secret. Whatever is wrong with it,
+// Whatever is wrong with an object that was encrypted in Git, and whatever its kind is,
 // nothing of its values is told.
 func TestValuesThatWereEncryptedStayOutOfErrors(t *testing.T) {
 	const hunter = "hunter2hunter2"
