@@ -26,7 +26,8 @@ type WaitOptions struct {
 	Rules    *health.Rules // of kinds that say in their own way how they are; asked before those that every Tagboat knows
 	// SameImage reports whether two digests of one image name are the same image: an
 	// index and what is in it for one platform, as some container runtimes report it. It
-	// is asked when a container runs another digest than was applied; nil says no.
+	// is asked when a container runs another digest than was applied; nil says no. No is
+	// what is proven: what is not known is an error, and no failure.
 	SameImage func(ctx context.Context, name, applied, running string) (bool, error)
 	// Secret are those of the objects that nobody may read (Target.Secret). What they say of
 	// themselves is left out, and what they hold is left out of what others say. They go by
@@ -107,10 +108,10 @@ type wait struct {
 	options WaitOptions
 	watched []*watched
 	began   time.Time
-	said    string          // to Progress
-	same    map[string]bool // what SameImage has answered
-	mu      sync.Mutex      // of same
-	hush    func() []string // what nobody may read of the objects
+	said    string              // to Progress
+	same    map[string]sameness // what SameImage has answered
+	mu      sync.Mutex          // of same
+	hush    func() []string     // what nobody may read of the objects
 }
 
 // watched is one object that is waited for.
@@ -131,7 +132,7 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 	defaults(&o.Timeout, 5*time.Minute)
 	defaults(&o.Poll, 300*time.Millisecond)
 	defaults(&o.Grace, 20*time.Second)
-	w := &wait{c: c, options: o, began: c.now(), same: map[string]bool{}, hush: sync.OnceValue(func() []string { return hushOf(objects, o.Secret) })}
+	w := &wait{c: c, options: o, began: c.now(), same: map[string]sameness{}, hush: sync.OnceValue(func() []string { return hushOf(objects, o.Secret) })}
 	for _, object := range objects {
 		gvk := object.GroupVersionKind()
 		mapping, err := c.kinds.mapping(gvk)
