@@ -212,7 +212,9 @@ func (w *wait) discreet(one *watched) string {
 	case isSecret(one.written), w.wasSecret(one.written):
 		return string(one.health.Status) + "; " + unsaid
 	}
-	return brief(told(one.health.Message, false, w.hush()))
+	// As "SecretSyncedError: could not get secret data" looks like a secret and is none, it
+	// is what is known to be one that is left out.
+	return brief(told(one.health.Message, true, w.hush()))
 }
 
 // wasSecret reports whether an object is one that nobody may read. An apply may have
