@@ -82,7 +82,7 @@ func (c *Cluster) Drift(ctx context.Context, d DriftCheck) (_ Drifted, err error
 	if len(l.suspects) == 0 {
 		return Drifted{}, nil
 	}
-	l.hush = secretsOf(d.Objects)
+	l.hush = hushOf(d.Objects, d.Target.Secret)
 	l.rules = slices.Concat(builtIn, d.Ignore)
 	for _, o := range d.Objects {
 		l.rules = append(l.rules, scaledBy(l.placed(o))...)

@@ -77,7 +77,7 @@ func (c *Cluster) DryRun(ctx context.Context, t Target, force Force, objects, be
 	if err := noAnswer(ctx, errs); err != nil {
 		return trial, err
 	}
-	hush := secretsOf(slices.Concat(objects, before))
+	hush := hushOf(slices.Concat(objects, before), t.Secret)
 	for i, co := range comparisons {
 		trial.Tried = append(trial.Tried, p.came(co, errs[i], hush))
 	}

@@ -38,7 +38,8 @@ func (h ObjectHealth) String() string {
 	return fmt.Sprintf("%s %s: %s", h.Kind, where, cmp.Or(h.Message, string(h.Status)))
 }
 
-// healthOf judges an object by its own content: by the first of the sets of rules that
+// healthOf judges an object by its own content, whose words its message is, as long and
+// as indiscreet as they are (see wait.discreet). It goes by the first of the sets of rules that
 // has one for its kind, else by those of kstatus, by which a controller must have seen
 // this generation, and its conditions must say that it is done. Some are judged
 // otherwise than there:
@@ -56,7 +57,7 @@ func healthOf(live Object, sets ...*health.Rules) ObjectHealth {
 	}
 	for _, rules := range sets {
 		if v, ok := rules.Judge(live); ok {
-			h.Status, h.Message = v.Status, brief(v.Message)
+			h.Status, h.Message = v.Status, v.Message
 			return h
 		}
 	}
@@ -69,9 +70,9 @@ func healthOf(live Object, sets ...*health.Rules) ObjectHealth {
 	case status.CurrentStatus:
 		h.Status = Current
 	case status.FailedStatus:
-		h.Status, h.Message = Failed, brief(result.Message)
+		h.Status, h.Message = Failed, result.Message
 	default:
-		h.Status, h.Message = InProgress, brief(result.Message)
+		h.Status, h.Message = InProgress, result.Message
 	}
 	return adjusted(h, live)
 }
@@ -84,11 +85,11 @@ func adjusted(h ObjectHealth, live Object) ObjectHealth {
 			h.Status, h.Message = InProgress, "it is running"
 		}
 		if failed := condition(live, "Failed"); failed.true() {
-			h.Message = brief(fmt.Sprintf("it failed: %s: %s", failed.reason, failed.message))
+			h.Message = fmt.Sprintf("it failed: %s: %s", failed.reason, failed.message)
 		}
 	case "Deployment.apps":
 		if stalled := condition(live, "Progressing"); h.Status == Failed && stalled.reason == "ProgressDeadlineExceeded" {
-			h.Message = brief("its rollout got no further within its progressDeadlineSeconds: " + stalled.message)
+			h.Message = "its rollout got no further within its progressDeadlineSeconds: " + stalled.message
 		}
 	case "PersistentVolumeClaim":
 		phase, _, _ := unstructured.NestedString(live.Object, "status", "phase")
@@ -100,7 +101,7 @@ func adjusted(h ObjectHealth, live Object) ObjectHealth {
 		}
 	default:
 		if synced := condition(live, "Synced"); h.Status == Current && synced.status == "False" {
-			h.Status, h.Message = InProgress, brief(fmt.Sprintf("%s: %s", synced.reason, synced.message))
+			h.Status, h.Message = InProgress, fmt.Sprintf("%s: %s", synced.reason, synced.message)
 		}
 	}
 	return h

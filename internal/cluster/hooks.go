@@ -202,7 +202,7 @@ func (p *plan) lastWords(ctx context.Context, job Object) string {
 				continue
 			}
 			said := strings.TrimSuffix(cmp.Or(strings.TrimSpace(end.Message), end.Reason, "nothing"), ".")
-			said = told(said, false, secretsOf(p.run.Objects))
+			said = told(said, false, hushOf(p.run.Objects, p.run.Target.Secret))
 			return fmt.Sprintf(" Container %s of pod %s ended with code %d and said: %s.", s.Name, pods[i].Name, end.ExitCode, said)
 		}
 	}

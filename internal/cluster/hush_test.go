@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/fault"
+	"github.com/tagboat/tagboat/internal/health"
 )
 
-// An object that was encrypted in Git need not be a Secret. Whatever is wrong with it,
+// Whatever is wrong with an object that was encrypted in Git, and whatever its kind is,
 // nothing of its values is told.
 func TestValuesThatWereEncryptedStayOutOfErrors(t *testing.T) {
 	const hunter = "hunter2hunter2"
@@ -63,5 +65,38 @@ func TestAConflictOverWhatWasEncrypted(t *testing.T) {
 	expect(t, err, fault.Denied, `"somebody" manages data.mode`)
 	if said := err.Error() + fault.HintOf(err); strings.Contains(said, "hunter2") {
 		t.Errorf("it tells the value: %s", said)
+	}
+}
+
+// What an object says of its health is written by whoever wrote a rule, or by a
+// controller that has read the values.
+func TestValuesThatWereEncryptedStayOutOfHealth(t *testing.T) {
+	const hunter = "hunter2hunter2"
+	s := newSite(t)
+	rules, problems := health.Compile([]health.Rule{
+		{Kind: "Secret", Current: "false", Message: "'it holds ' + data.file + ' and ' + data.file.substring(1)"},
+		{Kind: "ConfigMap", Current: "false", Message: "data.said"},
+	})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {file: \"user: payments\\npassword: '" + hunter + "'\\n\"}\n"
+	echo := configMap("echo", "said", strings.Repeat("x", 280)+" refused "+hunter)
+	for _, hushed := range []bool{false, true} {
+		objects := decode(t, secret, echo)
+		o := cluster.WaitOptions{Timeout: time.Second, Rules: rules}
+		if hushed {
+			o.Secret = objects[:1]
+		}
+		result := s.mustApply(secret, echo)
+		h := s.wait(result, o)
+		said := fmt.Sprintf("%+v", h)
+		if h.Healthy || !strings.Contains(said, "Secret "+s.namespace+"/login: in progress; what it says of that is left out") || strings.Contains(said, "it holds") {
+			t.Errorf("hushed %v: of the Secret it says %s", hushed, said)
+		}
+		// Cut in the middle of a value, it would not be found any more.
+		if hushed && (strings.Contains(said, "hunter2") || !strings.Contains(said, "refused ***")) || !hushed && !strings.Contains(said, "hunter2") {
+			t.Errorf("hushed %v: of the other one it says %s", hushed, said)
+		}
 	}
 }

@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"encoding/base64"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -136,52 +134,4 @@ func told(why string, valueless bool, hush []string) string {
 		why = string(runes[:maxTold]) + "…"
 	}
 	return why
-}
-
-// secretsOf are the texts in the objects that nobody may read: what Secrets hold, and
-// what stands under a name such as PASSWORD. The longest come first, as one may be a
-// part of another.
-func secretsOf(objects []Object) []string {
-	var found []string
-	add := func(value any) {
-		// A short text is in every sentence, and worth little.
-		if s, ok := value.(string); ok && len(s) > 3 && !slices.Contains(found, s) {
-			found = append(found, s)
-		}
-	}
-	for _, o := range objects {
-		if o.GetKind() == "Secret" {
-			for _, field := range []string{"data", "stringData"} {
-				values, _ := o.Object[field].(map[string]any)
-				for _, v := range values {
-					add(v)
-					if plain, err := base64.StdEncoding.DecodeString(fmt.Sprint(v)); err == nil && field == "data" {
-						add(strings.TrimSpace(string(plain)))
-					}
-				}
-			}
-		}
-		namedSecrets(o.Object, add)
-	}
-	slices.SortFunc(found, func(a, b string) int { return len(b) - len(a) })
-	return found
-}
-
-func namedSecrets(v any, add func(any)) {
-	switch v := v.(type) {
-	case map[string]any:
-		if key, ok := v["name"].(string); ok && manifest.SecretName(key) {
-			add(v["value"])
-		}
-		for key, inner := range v {
-			if manifest.SecretName(key) {
-				add(inner)
-			}
-			namedSecrets(inner, add)
-		}
-	case []any:
-		for _, inner := range v {
-			namedSecrets(inner, add)
-		}
-	}
 }

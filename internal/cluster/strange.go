@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -78,6 +79,17 @@ func runs(pod *corev1.Pod, s corev1.ContainerStatus) string {
 	return ""
 }
 
+// sameness is what SameImage has answered.
+type sameness struct {
+	same bool
+	err  error
+	at   time.Time
+}
+
+// askAgain is for how long a question that got no answer is not asked again: a registry
+// that is unwell does not get better by being asked at every look.
+const askAgain = 15 * time.Second
+
 // sameImage asks once about each two digests.
 func (w *wait) sameImage(ctx context.Context, applied image.Ref, running string) (bool, error) {
 	if w.options.SameImage == nil {
@@ -86,12 +98,12 @@ func (w *wait) sameImage(ctx context.Context, applied image.Ref, running string)
 	key := applied.Name + " " + applied.Digest + " " + running
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if same, asked := w.same[key]; asked {
-		return same, nil
+	if a, asked := w.same[key]; asked && (a.err == nil || w.c.now().Sub(a.at) < askAgain) {
+		return a.same, a.err
 	}
 	same, err := w.options.SameImage(ctx, applied.Name, applied.Digest, running)
-	if err == nil {
-		w.same[key] = same
+	if ctx.Err() == nil { // nor is it no answer that nobody waited for one
+		w.same[key] = sameness{same, err, w.c.now()}
 	}
 	return same, err
 }

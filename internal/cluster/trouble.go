@@ -48,6 +48,9 @@ func troubles(live Object, newest []corev1.Pod, hush []string) (out []trouble) {
 	for i := range newest {
 		out = append(out, podTroubles(&newest[i], hush)...)
 	}
+	for i := range out { // which names Secrets and their keys, as what is missing
+		out[i].message = told(out[i].message, true, hush)
+	}
 	return out
 }
 

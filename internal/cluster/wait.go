@@ -26,8 +26,13 @@ type WaitOptions struct {
 	Rules    *health.Rules // of kinds that say in their own way how they are; asked before those that every Tagboat knows
 	// SameImage reports whether two digests of one image name are the same image: an
 	// index and what is in it for one platform, as some container runtimes report it. It
-	// is asked when a container runs another digest than was applied; nil says no.
+	// is asked when a container runs another digest than was applied; nil says no. No is
+	// what is proven: what is not known is an error, and no failure.
 	SameImage func(ctx context.Context, name, applied, running string) (bool, error)
+	// Secret are those of the objects that nobody may read (Target.Secret). What they say of
+	// themselves is left out, and what they hold is left out of what others say. They go by
+	// their kind and name.
+	Secret []Object
 }
 
 // Health is what a Wait came to.
@@ -103,10 +108,10 @@ type wait struct {
 	options WaitOptions
 	watched []*watched
 	began   time.Time
-	said    string          // to Progress
-	same    map[string]bool // what SameImage has answered
-	mu      sync.Mutex      // of same
-	hush    func() []string // what nobody may read of the objects
+	said    string              // to Progress
+	same    map[string]sameness // what SameImage has answered
+	mu      sync.Mutex          // of same
+	hush    func() []string     // what nobody may read of the objects
 }
 
 // watched is one object that is waited for.
@@ -127,7 +132,7 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 	defaults(&o.Timeout, 5*time.Minute)
 	defaults(&o.Poll, 300*time.Millisecond)
 	defaults(&o.Grace, 20*time.Second)
-	w := &wait{c: c, options: o, began: c.now(), same: map[string]bool{}, hush: sync.OnceValue(func() []string { return secretsOf(objects) })}
+	w := &wait{c: c, options: o, began: c.now(), same: map[string]sameness{}, hush: sync.OnceValue(func() []string { return hushOf(objects, o.Secret) })}
 	for _, object := range objects {
 		gvk := object.GroupVersionKind()
 		mapping, err := c.kinds.mapping(gvk)
@@ -190,7 +195,36 @@ func (w *wait) lookAt(ctx context.Context, one *watched) error {
 		return nil
 	}
 	one.live, one.health = live, healthOf(live, w.options.Rules, w.c.known)
+	one.health.Message = w.discreet(one)
 	return nil
+}
+
+// unsaid is what is told of an object that nobody may read and that is not well: a rule's
+// message can have any of its values in it, changed beyond recognition.
+const unsaid = "what it says of that is left out, because it may hold secrets"
+
+// discreet is what an object's own content says of its health, as it may be shown. The
+// values are looked for before anything is cut: half of one is too much, too.
+func (w *wait) discreet(one *watched) string {
+	switch {
+	case one.health.Message == "" || one.live.GetDeletionTimestamp() != nil: // those words are ours
+		return one.health.Message
+	case isSecret(one.written), w.wasSecret(one.written):
+		return string(one.health.Status) + "; " + unsaid
+	}
+	// As "SecretSyncedError: could not get secret data" looks like a secret and is none, it
+	// is what is known to be one that is left out.
+	return brief(told(one.health.Message, true, w.hush()))
+}
+
+// wasSecret reports whether an object is one that nobody may read. An apply may have
+// given it a namespace that it did not say.
+func (w *wait) wasSecret(o Object) bool {
+	id := idOf(o)
+	return slices.ContainsFunc(w.options.Secret, func(secret Object) bool {
+		is := idOf(secret)
+		return is.GroupKind() == id.GroupKind() && is.Name == id.Name && (is.Namespace == id.Namespace || is.Namespace == "")
+	})
 }
 
 // inspect looks at the pods of a workload: what keeps it from being current, and what

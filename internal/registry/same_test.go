@@ -1,11 +1,14 @@
 package registry
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/tagboat/tagboat/internal/fault"
@@ -28,6 +31,15 @@ func TestTheSameImageByAnotherDigest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	copied := mutate.Annotations(read, map[string]string{"copied": "by a mirror"}).(v1.ImageIndex)
+	if err := remote.WriteIndex(tagAt(t, reg, "acme/payments:1.7.0-again"), copied); err != nil {
+		t.Fatal(err)
+	}
+	hash, err := copied.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := hash.String()
 	part, never := manifest.Manifests[1].Digest.String(), "sha256:"+strings.Repeat("0", 64)
 	for _, tt := range []struct {
 		name, a, b string
@@ -36,15 +48,23 @@ func TestTheSameImageByAnotherDigest(t *testing.T) {
 		{"itself", index, index, true},
 		{"what is in it for one platform", index, part, true},
 		{"the other way round", part, index, true},
-		{"another index of the same image", index, smaller, true},
+		{"another index of the same images", index, again, true},
+		{"an index of less", index, smaller, false},
+		{"an index of more", smaller, index, false},
 		{"another platform's", smaller, part, false},
 		{"another version", index, other, false},
-		{"what the registry does not have", index, never, false},
 	} {
 		got, err := c.SameImage(t.Context(), payments, tt.a, tt.b)
 		if err != nil || got != tt.want {
 			t.Errorf("%s: %v, %v", tt.name, got, err)
 		}
+	}
+	// What is not there proves nothing: it may have been deleted.
+	if same, err := c.SameImage(t.Context(), payments, index, never); same || !fault.Is(err, fault.NotFound) || errors.Is(err, ErrForgotten) {
+		t.Errorf("what runs is not there: %v, %v", same, err)
+	}
+	if same, err := c.SameImage(t.Context(), payments, never, index); same || !fault.Is(err, fault.NotFound) || !errors.Is(err, ErrForgotten) {
+		t.Errorf("what was applied is not there: %v, %v", same, err)
 	}
 	if _, err := c.SameImage(t.Context(), payments, index, "latest"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("no digest: %v", err)

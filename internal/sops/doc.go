@@ -1,7 +1,8 @@
 // Package sops decrypts what SOPS has encrypted in Git, on its way into a cluster.
 //
 // What is shown, judged, hashed and kept is the encrypted form: rendering, diffs,
-// policies and the cache of renderings never see more. Objects are decrypted in memory,
+// policies and the cache of renderings never see more, so nothing but values of Secrets may
+// be encrypted. They are decrypted in memory,
 // right before they are applied or dry-run, and nothing that this package says quotes
 // a value: no error of the library, which does, goes through.
 //

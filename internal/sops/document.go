@@ -74,6 +74,7 @@ func expands(data []byte) bool {
 // file. SOPS keeps what is no text of a known format under "data" in JSON; what comes of
 // it is that, unless the key says that it is JSON itself.
 func (k *Keyring) document(ctx context.Context, what, key string, data []byte, f format) (plain []byte, err error) {
+	defer noPanic(what, &err)
 	tree, err := f.load(data)
 	if err != nil { // it may quote a line
 		return nil, fault.Errorf(fault.Invalid, "%s looks as if SOPS has encrypted it, and cannot be read as that; encrypt it anew", what)
@@ -110,12 +111,7 @@ const (
 )
 
 // decrypt decrypts a document in place.
-func (k *Keyring) decrypt(ctx context.Context, what string, tree *getsops.Tree, is integrity) (err error) {
-	defer func() {
-		if recover() != nil { // the library panics on some inputs, and says what they were
-			err = fault.Errorf(fault.Invalid, "what SOPS wrote into %s is damaged; encrypt it anew", what)
-		}
-	}()
+func (k *Keyring) decrypt(ctx context.Context, what string, tree *getsops.Tree, is integrity) error {
 	key, err := k.unlock(ctx, what, &tree.Metadata)
 	if err != nil {
 		return err
@@ -133,6 +129,14 @@ func (k *Keyring) decrypt(ctx context.Context, what string, tree *getsops.Tree, 
 		return fault.Errorf(fault.Invalid, "%s was changed after SOPS encrypted it: its MAC is not right. Edit it with sops, or take back what was changed by hand", what)
 	}
 	return nil
+}
+
+// noPanic is deferred around what the library does: it panics on some inputs, reading,
+// decrypting and writing, and says what they were.
+func noPanic(what string, err *error) {
+	if recover() != nil {
+		*err = fault.Errorf(fault.Invalid, "what SOPS wrote into %s is damaged; encrypt it anew", what)
+	}
 }
 
 // damaged is the error about a value that cannot be decrypted. at is its path, as SOPS

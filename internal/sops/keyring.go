@@ -23,7 +23,7 @@ type Config struct {
 	Age []File // age identities: lines of AGE-SECRET-KEY-1…, as age-keygen writes them
 	PGP []File // armored private keys without a passphrase, as gpg --export-secret-keys --armor writes them
 	// KMS are the keys in key services that may be asked for, or what their names begin
-	// with up to a “:” or “/”: arn:aws:kms:eu-central-1:111122223333:key/…,
+	// with up to a “:” or “/”, an address with a path of one part at least: arn:aws:kms:eu-central-1:111122223333:key/…,
 	// projects/acme/locations/…, https://acme.vault.azure.net/keys/…,
 	// https://vault.example.com/v1/sops/keys/… (HashiCorp Vault, OpenBao). The credentials
 	// are those that this process finds, as the SDK of each looks for them.
@@ -119,11 +119,11 @@ func (k *Keyring) addPGP(f File) error {
 }
 
 // checkAllowed refuses what would allow more than somebody means: the name of a host
-// has to be there.
+// has to be there, and which of its keys.
 func checkAllowed(name string) error {
 	u, err := url.Parse(name)
 	switch {
-	case err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil:
+	case err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && strings.Trim(u.Path, "/") != "" && plainName.MatchString(name) && !strings.Contains(name, ".."):
 		return nil
 	case arnStart.MatchString(name), strings.HasPrefix(name, "projects/") && len(name) > len("projects/"):
 		return nil
@@ -140,12 +140,30 @@ func (k *Keyring) allows(name string) bool {
 		return false
 	}
 	for _, allowed := range k.kms {
+		if strings.Contains(allowed, "://") {
+			if within(name, allowed) {
+				return true
+			}
+			continue
+		}
 		rest, ok := strings.CutPrefix(name, allowed)
 		if ok && (rest == "" || strings.HasSuffix(allowed, "/") || strings.HasSuffix(allowed, ":") || rest[0] == '/' || rest[0] == ':') {
 			return true
 		}
 	}
 	return false
+}
+
+// within reports whether a key's address is at an allowed one or below it: on the very
+// same host and port, whatever its letters begin with.
+func within(name, allowed string) bool {
+	is, err := url.Parse(name)
+	may, errAllowed := url.Parse(allowed)
+	if err != nil || errAllowed != nil || is.Scheme != may.Scheme || is.Host != may.Host {
+		return false
+	}
+	path := strings.TrimSuffix(may.Path, "/")
+	return is.Path == path || strings.HasPrefix(is.Path, path+"/")
 }
 
 const maxName = 512

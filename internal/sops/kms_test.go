@@ -1,8 +1,10 @@
 package sops_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -35,7 +37,8 @@ type service struct {
 	mu    sync.Mutex
 	asked []string
 	deny  bool
-	code  int // that it answers with; 0: with the key
+	code  int    // that it answers with; 0: with the key
+	then  func() // done before it answers; may be nil
 }
 
 func startService(t *testing.T) *service {
@@ -57,6 +60,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, r.URL.Path)
+	if s.then != nil {
+		s.then()
+	}
 	plain := base64.StdEncoding.EncodeToString([]byte(dataKey))
 	w.Header().Set("Content-Type", "application/json")
 	var answer any = map[string]any{"data": map[string]any{"plaintext": plain}}
@@ -100,7 +106,7 @@ func TestAKeyServiceThatIsAllowedIsAsked(t *testing.T) {
 	}{
 		"Vault, the key":         {hcvault.NewMasterKey(vault.URL, "sops", "prod"), vault.URL + "/v1/sops/keys/prod"},
 		"Vault, an engine":       {hcvault.NewMasterKey(vault.URL, "sops", "prod"), vault.URL + "/v1/sops"},
-		"Vault, all of it":       {hcvault.NewMasterKey(vault.URL, "sops", "prod"), vault.URL},
+		"Vault, with a slash":    {hcvault.NewMasterKey(vault.URL, "sops", "prod"), vault.URL + "/v1/sops/"},
 		"AWS, the key":           {kms.NewMasterKey(awsKey, "", nil), awsKey},
 		"AWS, an account":        {kms.NewMasterKey(awsKey, "", nil), "arn:aws:kms:eu-central-1:111122223333:"},
 		"AWS, with a profile":    {kms.NewMasterKeyWithProfile(awsKey, "", nil, "no-such-profile"), awsKey},
@@ -124,13 +130,16 @@ func TestAKeyServiceThatIsAllowedIsAsked(t *testing.T) {
 func TestAKeyServiceThatIsNotAllowedIsNotAsked(t *testing.T) {
 	vault := startService(t)
 	host := strings.TrimPrefix(vault.URL, "http://")
-	allowed := []string{vault.URL + "/v1/sops/keys", "arn:aws:kms:eu-central-1:111122223333:", "projects/acme/locations/global", "https://acme.vault.azure.net"}
+	allowed := []string{vault.URL + "/v1/sops/keys", "arn:aws:kms:eu-central-1:111122223333:", "projects/acme/locations/global", "https://acme.vault.azure.net/keys"}
 	k := open(t, sops.Config{KMS: allowed})
 	for name, master := range map[string]keys.MasterKey{
 		"another engine":                         hcvault.NewMasterKey(vault.URL, "sops-other", "prod"),
 		"an engine by way of ..":                 hcvault.NewMasterKey(vault.URL, "sops/keys/../../other", "prod"),
 		"another host":                           hcvault.NewMasterKey("http://127.0.0.1:1", "sops", "prod"),
 		"a host behind an @":                     hcvault.NewMasterKey("http://acme@"+host, "sops", "prod"),
+		"another port, of the same digits":       hcvault.NewMasterKey(vault.URL+"0", "sops", "prod"),
+		"no port":                                hcvault.NewMasterKey(vault.URL[:strings.LastIndexByte(vault.URL, ':')], "sops", "prod"),
+		"another scheme":                         hcvault.NewMasterKey("https://"+host, "sops", "prod"),
 		"a host with a longer name":              hcvault.NewMasterKey(vault.URL+".evil.example", "sops", "prod"),
 		"a query":                                hcvault.NewMasterKey(vault.URL+"/v1/sops/keys?", "sops", "prod"),
 		"another account":                        kms.NewMasterKey(strings.Replace(awsKey, "111122223333", "999999999999", 1), "", nil),
@@ -156,7 +165,7 @@ func TestAKeyServiceThatIsNotAllowedIsNotAsked(t *testing.T) {
 func TestAKeyServiceIsNotAskedTwiceInAShortWhile(t *testing.T) {
 	vault := startService(t)
 	now := time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)
-	k := open(t, sops.Config{KMS: []string{vault.URL}, Now: func() time.Time { return now }})
+	k := open(t, sops.Config{KMS: []string{vault.URL + "/v1/sops"}, Now: func() time.Time { return now }})
 	o := object(t, encrypted(t, "yaml", secretFile, dataOnly, sealed(hcvault.NewMasterKey(vault.URL, "sops", "prod"))))
 	for _, want := range []int{1, 1, 2} {
 		decrypt(t, k, o)
@@ -173,14 +182,14 @@ func TestAKeyServiceThatSaysNoOrNothing(t *testing.T) {
 	for name, master := range map[string]keys.MasterKey{"Vault": hcvault.NewMasterKey(vault.URL, "sops", "prod"), "AWS": kms.NewMasterKey(awsKey, "", nil)} {
 		t.Run(name, func(t *testing.T) {
 			o := object(t, encrypted(t, "yaml", secretFile, dataOnly, sealed(master)))
-			refused(t, open(t, sops.Config{KMS: []string{vault.URL, awsKey}}), o, fault.Denied, "does not decrypt it", "permission denied", "Whoever runs Tagboat has to give it access")
+			refused(t, open(t, sops.Config{KMS: []string{vault.URL + "/v1/sops", awsKey}}), o, fault.Denied, "does not decrypt it", "permission denied", "Whoever runs Tagboat has to give it access")
 		})
 	}
 	for _, code := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
 		vault.code = code
 		for _, master := range []keys.MasterKey{hcvault.NewMasterKey(vault.URL, "sops", "prod"), kms.NewMasterKey(awsKey, "", nil)} {
 			o := object(t, encrypted(t, "yaml", secretFile, dataOnly, sealed(master)))
-			refused(t, open(t, sops.Config{KMS: []string{vault.URL, awsKey}}), o, fault.Transient, "does not answer")
+			refused(t, open(t, sops.Config{KMS: []string{vault.URL + "/v1/sops", awsKey}}), o, fault.Transient, "does not answer")
 		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -192,11 +201,52 @@ func TestAKeyServiceThatSaysNoOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := object(t, encrypted(t, "yaml", secretFile, dataOnly, sealed(hcvault.NewMasterKey(away, "sops", "prod"))))
-	refused(t, open(t, sops.Config{KMS: []string{away}}), o, fault.Transient, "does not answer", "tried again by itself")
+	refused(t, open(t, sops.Config{KMS: []string{away + "/v1/sops"}}), o, fault.Transient, "does not answer", "tried again by itself")
 	// Another key that it is encrypted for may do.
 	key := ageKey(t)
 	both := object(t, encrypted(t, "yaml", secretFile, dataOnly, sealed(hcvault.NewMasterKey(away, "sops", "prod")), forAge(key)))
-	decrypt(t, open(t, sops.Config{KMS: []string{away}, Age: []sops.File{ageFile(key)}}), both)
+	decrypt(t, open(t, sops.Config{KMS: []string{away + "/v1/sops"}, Age: []sops.File{ageFile(key)}}), both)
+}
+
+// Anybody may write a list of keys, and each may be a request.
+func TestADocumentForManyKeys(t *testing.T) {
+	vault := startService(t)
+	k := open(t, sops.Config{KMS: []string{vault.URL + "/v1/sops"}})
+	many := func(n int) sops.Object {
+		var all []keys.MasterKey
+		for i := range n {
+			all = append(all, sealed(hcvault.NewMasterKey(vault.URL, "sops", fmt.Sprintf("key-%d", i))))
+		}
+		return object(t, encrypted(t, "yaml", secretFile, dataOnly, all...))
+	}
+	refused(t, k, many(65), fault.Invalid, "Secret payments/db is encrypted by SOPS for 65 keys, and Tagboat tries at most 64")
+	if asked := vault.requests(); len(asked) != 0 {
+		t.Errorf("it was asked %v", asked)
+	}
+	decrypt(t, k, many(64))
+
+	// Whoever asked has gone away while the first was asked: the others are not.
+	ctx, leave := context.WithCancel(t.Context())
+	vault.mu.Lock()
+	vault.asked, vault.code, vault.then = nil, http.StatusForbidden, leave
+	vault.mu.Unlock()
+	_, _, err := open(t, sops.Config{KMS: []string{vault.URL + "/v1/sops"}}).Decrypt(ctx, []sops.Object{many(64)})
+	if !errors.Is(err, context.Canceled) || len(vault.requests()) != 1 {
+		t.Errorf("got %v after %d requests", err, len(vault.requests()))
+	}
+}
+
+// What is remembered is remembered for one context of a key: AWS checks it.
+func TestAContextIsNotTakenForAnother(t *testing.T) {
+	vault := startService(t)
+	k := open(t, sops.Config{KMS: []string{awsKey}})
+	text := func(s string) *string { return &s }
+	for i, of := range []map[string]*string{{"a": text("b c:d")}, {"a": text("b"), "c": text("d")}, {"c": text("d"), "a": text("b")}} {
+		decrypt(t, k, object(t, encrypted(t, "yaml", secretFile, dataOnly, sealed(kms.NewMasterKey(awsKey, "", of)))))
+		if want := min(i+1, 2); len(vault.requests()) != want {
+			t.Errorf("context %d: %d requests, want %d", i, len(vault.requests()), want)
+		}
+	}
 }
 
 // Where SOPS was told to want several groups of keys, all of them have to help.

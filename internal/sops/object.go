@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -29,15 +30,19 @@ const metadata = "sops"
 // envPrefix begins the variables that SOPS adds to a dotenv file.
 const envPrefix = "sops_"
 
-// Decrypt is the objects with those decrypted that SOPS has encrypted: whole objects,
-// and values of Secrets that a secretGenerator made of encrypted files. The others are
+// Decrypt is the objects with those decrypted that SOPS has encrypted: Secrets, and
+// values of Secrets that a secretGenerator made of encrypted files. The others are
 // the same objects, and none is changed. secret are those of the result that were
 // encrypted: nobody may read their values.
+//
+// Only data and stringData of a Secret may be encrypted. Whatever else is applied has
+// been read before, by people and by policies: a Deployment whose spec nobody could read
+// is refused.
 //
 // The suffix that a generator gives to a name stays that of the encrypted content.
 //
 // Errors: Denied for a key that Tagboat does not have, with the keys that would do;
-// Invalid for what is damaged; Transient while a key service does not answer. They name
+// Invalid for what is damaged, or may not be encrypted; Transient while a key service does not answer. They name
 // objects and fields, and quote no value.
 func (k *Keyring) Decrypt(ctx context.Context, objects []Object) (all, secret []Object, err error) {
 	if k == nil {
@@ -57,10 +62,13 @@ func (k *Keyring) Decrypt(ctx context.Context, objects []Object) (all, secret []
 }
 
 // object is o itself where nothing of it is encrypted.
-func (k *Keyring) object(ctx context.Context, o Object) (Object, error) {
+func (k *Keyring) object(ctx context.Context, o Object) (_ Object, err error) {
+	defer noPanic(called(o), &err)
 	switch {
 	case o.GetAnnotations()[Annotation] == "disabled", o.GetKind() == "SopsSecret": // of an operator that decrypts in the cluster
 		return o, nil
+	case Encrypted(o) && !isSecret(o):
+		return nil, fault.Errorf(fault.Invalid, "%s is encrypted by SOPS, and Tagboat decrypts nothing but Secrets: what else is applied has to be read by people and policies first. Decrypt it, put its secret values into a Secret that is encrypted, and refer to that; or, if something in the cluster decrypts it, annotate it with %s: disabled", called(o), Annotation)
 	case Encrypted(o):
 		return k.whole(ctx, o)
 	case isSecret(o):
@@ -90,7 +98,7 @@ func called(o Object) string {
 	return o.GetKind() + " " + name
 }
 
-// whole decrypts an object that stood in a file which SOPS encrypted.
+// whole decrypts a Secret that stood in a file which SOPS encrypted.
 func (k *Keyring) whole(ctx context.Context, o Object) (Object, error) {
 	what := called(o)
 	tree, err := treeOf(o.Object)
@@ -108,10 +116,20 @@ func (k *Keyring) whole(ctx context.Context, o Object) (Object, error) {
 	if err != nil {
 		return nil, fault.Errorf(fault.Invalid, "%s is no Kubernetes object any more when it is decrypted; encrypt its data alone (encrypted_regex: ^(data|stringData)$)", what)
 	}
-	if isSecret(plain) {
-		return plain, textsOf(plain)
+	if !reflect.DeepEqual(around(plain), around(o)) {
+		return nil, fault.Errorf(fault.Invalid, "more of %s is encrypted than its data: nobody could say what it is before it is applied. Encrypt its values alone (encrypted_regex: ^(data|stringData)$)", what)
 	}
-	return plain, nil
+	return plain, textsOf(plain)
+}
+
+// around is all of a Secret that stands around its values: what it is, its name, and what
+// it says to others.
+func around(o Object) map[string]any {
+	rest := maps.Clone(o.Object)
+	for _, field := range []string{"data", "stringData", metadata} {
+		delete(rest, field)
+	}
+	return rest
 }
 
 // textsOf checks what the API server answers with an internal error, which would be

@@ -49,19 +49,42 @@ func TestWhatKustomizeHasReshapedIsDecrypted(t *testing.T) {
 	o.SetNamespace("elsewhere")
 	o.SetName("blue-db")
 	o.SetLabels(map[string]string{"app": "payments"})
+	o.Object["metadata"].(map[string]any)["annotations"] = map[string]any{}
+	o.Object["metadata"].(map[string]any)["creationTimestamp"] = nil
+	o.Object["immutable"] = true
 	plain := decrypt(t, open(t, sops.Config{Age: []sops.File{ageFile(key)}}), o)
 	if plain.GetNamespace() != "elsewhere" || plain.GetLabels()["app"] != "payments" || plain.Object["stringData"].(map[string]any)["password"] != hunter {
 		t.Errorf("it came to %v", plain.Object)
 	}
 }
 
-func TestAnyKindCanBeEncrypted(t *testing.T) {
+// What people and policies have read as an encrypted text, nobody has read.
+func TestNothingButValuesOfSecretsMayBeEncrypted(t *testing.T) {
 	key := ageKey(t)
-	text := "apiVersion: example.com/v1\nkind: Boat\nmetadata: {name: a}\nspec:\n  weight: 12345678901234567\n  fast: true\n  ratio: 0.25\n  none: null\n  crew: [alice, " + hunter + "]\n"
-	o := object(t, encrypted(t, "yaml", text, func(m *getsops.Metadata) { m.UnencryptedRegex = "^(apiVersion|kind|metadata)$" }, forAge(key)))
-	plain := decrypt(t, open(t, sops.Config{Age: []sops.File{ageFile(key)}}), o)
-	if diff := cmp.Diff(object(t, text).Object, plain.Object); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	k := open(t, sops.Config{Age: []sops.File{ageFile(key)}})
+	const readable = "^(apiVersion|kind|metadata)$"
+	for name, c := range map[string]struct{ text, plain, word string }{
+		"a Deployment":                {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\nspec: {paused: true, command: " + hunter + "}\n", readable, "Deployment api is encrypted by SOPS, and Tagboat decrypts nothing but Secrets"},
+		"who may do what":             {"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: api}\nroleRef: {name: " + hunter + "}\n", readable, "put its secret values into a Secret"},
+		"a ConfigMap":                 {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: api}\ndata: {a: " + hunter + "}\n", readable, "tagboat.dev/decrypt: disabled"},
+		"a Secret of another group":   {"apiVersion: example.com/v1\nkind: Secret\nmetadata: {name: api}\ndata: {a: " + hunter + "}\n", readable, "Secret api is encrypted by SOPS, and Tagboat decrypts nothing but Secrets"},
+		"the type of a Secret":        {strings.Replace(secretFile, "stringData", "type: Opaque\nstringData", 1), readable, "more of Secret payments/db is encrypted than its data"},
+		"the annotations of a Secret": {strings.Replace(secretFile, "metadata:", "metadata:\n  annotations: {owner: "+hunter+"}", 1), "^(apiVersion|kind|name|namespace)$", "encrypted_regex: ^(data|stringData)$"},
+		// Kustomize takes any text for a namespace.
+		"the namespace of a Secret": {secretFile, "^(apiVersion|kind|name)$", "is encrypted than its data"},
+		"the name of a Secret":      {secretFile, "^(apiVersion|kind|namespace)$", "is encrypted than its data"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := object(t, encrypted(t, "yaml", c.text, func(m *getsops.Metadata) { m.UnencryptedRegex = c.plain }, forAge(key)))
+			_, _, err := k.Decrypt(t.Context(), []sops.Object{o})
+			if said := fault.HintOf(err); !fault.Is(err, fault.Invalid) || !strings.Contains(said, c.word) || strings.Contains(said, hunter) {
+				t.Errorf("got %v", err)
+			}
+			o.SetAnnotations(map[string]string{sops.Annotation: "disabled"})
+			if all, secret, err := k.Decrypt(t.Context(), []sops.Object{o}); err != nil || len(secret) != 0 || all[0] != o {
+				t.Errorf("to be decrypted in the cluster: %v, %v", all, err)
+			}
+		})
 	}
 }
 
@@ -279,7 +302,10 @@ func TestKeyFilesThatCannotBeUsed(t *testing.T) {
 		"all keys of AWS":                       {sops.Config{KMS: []string{"arn:aws:kms:"}}, "not the name of a key in a key service"},
 		"a region that is a host":               {sops.Config{KMS: []string{"arn:aws:kms:evil.example/:111122223333:"}}, "not the name"},
 		"every host":                            {sops.Config{KMS: []string{"https://"}}, "not the name"},
-		"a host with a password, which it logs": {sops.Config{KMS: []string{"https://u@vault.example.com"}}, "not the name"},
+		"a host with a password, which it logs": {sops.Config{KMS: []string{"https://u@vault.example.com/v1/sops"}}, "not the name"},
+		"all keys of a host":                    {sops.Config{KMS: []string{"https://acme.vault.azure.net"}}, "not the name"},
+		"all keys of a host, with a slash":      {sops.Config{KMS: []string{"https://acme.vault.azure.net/"}}, "not the name"},
+		"a query":                               {sops.Config{KMS: []string{"https://vault.example.com/v1/sops?a"}}, "not the name"},
 		"all of Google's":                       {sops.Config{KMS: []string{"projects/"}}, "not the name"},
 		"the kind alone":                        {sops.Config{KMS: []string{"aws"}}, "not the name"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,17 +35,36 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 )
 
-// serviceTimeout bounds one request to a key service.
-const serviceTimeout = 10 * time.Second
+const (
+	// serviceTimeout bounds one request to a key service, and documentTimeout all those
+	// for one document, however many keys it names.
+	serviceTimeout  = 10 * time.Second
+	documentTimeout = 30 * time.Second
+	// maxRecipients bounds the keys that a document is encrypted for. Anybody may write
+	// such a list, and each may be a request.
+	maxRecipients = 64
+)
 
 // maxDataKey bounds what a key may decrypt to; SOPS' are 32 bytes.
 const maxDataKey = 1 << 10
 
 // unlock decrypts the data key of a document called what.
 func (k *Keyring) unlock(ctx context.Context, what string, m *getsops.Metadata) ([]byte, error) {
-	u := &unlocking{ctx: ctx, ring: k}
+	recipients := 0
+	for _, group := range m.KeyGroups {
+		recipients += len(group)
+	}
+	if recipients > maxRecipients {
+		return nil, fault.Errorf(fault.Invalid, "%s is encrypted by SOPS for %d keys, and Tagboat tries at most %d; encrypt it for fewer", what, recipients, maxRecipients)
+	}
+	bounded, cancel := context.WithTimeout(ctx, documentTimeout)
+	defer cancel()
+	u := &unlocking{ctx: bounded, ring: k}
 	key, err := m.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{u}, getsops.DefaultDecryptionOrder)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err() // of whoever asks, not of what is asked
+		}
 		return nil, u.failed(what)
 	}
 	return key, nil
@@ -69,6 +89,10 @@ func (u *unlocking) Encrypt(context.Context, *keyservice.EncryptRequest, ...grpc
 
 // Decrypt implements keyservice.KeyServiceClient.
 func (u *unlocking) Decrypt(_ context.Context, r *keyservice.DecryptRequest, _ ...grpc.CallOption) (*keyservice.DecryptResponse, error) {
+	if err := u.ctx.Err(); err != nil {
+		u.service = cmp.Or(u.service, err)
+		return nil, err
+	}
 	var key []byte
 	var err error
 	switch t := r.Key.GetKeyType().(type) {
@@ -153,7 +177,11 @@ func (u *unlocking) remote(r *keyservice.DecryptRequest) ([]byte, error) {
 		}
 		return nil, errNotOurs
 	}
-	return u.ring.remembered(sha256.Sum256([]byte(name+"\x00"+role+"\x00"+encrypted+"\x00"+fmt.Sprint(r.Key.GetKmsKey().GetContext()))), func() ([]byte, error) {
+	id, err := json.Marshal([]any{name, role, encrypted, r.Key.GetKmsKey().GetContext()}) // sorted, and nothing runs into anything
+	if err != nil {
+		return nil, err
+	}
+	return u.ring.remembered(sha256.Sum256(id), func() ([]byte, error) {
 		ctx, cancel := context.WithTimeout(u.ctx, serviceTimeout)
 		defer cancel()
 		key, err := ask(ctx)
@@ -187,9 +215,6 @@ func pointers(context map[string]string) map[string]*string {
 
 // failed says why a document cannot be decrypted, and who can do something about it.
 func (u *unlocking) failed(what string) error {
-	if err := u.ctx.Err(); err != nil {
-		return err
-	}
 	if u.service != nil {
 		said := shown(u.service.Error(), 300)
 		if passes(u.service) {

@@ -36,6 +36,7 @@ type (
 	Evidence      = query.Evidence
 	Command       = query.Command
 	Target        = query.Target
+	Violation     = query.Violation
 	Violations    = query.Violations
 	Sync          = query.Sync
 	Audit         = query.Audit

@@ -132,11 +132,11 @@ func TestAMeasurementIsWaitedFor(t *testing.T) {
 	w.must(err)
 	since := w.clock.now()
 	w.must(w.store.FinishSync(w.ctx, target, sync, store.Reached{
-		Commit: sha("1"), Digest: digest("a"), State: store.TargetWaiting, Message: "out of bounds", Violations: store.Violations{"errors": since},
+		Commit: sha("1"), Digest: digest("a"), State: store.TargetWaiting, Message: "out of bounds", Violations: store.Violations{"errors": {Since: since, Seen: since}},
 	}, after))
 	kept, err := w.store.Target(w.ctx, target.ID)
 	w.must(err)
-	if len(kept.Violations) != 1 || !kept.Violations["errors"].Equal(since) || kept.HealthySince != nil {
+	if len(kept.Violations) != 1 || !kept.Violations["errors"].Since.Equal(since) || !kept.Violations["errors"].Seen.Equal(since) || kept.HealthySince != nil {
 		t.Errorf("kept %+v", kept)
 	}
 	if _, ok := store.HealthySince([]store.Target{kept}, w.clock.now()); ok {
@@ -144,6 +144,15 @@ func TestAMeasurementIsWaitedFor(t *testing.T) {
 	}
 	if commit, failed, err := w.store.SyncedTo(w.ctx, target.ID); err != nil || commit != sha("1") || failed {
 		t.Errorf("synced to %q, failed %v, %v", commit, failed, err)
+	}
+	// The same is brought once more, and then something else, and Tagboat dies over it.
+	w.must(w.store.StartTarget(w.ctx, kept, store.TargetApplying, "Applying.", kept.RenderedHash))
+	if kept, err = w.store.Target(w.ctx, target.ID); err != nil || len(kept.Violations) != 1 {
+		t.Errorf("brought again: %+v, %v", kept, err)
+	}
+	w.must(w.store.StartTarget(w.ctx, kept, store.TargetApplying, "Applying.", "another"))
+	if kept, err = w.store.Target(w.ctx, target.ID); err != nil || len(kept.Violations) != 0 || kept.RenderedHash != "another" {
+		t.Errorf("what was measured of something else is kept: %+v, %v", kept, err)
 	}
 	w.must(w.store.FinishSync(w.ctx, kept, 0, store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetHealthy}, after))
 	if kept, err = w.store.Target(w.ctx, target.ID); err != nil || len(kept.Violations) != 0 || kept.HealthySince == nil {

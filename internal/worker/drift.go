@@ -31,7 +31,7 @@ func (w *Worker) tend(ctx context.Context, a *attempt, s *syncing, patience time
 	if err := w.findDrift(ctx, a, s, run); err != nil {
 		return err
 	}
-	if err := w.await(ctx, a, s, cluster.Lasting(run.Objects), patience); err != nil || s.reached.Ill {
+	if err := w.await(ctx, a, s, run.Target, cluster.Lasting(run.Objects), patience); err != nil || s.reached.Ill {
 		return err
 	}
 	return w.round(ctx, a, s)

@@ -80,25 +80,36 @@ func (r reading) broken() string {
 
 // weighed is what readings come to, after what was there before: whether they hold, and
 // since when each one that does not has been out of its bounds. Only what is measured
-// and lasts is a failure.
+// and lasts is a failure. What was measured of something else that ran there does not
+// count: the cure of an outage would fail for what it cures.
+//
+// A reading that is not known neither fails nor acquits: a server that is away now and
+// then would put the end off for ever. What is away for too long has seen too little.
 func weighed(r store.Reached, was store.Target, readings []reading, now time.Time) store.Reached {
+	if was.RenderedHash != r.RenderedHash {
+		was = store.Target{}
+	}
 	r.Violations = store.Violations{}
 	var failed, violated, unknown []string
 	for _, reading := range readings {
 		m := reading.metric
 		bound := reading.broken()
+		violation, before := was.Violations[m.Name]
 		switch {
 		case reading.err != nil:
+			if before && now.Sub(violation.Seen) <= store.Watched {
+				r.Violations[m.Name] = violation
+			}
 			unknown = append(unknown, fmt.Sprintf("The metric %s is not known: %s.", m.Name, strings.TrimSuffix(explain(reading.err), ".")))
 			continue
 		case bound == "":
 			continue
 		}
-		since, before := was.Violations[m.Name]
-		if !before {
-			since = now
+		since := now
+		if before && now.Sub(violation.Seen) <= store.Watched {
+			since = violation.Since
 		}
-		r.Violations[m.Name] = since
+		r.Violations[m.Name] = store.Violation{Since: since, Seen: now}
 		if ends := since.Add(m.For); now.Before(ends) {
 			// Not the number, which is another one at every look.
 			violated = append(violated, fmt.Sprintf("The metric %s is %s since %s. If that lasts until %s, it has failed.", m.Name, bound, clock(since), clock(ends)))
@@ -120,7 +131,7 @@ func weighed(r store.Reached, was store.Target, readings []reading, now time.Tim
 
 // sameFailure reports whether a target fails for the metrics that it failed for before.
 func sameFailure(was store.Target, r store.Reached) bool {
-	return strings.HasPrefix(was.Message, "The metric ") && maps.EqualFunc(was.Violations, r.Violations, time.Time.Equal)
+	return strings.HasPrefix(was.Message, "The metric ") && maps.EqualFunc(was.Violations, r.Violations, func(a, b store.Violation) bool { return a.Since.Equal(b.Since) })
 }
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }

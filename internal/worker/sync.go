@@ -315,7 +315,7 @@ func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patie
 	if err != nil {
 		return w.ill(s, err)
 	}
-	if err := w.await(ctx, a, s, result.Objects(), patience); err != nil || s.reached.Ill {
+	if err := w.await(ctx, a, s, run.Target, result.Objects(), patience); err != nil || s.reached.Ill {
 		return err
 	}
 	after, err := s.door.ApplyPostSync(ctx, run)
@@ -374,9 +374,9 @@ func (w *Worker) ill(s *syncing, err error) error {
 }
 
 // await waits until objects are healthy, or will not be, or something newer is there to
-// bring.
-func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, objects []cluster.Object, patience time.Duration) error {
-	health, err := s.door.Wait(a.superseded, objects, cluster.WaitOptions{Timeout: patience, Rules: s.base.health, SameImage: w.sameImage})
+// bring. They are the decrypted ones, so that what they hold is known where it is told.
+func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, target cluster.Target, objects []cluster.Object, patience time.Duration) error {
+	health, err := s.door.Wait(a.superseded, objects, cluster.WaitOptions{Timeout: patience, Rules: s.base.health, SameImage: w.sameImage, Secret: target.Secret})
 	if err != nil {
 		if ctx.Err() == nil && a.superseded.Err() != nil {
 			return context.Cause(a.superseded)

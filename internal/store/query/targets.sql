@@ -37,8 +37,10 @@ SELECT * FROM target WHERE cluster = @cluster AND NOT gone ORDER BY repo_id, app
 SELECT * FROM target WHERE id = @id;
 
 -- name: StartTarget :execrows
--- From here on something of the manifests may have been written.
+-- From here on something of the manifests may have been written. What was measured was of
+-- those before, and nobody may take it for these when the attempt ends without a word.
 UPDATE target SET state = @state, message = @message, rendered_hash = @rendered_hash, steady_since = NULL,
+    violations = CASE WHEN rendered_hash = @rendered_hash::text THEN violations ELSE '{}' END,
     held = '', held_until = NULL, updated_at = @at
 WHERE id = @id AND fence = @fence;
 

@@ -421,6 +421,7 @@ func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]T
 
 const startTarget = `-- name: StartTarget :execrows
 UPDATE target SET state = $1, message = $2, rendered_hash = $3, steady_since = NULL,
+    violations = CASE WHEN rendered_hash = $3::text THEN violations ELSE '{}' END,
     held = '', held_until = NULL, updated_at = $4
 WHERE id = $5 AND fence = $6
 `
@@ -434,7 +435,8 @@ type StartTargetParams struct {
 	Fence        int64
 }
 
-// From here on something of the manifests may have been written.
+// From here on something of the manifests may have been written. What was measured was of
+// those before, and nobody may take it for these when the attempt ends without a word.
 func (q *Queries) StartTarget(ctx context.Context, arg StartTargetParams) (int64, error) {
 	result, err := q.db.Exec(ctx, startTarget,
 		arg.State,
