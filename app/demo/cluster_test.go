@@ -53,14 +53,15 @@ func (s *scene) sickVersion(app, tag, trouble, cure string) {
 	}
 }
 
-// deploymentIs wants a pull request's deployment to have ended so.
+// deploymentIs wants a pull request's deployment to a cluster of an environment to have
+// ended so.
 func (w *World) deploymentIs(number int, env, state string) error {
 	p, err := w.GitHub.Pull(envRepo, number)
 	if err != nil {
 		return err
 	}
 	for _, d := range p.Deployments {
-		if d.Environment == env && d.State == state {
+		if strings.HasPrefix(d.Environment, env+"/") && d.State == state {
 			return nil
 		}
 	}
