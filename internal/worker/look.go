@@ -38,14 +38,14 @@ type look struct {
 	targets  []store.Target
 
 	deployments []store.Deployment // once it is merged
-	model    checklist.Pull // without gates
-	facts    promotion.Facts
-	standing map[string]store.Standing // since when the gates say what they say
-	contents map[string]string         // cluster -> hash of what is rendered for it
-	reached  []string                  // of the environment's clusters, those that some Tagboat reaches
-	required []github.RequiredCheck
-	approval approval.Result
-	dismiss  []dismissal // reviews that are to be dismissed on GitHub
+	model       checklist.Pull     // without gates
+	facts       promotion.Facts
+	standing    map[string]store.Standing // since when the gates say what they say
+	contents    map[string]string         // cluster -> hash of what is rendered for it
+	reached     []string                  // of the environment's clusters, those that some Tagboat reaches
+	required    []github.RequiredCheck
+	approval    approval.Result
+	dismiss     []dismissal // reviews that are to be dismissed on GitHub
 	// requesters are the numbers of everybody who asked for it, where approvals are
 	// asked for.
 	requesters []int64
