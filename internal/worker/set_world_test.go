@@ -139,6 +139,9 @@ func TestASetIsMergedByOneCommitAndComesBackByOne(t *testing.T) {
 	}
 	_, err = k.worker.Store.Lift(ctx, shop, carol, 0, reconcileJob)
 	must(t, err)
+	must(t, k.worker.Store.KeepTargets(t.Context(), k.envRepo().ID, "heads", []store.NewTarget{
+		{App: "payments", Env: "prod", Cluster: "prod-eu", Branch: "main"}, {App: "shop", Env: "prod", Cluster: "prod-eu", Branch: "main"},
+	}, syncJob))
 	if effects := k.moves(set[0].ID); !slices.Contains(effects, promotion.Merge) {
 		t.Errorf("when nothing is in the way: %v", effects)
 	}
