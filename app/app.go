@@ -128,17 +128,18 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	meter := newSyncMeter(a.clusters)
 	work := worker.New(worker.Config{
 		Store: a.store, GitHub: app, Registry: images, Render: render.NewCache(a.render.pool, renderingsKept), Clusters: clusters, Prometheus: measuring,
 		EnvRepos: envRepos, ClusterRepos: clusterRepos, Hosts: hosts(endpoints), Mirrors: filepath.Join(c.DataDir, "mirrors"),
 		BoardURL: c.PublicURL, HealthTimeout: c.HealthTimeout, Policies: rules, Sigstore: roots, SOPS: secrets,
-		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Now: time.Now, Log: log, Replica: a.replica, Installation: installation, InventoryKey: salt,
+		Polls: worker.Polls{GitHub: c.GitHubEvery, Registries: c.RegistryEvery}, Meter: meter, Now: time.Now, Log: log, Replica: a.replica, Installation: installation, InventoryKey: salt,
 	})
 	a.work = work
 	if a.queue, err = a.newQueue(work); err != nil {
 		return nil, err
 	}
-	handler, err := a.handler(app)
+	handler, err := a.handler(app, meter)
 	if err != nil {
 		return nil, err
 	}
@@ -195,12 +196,13 @@ func (a *App) newQueue(work *worker.Worker) (*river.Client[pgx.Tx], error) {
 	})
 }
 
-func (a *App) handler(app *github.App) (http.Handler, error) {
+func (a *App) handler(app *github.App, meter *syncMeter) (http.Handler, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.Use(middleware.Recover())
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(newCallsCollector(app), newBudgetsCollector(app))
+	meter.register(metrics)
 	board, err := web.New(web.Config{Store: a.store, Metrics: metrics, Now: time.Now, Log: a.log})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -128,7 +130,9 @@ func (e *Explainer) one(ctx context.Context, r store.Repo, app, env string) (x E
 	}
 	switch active, err := e.store.ActivePromotion(ctx, r.ID, app, env); {
 	case err == nil:
-		return x, true, e.promotion(ctx, &x, active)
+		err := e.promotion(ctx, &x, active)
+		x.text += notes(x.Clusters)
+		return x, true, err
 	case !fault.Is(err, fault.NotFound):
 		return x, false, err
 	case !known:
@@ -140,6 +144,18 @@ func (e *Explainer) one(ctx context.Context, r store.Repo, app, env string) (x E
 		x.text += "\n" + last.PullURL + "\n"
 	}
 	return x, true, err
+}
+
+// notes are what people should know of the clusters beside what waits to be merged: it may
+// be why they look. (Where nothing is on its way, all of the clusters is told.)
+func notes(clusters []ExplainedCluster) string {
+	var b strings.Builder
+	for _, c := range clusters {
+		for _, note := range c.Notes {
+			fmt.Fprintf(&b, "\n%s: %s\n", c.Cluster, printable(note))
+		}
+	}
+	return b.String()
 }
 
 // promotion explains a promotion that waits to be merged.

@@ -7,7 +7,53 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/worker"
 )
+
+// syncMeter counts what this process's syncs come to.
+type syncMeter struct {
+	synced    *prometheus.CounterVec
+	took      *prometheus.HistogramVec
+	takeovers *prometheus.CounterVec
+}
+
+// newSyncMeter begins at zero for the clusters that this process brings: a rate needs a
+// start.
+func newSyncMeter(clusters []string) *syncMeter {
+	m := &syncMeter{
+		synced: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tagboat_syncs_total", Help: "Syncs of this process that brought something to a cluster, by how they ended.",
+		}, []string{"cluster", "ended"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tagboat_sync_duration_seconds", Help: "How long those syncs took that came to an end, from the first write until all was healthy, or was not.",
+			Buckets: []float64{1, 2, 5, 10, 30, 60, 120, 300, 600, 1200},
+		}, []string{"cluster"}),
+		takeovers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tagboat_sync_takeovers_total", Help: "Targets that this process took over from another one that never gave them back.",
+		}, []string{"cluster"}),
+	}
+	for _, cluster := range clusters {
+		for _, ended := range worker.Endings {
+			m.synced.WithLabelValues(cluster, ended)
+		}
+		m.took.WithLabelValues(cluster)
+		m.takeovers.WithLabelValues(cluster)
+	}
+	return m
+}
+
+func (m *syncMeter) register(r prometheus.Registerer) { r.MustRegister(m.synced, m.took, m.takeovers) }
+
+// Synced implements worker.Meter.
+func (m *syncMeter) Synced(cluster, ended string, took time.Duration) {
+	m.synced.WithLabelValues(cluster, ended).Inc()
+	if ended == worker.EndedHealthy || ended == worker.EndedIll {
+		m.took.WithLabelValues(cluster).Observe(took.Seconds())
+	}
+}
+
+// TookOver implements worker.Meter.
+func (m *syncMeter) TookOver(cluster string) { m.takeovers.WithLabelValues(cluster).Inc() }
 
 // callsCollector tells how many requests GitHub was sent: its limits are what a
 // busy server meets first.

@@ -6,15 +6,18 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/worker"
 )
 
 // TestBudgetMetrics: how an installation stands with GitHub's limits is told, and
@@ -61,6 +64,46 @@ func TestBudgetMetrics(t *testing.T) {
 	}
 	if len(told) != 6 || !slices.Contains(told, "tagboat_github_budget_left") { // GitHub has said nothing of the primary limit
 		t.Errorf("told: %v", told)
+	}
+}
+
+// TestSyncMetrics: what syncs come to is counted from zero, and every name is in the
+// reference.
+func TestSyncMetrics(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	meter := newSyncMeter([]string{"prod-eu"})
+	meter.register(registry)
+	meter.Synced("prod-eu", worker.EndedHealthy, 3*time.Second)
+	meter.Synced("prod-eu", worker.EndedSuperseded, time.Hour) // says nothing of how long a sync takes
+	meter.TookOver("prod-eu")
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reference, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]float64{}
+	for _, f := range families {
+		if !strings.Contains(string(reference), "`"+f.GetName()+"`") {
+			t.Errorf("docs/configuration.md does not know %s", f.GetName())
+		}
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			counted[name] = m.GetCounter().GetValue() + m.GetHistogram().GetSampleSum()
+		}
+	}
+	want := map[string]float64{
+		"tagboat_syncs_total prod-eu healthy": 1, "tagboat_syncs_total prod-eu superseded": 1,
+		"tagboat_syncs_total prod-eu failed": 0, "tagboat_syncs_total prod-eu unreachable": 0, "tagboat_syncs_total prod-eu stopped": 0,
+		"tagboat_sync_duration_seconds prod-eu": 3, "tagboat_sync_takeovers_total prod-eu": 1,
+	}
+	if !maps.Equal(counted, want) {
+		t.Errorf("counted: %v", counted)
 	}
 }
 

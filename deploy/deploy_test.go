@@ -20,6 +20,7 @@ const (
 	root    = ".." // of the checkout
 	base    = "deploy/base"
 	example = "deploy/overlays/example"
+	worker  = "deploy/overlays/example-sync"
 )
 
 var controlPlane clustertest.Shared

@@ -79,7 +79,7 @@ func TestEveryEventHasItsPermission(t *testing.T) {
 func TestTheAppAsksForNoMoreThanItUses(t *testing.T) {
 	most := map[string]string{
 		"metadata": "read", "contents": "write", "pull_requests": "write", "issues": "write", "checks": "write",
-		"statuses": "read", "deployments": "write", "members": "read", "merge_queues": "read",
+		"statuses": "write", "deployments": "write", "members": "read", "merge_queues": "read",
 	}
 	m := appManifest(t)
 	for permission, level := range m.Permissions {

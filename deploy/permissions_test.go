@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/tagboat/tagboat/internal/cluster"
@@ -32,11 +33,17 @@ func TestTheBaseGetsNoToken(t *testing.T) {
 }
 
 func TestTheSyncHasTheLeastPermissions(t *testing.T) {
-	objects := rendered(t, example)
+	for _, dir := range []string{example, worker} {
+		t.Run(dir, func(t *testing.T) { leastPermissions(t, rendered(t, dir)) })
+	}
+}
+
+func leastPermissions(t *testing.T, objects []cluster.Object) {
+	t.Helper()
 	role := only[rbacv1.ClusterRole](t, objects, "ClusterRole")
 	for _, rule := range role.Rules {
 		for _, verb := range rule.Verbs {
-			if !slices.Contains([]string{"get", "create", "patch", "list"}, verb) {
+			if !slices.Contains([]string{"get", "list", "watch", "create", "patch", "delete"}, verb) {
 				t.Errorf("%s on %v: a sync does not do that", verb, rule.Resources)
 			}
 		}
@@ -161,6 +168,44 @@ func TestARealClusterTakesTheOverlay(t *testing.T) {
 		t.Errorf("what runs: %v (%v)", running, err)
 	}
 
+	// What somebody changes past Git is told at once: by watches in the one namespace,
+	// because none is allowed in the whole cluster.
+	told := listen(t, sync, target, slices.Collect(maps.Values(ledger)))
+	for deadline, heard := time.Now().Add(time.Minute), false; !heard; {
+		// Again and again: what happens before the watches stand is not told.
+		for id, e := range ledger {
+			if id.Kind == "ConfigMap" {
+				if _, err := sync.Prune(t.Context(), cluster.Removal{Target: target, Remove: []cluster.Entry{e}, Ledger: ledger}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		apply(t, sync, target, objects, ledger)
+		select {
+		case name := <-told:
+			if heard = true; name != "settings" {
+				t.Errorf("a change of %s was told", name)
+			}
+		case <-time.After(100 * time.Millisecond):
+			if time.Now().After(deadline) {
+				t.Fatal("no change is told")
+			}
+		}
+	}
+	// What is not in Git any more goes, whatever it is.
+	pruned, err := sync.Prune(t.Context(), cluster.Removal{Target: target, Remove: slices.Collect(maps.Values(ledger)), Ledger: ledger})
+	if err != nil {
+		t.Error(err)
+	}
+	for _, o := range pruned.Objects {
+		if o.Outcome != cluster.Deleted && o.Outcome != cluster.Leaving {
+			t.Errorf("%s is %s: %s", o.ID, o.Outcome, o.Why)
+		}
+	}
+	if len(pruned.Objects) != len(objects) {
+		t.Errorf("%d of %d objects are gone", len(pruned.Objects), len(objects))
+	}
+
 	for what, err := range map[string]error{
 		"lists what runs in another namespace": failure(sync.Running(t.Context(), "tagboat")),
 		"lists what runs everywhere":           failure(sync.Running(t.Context(), "")),
@@ -175,6 +220,27 @@ func TestARealClusterTakesTheOverlay(t *testing.T) {
 			t.Errorf("the sync %s: %v", what, err)
 		}
 	}
+}
+
+// listen tells the names of a target's objects that are changed, from when the watches
+// stand.
+func listen(t *testing.T, c *cluster.Cluster, target cluster.Target, entries []cluster.Entry) <-chan string {
+	t.Helper()
+	told := make(chan string, 1000)
+	l := &cluster.Lookout{
+		Tell: func(label string, id cluster.ID) {
+			if label == target.Label() {
+				told <- id.Name
+			}
+		},
+		Trouble: func(kind schema.GroupKind, err error) { t.Errorf("%s cannot be watched: %v", kind, err) },
+	}
+	l.Add(entries...)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- c.Watch(ctx, l) }()
+	t.Cleanup(func() { stop(); <-ended })
+	return told
 }
 
 func failure[T any](_ T, err error) error { return err }

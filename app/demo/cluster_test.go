@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tagboat/tagboat/internal/githubsim"
 )
 
 // TestWhatTheClusterSays tells of a version that never becomes healthy, and of a
@@ -35,6 +37,7 @@ func (s *scene) sickVersion(app, tag, trouble, cure string) {
 	p := s.merged("dev", app, tag)
 	s.within(100*time.Second, "the pull request tells of the trouble", func() error { return s.w.said(p.Number, tag, "failed", trouble) })
 	s.until("so does the deployment", func() error { return s.w.deploymentIs(p.Number, "dev", "failure") })
+	s.commitSays(p, "tagboat/dev/"+app, "failure", tag+" is healthy in 0 of 1 cluster; dev: ", trouble)
 	s.boardSays(trouble)
 	s.until("no sync is under way", func() error { // each commit on main has the sick one tried again
 		return s.w.none(s.ctx, `SELECT count(*) FROM target WHERE NOT gone AND (got < want OR state IN ('applying', 'waiting'))`)
@@ -46,11 +49,38 @@ func (s *scene) sickVersion(app, tag, trouble, cure string) {
 	}
 
 	digest := s.release(app, cure)
-	s.done("dev", app, cure, digest)
+	s.commitSays(s.done("dev", app, cure, digest), "tagboat/dev/"+app, "success", cure+" is healthy in 1 cluster")
 	s.done("staging", app, cure, digest)
 	if q, err := s.w.pullTo("staging", app, tag); err == nil {
 		s.Errorf("#%d brings %s to staging, which follows what is healthy", q.Number, tag)
 	}
+}
+
+// commitSays waits until the status of a pull request's merge commit is a state, and says
+// all parts.
+func (s *scene) commitSays(p githubsim.PullView, about, state string, parts ...string) {
+	s.Helper()
+	s.until("the commit says how the clusters took it", func() error {
+		var is struct {
+			Statuses []struct {
+				Context, State, Description string
+				TargetURL                   string `json:"target_url"`
+			}
+		}
+		s.read("bob", "commits/"+p.MergeCommitSHA+"/status", &is)
+		for _, one := range is.Statuses {
+			if one.Context != about || one.State != state || !strings.HasPrefix(one.TargetURL, s.w.Tagboat.URL()) {
+				continue
+			}
+			for _, part := range parts {
+				if !strings.Contains(one.Description, part) {
+					return fmt.Errorf("it does not say “%s”: %s", part, one.Description)
+				}
+			}
+			return nil
+		}
+		return fmt.Errorf("the statuses are %+v", is.Statuses)
+	})
 }
 
 // unreachableCluster shuts the gate before the cluster of dev and staging while a

@@ -222,8 +222,12 @@ func once(t testing.TB, w *World, number int) {
 			checks++
 		}
 	}
-	if status != 1 || checks != 1 || len(p.Deployments) != 1 || len(p.Commits) != 1 {
-		t.Errorf("#%d has %d status comments, %d check runs of Tagboat's, %d deployments, %d commits; want one of each",
-			number, status, checks, len(p.Deployments), len(p.Commits))
+	places := map[string]bool{}
+	for _, d := range p.Deployments {
+		places[d.Environment] = true
+	}
+	if status != 1 || checks != 1 || len(places) == 0 || len(p.Deployments) != len(places) || len(p.Commits) != 1 {
+		t.Errorf("#%d has %d status comments, %d check runs of Tagboat's, %d commits; want one of each; and deployments %v, want one to each cluster",
+			number, status, checks, len(p.Commits), p.Deployments)
 	}
 }

@@ -24,7 +24,7 @@ var apps = []string{"payments", "catalog", "shop"}
 
 // permissions are those that deploy/github-app.yaml asks for.
 var permissions = map[string]string{
-	"contents": "write", "pull_requests": "write", "issues": "write", "checks": "write", "statuses": "read",
+	"contents": "write", "pull_requests": "write", "issues": "write", "checks": "write", "statuses": "write",
 	"deployments": "write", "members": "read", "metadata": "read", "merge_queues": "read",
 }
 

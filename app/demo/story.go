@@ -186,18 +186,26 @@ func (s *story) promote(ctx context.Context) {
 	})
 }
 
-// deployed wants a successful GitHub deployment of a pull request's merge.
+// deployed wants a successful GitHub deployment of a pull request's merge to each cluster
+// of an environment.
 func (w *World) deployed(number int, env string) error {
 	p, err := w.GitHub.Pull(envRepo, number)
 	if err != nil {
 		return err
 	}
+	found := false
 	for _, d := range p.Deployments {
-		if d.Environment == env && d.State == "success" {
-			return nil
+		if !strings.HasPrefix(d.Environment, env+"/") {
+			continue
+		}
+		if found = true; d.State != "success" {
+			return fmt.Errorf("the deployment of pull request #%d to %s is %q", number, d.Environment, d.State)
 		}
 	}
-	return fmt.Errorf("pull request #%d has no successful deployment to %s", number, env)
+	if !found {
+		return fmt.Errorf("pull request #%d has no deployment to %s", number, env)
+	}
+	return nil
 }
 
 // approvedBy wants the recorded approvals of a pull request to be of exactly

@@ -64,7 +64,7 @@ func (w *World) deploymentIs(number int, env, state string) error {
 		return err
 	}
 	for _, d := range p.Deployments {
-		if d.Environment == env && d.State == state {
+		if strings.HasPrefix(d.Environment, env+"/") && d.State == state {
 			return nil
 		}
 	}

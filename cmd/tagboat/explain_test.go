@@ -67,8 +67,9 @@ func await(t *testing.T, url string) {
 	targets, err := s.Targets(ctx)
 	must(err)
 	for _, target := range targets {
+		notes := []string{"changed past Git: Deployment " + target.Env + "/payments: spec.replicas is 5, not 2."}
 		must(s.FinishSync(ctx, target, 1, store.Reached{
-			Commit: head, Image: "registry.example.com/payments", Tag: "1.7.0", Digest: digest, State: store.TargetHealthy,
+			Commit: head, Image: "registry.example.com/payments", Tag: "1.7.0", Digest: digest, State: store.TargetHealthy, Notes: notes,
 		}, store.After{Promotion: wake, Target: sync}))
 	}
 	a, err := s.Ledger(ctx, store.Verified{Image: "registry.example.com/payments", Tag: "1.7.0", Digest: digest, MediaType: "index"})

@@ -62,9 +62,9 @@ type DeploymentStatus struct {
 func (r *Repo) DeploymentStatus(ctx context.Context, id int64, s DeploymentStatus) (err error) {
 	defer r.fail(&err, "report deployment %d as %s", id, s.State)
 	_, _, err = r.client.Repositories.CreateDeploymentStatus(ctx, r.Owner, r.Name, id, &gh.DeploymentStatusRequest{
-		// GitHub would mark every earlier deployment to the environment inactive, those
-		// of other apps among them.
-		State: &s.State, Description: optional(shorten(s.Description)), AutoInactive: gh.Bool(false),
+		// GitHub marks the earlier successes in the environment inactive: an environment is
+		// one app in one cluster, and has one version at a time.
+		State: &s.State, Description: optional(shorten(s.Description)), AutoInactive: gh.Bool(true),
 		LogURL: optional(s.LogURL), EnvironmentURL: optional(s.EnvironmentURL),
 	})
 	return err

@@ -166,6 +166,14 @@ func TestPromotionWalk(t *testing.T) {
 	w.must(w.repo.DeploymentStatus(ctx, deployment, github.DeploymentStatus{State: "in_progress", Description: "rolling out"}))
 	w.must(w.repo.DeploymentStatus(ctx, deployment, github.DeploymentStatus{State: "success", Description: "healthy",
 		LogURL: "https://tagboat.example.com/s/1", EnvironmentURL: "https://payments.example.com"}))
+	for _, state := range []string{"pending", "failure"} {
+		w.must(w.repo.SetCommitStatus(ctx, merged, github.CommitStatus{State: state, Context: "tagboat/prod/payments", Description: strings.Repeat("ü", 200), TargetURL: "https://tagboat.example.com/p/1"}))
+	}
+	said, _, err := w.as("bob").Repositories.GetCombinedStatus(ctx, "acme", "env", merged, nil)
+	w.must(err)
+	if len(said.Statuses) != 1 || said.Statuses[0].GetState() != "failure" || said.Statuses[0].GetContext() != "tagboat/prod/payments" || said.Statuses[0].GetTargetURL() != "https://tagboat.example.com/p/1" {
+		t.Errorf("the commit says %v", said.Statuses)
+	}
 }
 
 func TestConversation(t *testing.T) {

@@ -37,7 +37,7 @@ type world struct {
 }
 
 var permissions = map[string]string{"contents": "write", "pull_requests": "write", "issues": "write", "checks": "write",
-	"statuses": "read", "deployments": "write", "members": "read"}
+	"statuses": "write", "deployments": "write", "members": "read"}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"unicode/utf8"
 )
 
 // createDeployment follows GitHub's defaults, which surprise: auto_merge is
@@ -161,7 +162,7 @@ func (s *Server) createDeploymentStatus(c *call) (any, error) {
 	switch {
 	case !slices.Contains(deploymentStates, in.State):
 		return nil, unprocessable("DeploymentStatus", "state", "invalid", "")
-	case len(in.Description) > 140:
+	case utf8.RuneCountInString(in.Description) > 140:
 		return nil, unprocessable("DeploymentStatus", "description", "custom", "description is too long (maximum is 140 characters)")
 	}
 	if in.Environment != "" {

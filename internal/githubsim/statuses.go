@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 func branchOf(ref string) (string, bool) { return strings.CutPrefix(ref, "refs/heads/") }
@@ -23,7 +24,7 @@ func (s *Server) createStatus(c *call) (any, error) {
 	switch {
 	case !slices.Contains([]string{"error", "failure", "pending", "success"}, in.State):
 		return nil, unprocessable("Status", "state", "invalid", "")
-	case len(in.Description) > 140:
+	case utf8.RuneCountInString(in.Description) > 140:
 		return nil, unprocessable("Status", "description", "custom", "description is too long (maximum is 140 characters)")
 	}
 	if in.Context == "" {

@@ -50,7 +50,7 @@ func (c *clock) advance(d time.Duration) {
 }
 
 var permissions = map[string]string{
-	"contents": "write", "pull_requests": "write", "checks": "write", "statuses": "read", "deployments": "write",
+	"contents": "write", "pull_requests": "write", "checks": "write", "statuses": "write", "deployments": "write",
 	"members": "read", "administration": "read", "issues": "write",
 }
 

@@ -247,7 +247,11 @@ func TestTheRegistryIsAskedAgain(t *testing.T) {
 // After the merge: tidy up, tell GitHub, wait for the clusters, tell people.
 func TestDecideAfterTheMerge(t *testing.T) {
 	tidy := Reported{BranchDeleted: true}
-	created := Reported{BranchDeleted: true, Deployment: true}
+	told := func(eu, us Outcome, status CommitStatus, comment string) Reported {
+		return Reported{BranchDeleted: true, Deployments: map[string]Outcome{"eu": eu, "us": us}, CommitStatus: status, CommentHash: comment}
+	}
+	created, half, all := told(Pending, Pending, "", ""), told(Success, Pending, "", ""), told(Success, Success, "", "")
+	failed := told(Success, Failure, "", "")
 	runs := []Target{{Cluster: "eu", Digest: digest("a"), Settled: true, Healthy: true}, {Cluster: "us", Digest: digest("a"), Settled: true, Healthy: true}}
 	with := func(change func(t []Target)) []Target {
 		targets := append([]Target(nil), runs...)
@@ -261,36 +265,49 @@ func TestDecideAfterTheMerge(t *testing.T) {
 		targets   []Target
 		overtaken bool
 		effect    Effect
+		cluster   string
 		outcome   Outcome
 	}{
-		{"it was just merged", Reported{}, nil, false, DeleteBranch, Pending},
-		{"the branch is gone", tidy, nil, false, CreateDeployment, Pending},
-		{"no cluster is known yet", created, nil, false, Rest, Pending},
-		{"the clusters have not been synced", created, with(func(t []Target) { t[0].Settled, t[1].Settled = false, false }), false, Rest, Pending},
-		{"one cluster is still being synced", created, us(Target{Cluster: "us", Digest: digest("a"), Healthy: true}), false, Rest, Pending},
-		{"one cluster is healthy with what was there before", created, us(Target{Cluster: "us", Digest: digest("0"), Settled: true, Healthy: true}), false, Rest, Pending},
-		{"one cluster failed, the other is still being synced", created, []Target{{Settled: true}, {}}, false, Rest, Pending},
-		{"every cluster is healthy with it", created, runs, false, UpdateDeployment, Success},
-		{"GitHub was told", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "success"}, runs, false, PublishComment, Success},
-		{"people were told", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "success", CommentHash: "comment"}, runs, false, RecordDeployed, Success},
-		{"one cluster is measured, and people are told", created, us(Target{Cluster: "us", Digest: digest("a"), Measuring: true}), false, PublishComment, Pending},
-		{"they were told", Reported{BranchDeleted: true, Deployment: true, CommentHash: "comment"}, us(Target{Cluster: "us", Digest: digest("a"), Measuring: true}), false, Rest, Pending},
-		{"one cluster is measured with what was there before", created, us(Target{Cluster: "us", Digest: digest("0"), Measuring: true}), false, Rest, Pending},
-		{"one cluster failed", created, us(Target{Cluster: "us", Digest: digest("a"), Settled: true}), false, UpdateDeployment, Failure},
-		{"the failure was told to GitHub", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "failure"}, us(Target{Settled: true}), false, PublishComment, Failure},
-		{"the failure was told to people, and is watched on", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "failure", CommentHash: "comment"}, us(Target{Settled: true}), false, Rest, Failure},
-		{"the failure mended itself", Reported{BranchDeleted: true, Deployment: true, DeploymentState: "failure", CommentHash: "comment"}, runs, false, UpdateDeployment, Success},
-		{"a newer one was merged before it ran everywhere", created, us(Target{Cluster: "us", Digest: digest("b"), Settled: true, Healthy: true}), true, RecordOvertaken, Pending},
-		{"a newer one was merged after it failed", created, us(Target{Settled: true}), true, RecordOvertaken, Failure},
-		{"a newer one was merged, but this one ran everywhere", created, runs, true, UpdateDeployment, Success},
-		{"a newer one was merged at once: the branch goes first", Reported{}, nil, true, DeleteBranch, Pending},
+		{"it was just merged", Reported{}, nil, false, DeleteBranch, "", Pending},
+		{"the branch is gone", tidy, runs, false, CreateDeployment, "eu", Success},
+		{"one cluster has a deployment", Reported{BranchDeleted: true, Deployments: map[string]Outcome{"eu": Pending}}, with(func(t []Target) { t[0].Settled, t[1].Settled = false, false }), false, CreateDeployment, "us", Pending},
+		{"no cluster is known yet", tidy, nil, false, Rest, "", Pending},
+		{"the clusters have not been synced", created, with(func(t []Target) { t[0].Settled, t[1].Settled = false, false }), false, Rest, "", Pending},
+		{"one cluster is still being synced: the other's deployment does not wait", created, us(Target{Cluster: "us", Digest: digest("a"), Healthy: true}), false, UpdateDeployment, "eu", Pending},
+		{"that was told", half, us(Target{Cluster: "us", Digest: digest("a"), Healthy: true}), false, Rest, "", Pending},
+		{"one cluster is healthy with what was there before", half, us(Target{Cluster: "us", Digest: digest("0"), Settled: true, Healthy: true}), false, Rest, "", Pending},
+		{"one cluster failed, the other is still being synced", created, []Target{{Cluster: "eu", Settled: true}, {Cluster: "us"}}, false, UpdateDeployment, "eu", Pending},
+		{"the second cluster is healthy, too", half, runs, false, UpdateDeployment, "us", Success},
+		{"the deployments say so", all, runs, false, SetCommitStatus, "", Success},
+		{"the commit says so", told(Success, Success, StatusSuccess, ""), runs, false, PublishComment, "", Success},
+		{"the App may not set it", told(Success, Success, StatusRefused, ""), runs, false, PublishComment, "", Success},
+		{"people were told", told(Success, Success, StatusSuccess, "comment"), runs, false, RecordDeployed, "", Success},
+		{"one cluster is measured: the commit is pending", half, us(Target{Cluster: "us", Digest: digest("a"), Measuring: true}), false, SetCommitStatus, "", Pending},
+		{"and people are told", told(Success, Pending, StatusPending, ""), us(Target{Cluster: "us", Digest: digest("a"), Measuring: true}), false, PublishComment, "", Pending},
+		{"they were told", told(Success, Pending, StatusPending, "comment"), us(Target{Cluster: "us", Digest: digest("a"), Measuring: true}), false, Rest, "", Pending},
+		{"one cluster is measured with what was there before", half, us(Target{Cluster: "us", Digest: digest("0"), Measuring: true}), false, Rest, "", Pending},
+		{"one cluster failed", half, us(Target{Cluster: "us", Digest: digest("a"), Settled: true}), false, UpdateDeployment, "us", Failure},
+		{"the failure was told on its deployment", failed, us(Target{Cluster: "us", Settled: true}), false, SetCommitStatus, "", Failure},
+		{"and on the commit", told(Success, Failure, StatusFailure, ""), us(Target{Cluster: "us", Settled: true}), false, PublishComment, "", Failure},
+		{"the failure was told to people, and is watched on", told(Success, Failure, StatusFailure, "comment"), us(Target{Cluster: "us", Settled: true}), false, Rest, "", Failure},
+		{"the failure mended itself", told(Success, Failure, StatusFailure, "comment"), runs, false, UpdateDeployment, "us", Success},
+		{"so the commit is well, too", told(Success, Success, StatusFailure, "comment"), runs, false, SetCommitStatus, "", Success},
+		{"a cluster has joined", told(Success, Success, "", ""), append(runs[:2:2], Target{Cluster: "ap"}), false, CreateDeployment, "ap", Pending},
+		{"a cluster is gone", half, runs[:1], false, UpdateDeployment, "us", Success},
+		{"a cluster is gone, and nobody waits for it", told(Success, Left, "", ""), runs[:1], false, SetCommitStatus, "", Success},
+		{"a newer one was merged before it ran everywhere", half, us(Target{Cluster: "us", Digest: digest("b"), Settled: true, Healthy: true}), true, UpdateDeployment, "us", Pending},
+		{"its deployment was ended, and the commit was pending", told(Success, Left, StatusPending, ""), us(Target{Cluster: "us", Digest: digest("b"), Settled: true, Healthy: true}), true, SetCommitStatus, "", Pending},
+		{"GitHub shows nothing under way", told(Success, Left, StatusLeft, ""), us(Target{Cluster: "us", Digest: digest("b"), Settled: true, Healthy: true}), true, RecordOvertaken, "", Pending},
+		{"a newer one was merged after it failed", failed, us(Target{Cluster: "us", Settled: true}), true, RecordOvertaken, "", Failure},
+		{"a newer one was merged, but this one ran everywhere", half, runs, true, UpdateDeployment, "us", Success},
+		{"a newer one was merged at once: the branch goes first", Reported{}, nil, true, DeleteBranch, "", Pending},
 	} {
 		t.Run(c.story, func(t *testing.T) {
 			f := merged()
 			f.Reported, f.Targets, f.Overtaken = c.reported, c.targets, c.overtaken
 			d := Decide(f, same, noon.Add(time.Hour))
-			if d.Effect != c.effect || d.Outcome != c.outcome {
-				t.Errorf("%q, outcome %q; want %q, %q", d.Effect, d.Outcome, c.effect, c.outcome)
+			if d.Effect != c.effect || d.Cluster != c.cluster || d.Outcome != c.outcome {
+				t.Errorf("%q of %q, outcome %q; want %q of %q, %q", d.Effect, d.Cluster, d.Outcome, c.effect, c.cluster, c.outcome)
 			}
 		})
 	}

@@ -90,12 +90,12 @@ type Target struct {
 
 // Reported is what was told to GitHub since the pull request ended.
 type Reported struct {
-	BranchDeleted   bool
-	Deployment      bool   // a deployment object exists, or cannot be made
-	DeploymentState string // its last status
-	CommentHash     string // of the status comment
-	Closing         bool   // a comment says what the closing means
-	TakenBack       bool   // a rollback of it was proposed, or cannot be
+	BranchDeleted bool
+	Deployments   map[string]Outcome // by cluster: those that exist, or cannot be made, and their last status
+	CommitStatus  CommitStatus       // of the merge commit
+	CommentHash   string             // of the status comment
+	Closing       bool               // a comment says what the closing means
+	TakenBack     bool               // a rollback of it was proposed, or cannot be
 }
 
 // Rule is what tagboat.yaml says about this environment.
@@ -254,8 +254,9 @@ const (
 	DismissReview Effect = "dismiss a review" // an approval of something else than would be merged
 
 	DeleteBranch     Effect = "delete branch"
-	CreateDeployment Effect = "create deployment"
-	UpdateDeployment Effect = "update deployment" // to Decision.Outcome
+	CreateDeployment Effect = "create deployment" // of one cluster
+	UpdateDeployment Effect = "update deployment" // of one cluster, to Decision.Took
+	SetCommitStatus  Effect = "set commit status" // of the merge commit, to Decision.Status
 	PublishComment   Effect = "publish comment"   // what became of it in the clusters
 	RecordDeployed   Effect = "record deployed"   // and propose it to the environments that follow
 	RecordOvertaken  Effect = "record overtaken"  // a newer one was merged before it ran everywhere
@@ -266,9 +267,12 @@ const (
 type Decision struct {
 	Gates     []Gate
 	Effect    Effect
-	App       string    // of a set: whose the effect is, where it is about one of them
-	Why       string    // what a person should read about a promotion that does not move
-	Outcome   Outcome   // after the merge: how the clusters took it
+	App       string  // of a set: whose the effect is, where it is about one of them
+	Why       string  // what a person should read about a promotion that does not move
+	Outcome   Outcome // after the merge: how the clusters took it
+	Cluster   string  // whose deployment the effect is about
+	Took      Outcome // how that cluster took it
+	Status    CommitStatus
 	NextCheck time.Time // when to look again even if nothing happens; zero: no such time
 }
 
@@ -279,6 +283,23 @@ const (
 	Pending Outcome = ""        // some have not come to an end
 	Success Outcome = "success" // all are healthy with the artifact
 	Failure Outcome = "failure" // all whose turn it was came to an end, not all of them healthy
+
+	// Left is how a single cluster took it that will never have it: it is the
+	// environment's no more, or has got something newer instead. (GitHub's word.)
+	Left Outcome = "inactive"
+)
+
+// CommitStatus is what the status of a merge commit says, in GitHub's words.
+type CommitStatus string
+
+const (
+	StatusUnset   CommitStatus = ""        // the commit has none
+	StatusPending CommitStatus = "pending" // some clusters have not come to an end
+	StatusSuccess CommitStatus = "success" // all are healthy with the artifact
+	StatusFailure CommitStatus = "failure" // some are not
+	StatusLeft    CommitStatus = "error"   // something newer was merged before it ran everywhere
+
+	StatusRefused CommitStatus = "unavailable" // the App may not set any; GitHub does not know this word
 )
 
 // Passed reports whether every gate passes.

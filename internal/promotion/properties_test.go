@@ -2,6 +2,7 @@ package promotion
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -715,9 +716,16 @@ func perform(f *Facts, d Decision, step int) {
 	case DeleteBranch:
 		f.Reported.BranchDeleted = true
 	case CreateDeployment:
-		f.Reported.Deployment = true
+		f.Reported.Deployments = maps.Clone(f.Reported.Deployments)
+		if f.Reported.Deployments == nil {
+			f.Reported.Deployments = map[string]Outcome{}
+		}
+		f.Reported.Deployments[d.Cluster] = Pending
 	case UpdateDeployment:
-		f.Reported.DeploymentState = string(d.Outcome)
+		f.Reported.Deployments = maps.Clone(f.Reported.Deployments)
+		f.Reported.Deployments[d.Cluster] = d.Took
+	case SetCommitStatus:
+		f.Reported.CommitStatus = d.Status
 	case PublishComment:
 		f.Reported.CommentHash = truthful(nil).CommentHash
 	case RecordDeployed:
@@ -789,19 +797,23 @@ func TestTheClustersMayTakeAnyWay(t *testing.T) {
 		for range rapid.IntRange(0, 6).Draw(t, "changes") {
 			i := rapid.IntRange(0, 1).Draw(t, "cluster")
 			f.Targets[i] = Target{
-				Digest: rapid.SampledFrom([]string{digest("0"), digest("a")}).Draw(t, "digest"), Settled: rapid.Bool().Draw(t, "settled"), Healthy: rapid.Bool().Draw(t, "healthy"),
+				Cluster: f.Targets[i].Cluster,
+				Digest:  rapid.SampledFrom([]string{digest("0"), digest("a")}).Draw(t, "digest"), Settled: rapid.Bool().Draw(t, "settled"), Healthy: rapid.Bool().Draw(t, "healthy"),
 				Held: rapid.Bool().Draw(t, "held"), Until: rapid.SampledFrom([]time.Time{{}, noon.Add(time.Minute)}).Draw(t, "until"),
 			}
 			for _, e := range settle(t, &f) {
 				told[e]++
 			}
 		}
-		f.Targets = []Target{{Digest: digest("a"), Settled: true, Healthy: true}, {Digest: digest("a"), Settled: true, Healthy: true}}
+		f.Targets = []Target{{Cluster: "eu", Digest: digest("a"), Settled: true, Healthy: true}, {Cluster: "us", Digest: digest("a"), Settled: true, Healthy: true}}
 		for _, e := range settle(t, &f) {
 			told[e]++
 		}
-		if f.State != Deployed || told[RecordDeployed] != 1 || told[DeleteBranch] != 1 || told[CreateDeployment] != 1 {
+		if f.State != Deployed || told[RecordDeployed] != 1 || told[DeleteBranch] != 1 || told[CreateDeployment] != 2 {
 			t.Fatalf("it is %s after %v", f.State, told)
+		}
+		if f.Reported.CommitStatus != StatusSuccess || f.Reported.Deployments["eu"] != Success || f.Reported.Deployments["us"] != Success {
+			t.Fatalf("GitHub was told %q of the clusters, and %q of the commit", f.Reported.Deployments, f.Reported.CommitStatus)
 		}
 	})
 }

@@ -159,7 +159,7 @@ func TestWhatEndsUnhealthyIsTakenBackOnce(t *testing.T) {
 	sick := func() Facts {
 		f := merged()
 		f.Rule.TakesBack = true
-		f.Reported = Reported{BranchDeleted: true, Deployment: true, DeploymentState: string(Failure), CommentHash: "comment"}
+		f.Reported = Reported{BranchDeleted: true, Deployments: map[string]Outcome{"eu": Failure, "us": Success}, CommitStatus: StatusFailure, CommentHash: "comment"}
 		f.Targets = []Target{{Cluster: "eu", Digest: digest("a"), Settled: true, Ill: true}, {Cluster: "us", Digest: digest("a"), Settled: true, Healthy: true}}
 		return f
 	}
@@ -176,8 +176,10 @@ func TestWhatEndsUnhealthyIsTakenBackOnce(t *testing.T) {
 		"the cluster is only away":     {func(f *Facts) { f.Targets[0].Ill = false }, Rest},
 		"it never came there":          {func(f *Facts) { f.Targets[0].Digest = digest("0") }, Rest},
 		"a newer one was merged since": {func(f *Facts) { f.Overtaken = true }, RecordOvertaken},
-		"all are healthy":              {func(f *Facts) { f.Targets[0].Healthy, f.Reported.DeploymentState = true, string(Success) }, RecordDeployed},
-		"one is away, and one is ill":  {func(f *Facts) { f.Targets[1].Healthy = false }, TakeBack},
+		"all are healthy": {func(f *Facts) {
+			f.Targets[0].Healthy, f.Reported.Deployments["eu"], f.Reported.CommitStatus = true, Success, StatusSuccess
+		}, RecordDeployed},
+		"one is away, and one is ill": {func(f *Facts) { f.Targets[1].Healthy, f.Reported.Deployments["us"] = false, Failure }, TakeBack},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := sick()

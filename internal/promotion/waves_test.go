@@ -218,8 +218,9 @@ func arrive(t *rapid.T, r *rollout) {
 // While later waves wait, a merged promotion is told as failed as soon as one whose turn
 // it was has failed, and as soaking while nothing is waited for but time.
 func TestAMergeThatGoesInWaves(t *testing.T) {
-	told := func(state string) Reported {
-		return Reported{BranchDeleted: true, Deployment: true, DeploymentState: state}
+	// told is what GitHub was told of eu, and of the commit.
+	told := func(eu Outcome, status CommitStatus) Reported {
+		return Reported{BranchDeleted: true, Deployments: map[string]Outcome{"eu": eu, "us": Pending, "ap": Pending}, CommitStatus: status}
 	}
 	has := Target{Cluster: "eu", Digest: digest("a"), Settled: true, Healthy: true}
 	ill := Target{Cluster: "eu", Digest: digest("a"), Settled: true}
@@ -233,23 +234,30 @@ func TestAMergeThatGoesInWaves(t *testing.T) {
 		effect   Effect
 		outcome  Outcome
 	}{
-		{"the first wave rolls", told(""), []Target{rolls, held}, Rest, Pending},
-		{"the first wave is ill", told(""), []Target{ill, held}, UpdateDeployment, Failure},
-		{"GitHub was told", told("failure"), []Target{ill, held}, PublishComment, Failure},
-		{"what waits may be ill with what it has", told(""), []Target{ill, {Cluster: "us", Digest: digest("0"), Settled: true, Held: true}}, UpdateDeployment, Failure},
-		{"what is ill with what it has has not failed with this", told(""), []Target{has, {Cluster: "us", Digest: digest("0"), Settled: true, Held: true}}, Rest, Pending},
-		{"one of the first wave is ill, another still rolls", told(""), []Target{ill, rolls, held}, Rest, Pending},
-		{"the second wave is ill, the third waits", told(""), []Target{has, ill, held}, UpdateDeployment, Failure},
-		{"the first wave is healthy, the second is about to see that", told(""), []Target{has, held}, Rest, Pending},
-		{"the first wave has to stay healthy for a while: people are told", told(""), []Target{has, soak}, PublishComment, Pending},
-		{"but not while anything else is under way", told(""), []Target{has, rolls, soak}, Rest, Pending},
-		{"nor while another waits for something else", told(""), []Target{has, held, soak}, Rest, Pending},
-		{"nor while one has something else", told(""), []Target{has, {Cluster: "ap", Digest: digest("0"), Settled: true, Healthy: true}, soak}, Rest, Pending},
-		{"who waits with the artifact waits for something else", told(""), []Target{has, {Cluster: "us", Digest: digest("a"), Settled: true, Healthy: true, Held: true}}, UpdateDeployment, Success},
-		{"all have it", told("success"), []Target{has, has}, PublishComment, Success},
+		{"the first wave rolls", told("", ""), []Target{rolls, held}, Rest, Pending},
+		{"the first wave is ill", told("", ""), []Target{ill, held}, UpdateDeployment, Failure},
+		{"its deployment says so", told(Failure, ""), []Target{ill, held}, SetCommitStatus, Failure},
+		{"the commit says so", told(Failure, StatusFailure), []Target{ill, held}, PublishComment, Failure},
+		{"what waits may be ill with what it has", told(Failure, ""), []Target{ill, {Cluster: "us", Digest: digest("0"), Settled: true, Held: true}}, SetCommitStatus, Failure},
+		{"what is ill with what it has has not failed with this", told(Success, ""), []Target{has, {Cluster: "us", Digest: digest("0"), Settled: true, Held: true}}, Rest, Pending},
+		{"one of the first wave is ill, another still rolls", told(Failure, ""), []Target{ill, {Cluster: "ap", Digest: digest("a")}, held}, Rest, Pending},
+		{"the second wave is ill, the third waits", told(Success, ""), []Target{has, {Cluster: "ap", Digest: digest("a"), Settled: true}, held}, UpdateDeployment, Failure},
+		{"the first wave is healthy: its deployment says so", told("", ""), []Target{has, held}, UpdateDeployment, Pending},
+		{"the second is about to see that", told(Success, ""), []Target{has, held}, Rest, Pending},
+		{"the first wave has to stay healthy for a while: the commit is pending", told(Success, ""), []Target{has, soak}, SetCommitStatus, Pending},
+		{"people are told", told(Success, StatusPending), []Target{has, soak}, PublishComment, Pending},
+		{"but not while anything else is under way", told(Success, ""), []Target{has, {Cluster: "ap", Digest: digest("a")}, soak}, Rest, Pending},
+		{"nor while another waits for something else", told(Success, ""), []Target{has, {Cluster: "ap", Digest: digest("0"), Settled: true, Healthy: true, Held: true}, soak}, Rest, Pending},
+		{"nor while one has something else", told(Success, ""), []Target{has, {Cluster: "ap", Digest: digest("0"), Settled: true, Healthy: true}, soak}, Rest, Pending},
+		{"who waits with the artifact waits for something else", told(Success, ""), []Target{has, {Cluster: "us", Digest: digest("a"), Settled: true, Healthy: true, Held: true}}, UpdateDeployment, Success},
 	} {
 		f := merged()
 		f.Reported, f.Targets = c.reported, c.targets
+		for cluster := range c.reported.Deployments { // of those that this is about
+			if !slices.ContainsFunc(c.targets, func(t Target) bool { return t.Cluster == cluster }) {
+				delete(c.reported.Deployments, cluster)
+			}
+		}
 		if d := Decide(f, same, noon); d.Effect != c.effect || d.Outcome != c.outcome {
 			t.Errorf("%s: %q, outcome %q; want %q, %q", c.story, d.Effect, d.Outcome, c.effect, c.outcome)
 		}

@@ -52,6 +52,7 @@ const (
 	ActionClosed        = "promotion closed"
 	ActionBranch        = "branch deleted"
 	ActionDeployment    = "deployment recorded"
+	ActionCommitStatus  = "commit status set"
 	ActionComment       = "status comment published"
 	ActionSynced        = "cluster synced"
 	ActionDeployed      = "deployed"

@@ -127,7 +127,18 @@ type Counts struct {
 	Targets    map[RepoState]int64
 	Refusals   int64
 	Deliveries map[string]int64 // by source
+	Clusters   []ClusterCount
+	Healthy    []SeenHealthy // at most MostHealthy, those first that were not for the longest
 }
+
+// ClusterCount is what of one cluster somebody may have to be called for.
+type ClusterCount = query.CountByClusterRow
+
+// SeenHealthy is when a target was last seen healthy.
+type SeenHealthy = query.SeenHealthyRow
+
+// MostHealthy is how many targets are told one by one: each is a series of its own.
+const MostHealthy = 1000
 
 // RepoState is a state of promotions or targets of one env repo.
 type RepoState struct {
@@ -163,6 +174,12 @@ func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
 		}
 		for _, row := range deliveries {
 			c.Deliveries[row.Source] = row.Count
+		}
+		if c.Clusters, err = q.CountByCluster(ctx); err != nil {
+			return err
+		}
+		if c.Healthy, err = q.SeenHealthy(ctx, MostHealthy); err != nil {
+			return err
 		}
 		c.Refusals, err = q.CountRefusals(ctx)
 		return err

@@ -22,7 +22,7 @@ func TestAnInventoryIsKept(t *testing.T) {
 	w := newWorld(t)
 	w.target("prod", "us")
 	id := w.target("prod", "eu").ID
-	eu, err := w.store.TakeTarget(w.ctx, id, "replica 1", time.Minute)
+	eu, _, err := w.store.TakeTarget(w.ctx, id, "replica 1", time.Minute)
 	w.must(err)
 	w.must(w.store.KeepStock(w.ctx, eu, []store.Stock{stock(id, "settings", "intended"), stock(id, "old", "written")}))
 	now := stock(id, "settings", "written")
@@ -49,21 +49,24 @@ func TestAnInventoryIsKept(t *testing.T) {
 func TestWhoHasATarget(t *testing.T) {
 	w := newWorld(t)
 	id := w.target("prod", "eu").ID
-	first, err := w.store.TakeTarget(w.ctx, id, "replica 1", time.Hour)
+	first, _, err := w.store.TakeTarget(w.ctx, id, "replica 1", time.Hour)
 	w.must(err)
-	if _, err := w.store.TakeTarget(w.ctx, id, "replica 2", time.Hour); !fault.Is(err, fault.RateLimited) || fault.UntilOf(err).Before(w.clock.now().Add(50*time.Minute)) {
+	if _, _, err := w.store.TakeTarget(w.ctx, id, "replica 2", time.Hour); !fault.Is(err, fault.RateLimited) || fault.UntilOf(err).Before(w.clock.now().Add(50*time.Minute)) {
 		t.Errorf("the second one got %v until %v", err, fault.UntilOf(err))
 	}
 	if want, err := w.store.RenewTarget(w.ctx, first, time.Hour); err != nil || want != first.Want {
 		t.Errorf("renewed: wanted %d times, %v", want, err)
 	}
 	w.must(w.store.LeaveTarget(w.ctx, first))
-	second, err := w.store.TakeTarget(w.ctx, id, "replica 2", 0) // its lease ends at once
+	second, from, err := w.store.TakeTarget(w.ctx, id, "replica 2", 0) // its lease ends at once
 	w.must(err)
-	third, err := w.store.TakeTarget(w.ctx, id, "replica 3", time.Hour)
+	third, over, err := w.store.TakeTarget(w.ctx, id, "replica 3", time.Hour)
 	w.must(err)
 	if !(first.Fence < second.Fence && second.Fence < third.Fence) {
 		t.Errorf("fences %d, %d, %d do not rise", first.Fence, second.Fence, third.Fence)
+	}
+	if from != "" || over != "replica 2" { // the first gave it back, the second did not
+		t.Errorf("taken from %q, then from %q", from, over)
 	}
 
 	zombie := func(what string, err error) {
@@ -80,7 +83,7 @@ func TestWhoHasATarget(t *testing.T) {
 	_, err = w.store.RenewTarget(w.ctx, second, time.Hour)
 	zombie("renew", err)
 	w.must(w.store.LeaveTarget(w.ctx, second)) // which gives nothing of the third away
-	if _, err := w.store.TakeTarget(w.ctx, id, "replica 4", time.Hour); !fault.Is(err, fault.RateLimited) {
+	if _, _, err := w.store.TakeTarget(w.ctx, id, "replica 4", time.Hour); !fault.Is(err, fault.RateLimited) {
 		t.Errorf("the third one's target was given away: %v", err)
 	}
 	got, err := w.store.Target(w.ctx, id)

@@ -17,22 +17,24 @@ import (
 // refused from here on.
 //
 // A target that somebody else has is an error of kind RateLimited, which tells until
-// when. A holder that asks again has lost its earlier attempt.
-func (s *Store) TakeTarget(ctx context.Context, id int64, holder string, lease time.Duration) (t Target, err error) {
+// when. A holder that asks again has lost its earlier attempt. from is who had it
+// before and never gave it back; "" where nobody did.
+func (s *Store) TakeTarget(ctx context.Context, id int64, holder string, lease time.Duration) (t Target, from string, err error) {
 	defer wrap(&err, "take target %d", id)
-	_, err = s.query.TakeLease(ctx, query.TakeLeaseParams{ID: id, Holder: holder, Seconds: lease.Seconds()})
+	from, err = s.query.TakeLease(ctx, query.TakeLeaseParams{ID: id, Holder: holder, Seconds: lease.Seconds()})
 	if errors.Is(err, pgx.ErrNoRows) {
 		left, err := s.query.LeaseLeft(ctx, id)
 		if err != nil {
-			return t, err
+			return t, "", err
 		}
 		until := s.now().Add(time.Duration(left*float64(time.Second)) + time.Second/10)
-		return t, &fault.Error{Kind: fault.RateLimited, Until: until, Err: errors.New("another worker has it")}
+		return t, "", &fault.Error{Kind: fault.RateLimited, Until: until, Err: errors.New("another worker has it")}
 	}
 	if err != nil {
-		return t, err
+		return t, "", err
 	}
-	return s.query.Target(ctx, id)
+	t, err = s.query.Target(ctx, id)
+	return t, from, err
 }
 
 // RenewTarget extends the lease of t from now, and tells how often t is wanted by now.

@@ -278,18 +278,6 @@ func (s *Store) RecordComment(ctx context.Context, promotion, comment int64, has
 	return s.effect(ctx, e, func(q *query.Queries) error { return q.SetComment(ctx, set) })
 }
 
-// RecordDeployment keeps the GitHub deployment of a promotion and its state; a
-// deployment below 1 stands for none.
-func (s *Store) RecordDeployment(ctx context.Context, promotion, deployment int64, state string) (err error) {
-	defer wrap(&err, "keep deployment %d", deployment)
-	set := query.SetDeploymentParams{ID: promotion, DeploymentID: deployment, DeploymentState: state}
-	if deployment < 1 {
-		return s.query.SetDeployment(ctx, set)
-	}
-	e := Entry{Action: ActionDeployment, Promotion: promotion, Inputs: map[string]any{"deployment": deployment, "state": state}}
-	return s.effect(ctx, e, func(q *query.Queries) error { return q.SetDeployment(ctx, set) })
-}
-
 // RecordDeployed writes down that every cluster was healthy with a promotion.
 func (s *Store) RecordDeployed(ctx context.Context, p Promotion, digest string) (err error) {
 	defer wrap(&err, "record that promotion %d is deployed", p.ID)

@@ -230,20 +230,30 @@ func TestAPromotionsLife(t *testing.T) {
 	}
 
 	w.must(w.store.RecordBranchDeleted(w.ctx, p, true))
-	w.must(w.store.RecordDeployment(w.ctx, p.ID, 31, "success"))
+	told := store.Deployment{PromotionID: p.ID, Cluster: "prod-eu", GithubID: 31}
+	w.must(w.store.RecordDeployment(w.ctx, told))
+	told.State = "success"
+	w.must(w.store.RecordDeployment(w.ctx, told))
+	w.must(w.store.RecordDeployment(w.ctx, store.Deployment{PromotionID: p.ID, Cluster: "prod-us", GithubID: -1}))
+	w.must(w.store.RecordCommitStatus(w.ctx, p, "success", true))
 	w.must(w.store.RecordComment(w.ctx, p.ID, 32, "told"))
 	for range 2 { // a crash behind the commit, and the job again
 		w.must(w.store.RecordDeployed(w.ctx, p, a.Digest))
 	}
 	p = w.promotion(p.ID)
-	if p.State != "deployed" || p.DeployedAt == nil || !p.BranchDeleted || p.DeploymentID != 31 || p.CommentHash != "told" {
+	if p.State != "deployed" || p.DeployedAt == nil || !p.BranchDeleted || p.CommitStatus != "success" || p.CommentHash != "told" {
 		t.Errorf("deployed: %+v", p)
+	}
+	made, err := w.store.Deployments(w.ctx, p.ID)
+	w.must(err)
+	if want := []store.Deployment{told, {PromotionID: p.ID, Cluster: "prod-us", GithubID: -1}}; !slices.Equal(made, want) {
+		t.Errorf("the deployments are %+v", made)
 	}
 	if n := w.count("SELECT count(*) FROM evidence WHERE gate = 'deployed' AND digest = $1 AND head_sha = $2", a.Digest, sha("9")); n != 1 {
 		t.Errorf("%d rows of evidence say that it is deployed", n)
 	}
 	want := []string{"artifact verified", "promotion proposed", "pull request opened", "commit regenerated", "merged",
-		"branch deleted", "deployment recorded", "status comment published", "deployed"}
+		"branch deleted", "deployment recorded", "deployment recorded", "commit status set", "status comment published", "deployed"}
 	if diff := cmp.Diff(want, w.actions()); diff != "" {
 		t.Error(diff)
 	}

@@ -89,7 +89,7 @@ const lapsed = `
 	UPDATE river.river_job j SET state = 'available', scheduled_at = now(), attempt = greatest(j.attempt - 1, 0)
 	FROM target t
 	WHERE j.state = 'running' AND j.kind = 'sync' AND t.id = (j.args->>'target')::bigint
-		AND t.leased_by = j.attempted_by[array_upper(j.attempted_by, 1)] AND t.leased_until < clock_timestamp()`
+		AND split_part(t.leased_by, ' ', 1) = j.attempted_by[array_upper(j.attempted_by, 1)] AND t.leased_until < clock_timestamp()`
 
 func rescue(ctx context.Context, tx pgx.Tx, replica string) (int64, error) {
 	var gone bool

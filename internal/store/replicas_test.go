@@ -114,9 +114,9 @@ func TestTheSyncsOfAFrozenReplicaAreGivenBack(t *testing.T) {
 	sync(given.ID)
 	sync(held.ID)
 	w.running(1, "frozen") // nothing would keep it from being done twice
-	_, err = w.store.TakeTarget(w.ctx, held.ID, "frozen", time.Hour)
+	_, _, err = w.store.TakeTarget(w.ctx, held.ID, "frozen", time.Hour)
 	w.must(err)
-	taken, err := w.store.TakeTarget(w.ctx, given.ID, "frozen", time.Hour)
+	taken, _, err := w.store.TakeTarget(w.ctx, given.ID, "frozen", time.Hour)
 	w.must(err)
 	if n := w.rescue(w.store); n != 0 {
 		t.Fatalf("%d jobs were given back while their leases hold", n)
@@ -129,7 +129,7 @@ func TestTheSyncsOfAFrozenReplicaAreGivenBack(t *testing.T) {
 		t.Errorf("the sync of target %d was given back, not that of %d", n, given.ID)
 	}
 	// The other one takes it, and the frozen one comes too late.
-	_, err = w.store.TakeTarget(w.ctx, given.ID, "other", time.Hour)
+	_, _, err = w.store.TakeTarget(w.ctx, given.ID, "other", time.Hour)
 	w.must(err)
 	if err := w.store.KeepStock(w.ctx, taken, nil); !errors.Is(err, store.ErrTakenOver) {
 		t.Errorf("the frozen one still writes: %v", err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -161,6 +162,20 @@ func TestMetricsCountWhatTheDatabaseHolds(t *testing.T) {
 		`tagboat_env_repos{presence="installed"} 1`, `tagboat_env_repos{presence="suspended"} 0`, `tagboat_env_repo_broken{repo="acme/env"} 0`,
 		`tagboat_refusals_total 1`, `tagboat_deliveries_total{source="ci"} 0`)
 
+	// Of a cluster, what somebody may have to be called for.
+	has(`tagboat_cluster_reached{cluster="prod-eu"} 0`, `tagboat_cluster_drifted_targets{cluster="prod-eu"} 0`, `tagboat_cluster_surplus_objects{cluster="prod-eu"} 0`,
+		`tagboat_cluster_unreachable_targets{cluster="prod-eu"} 0`, `tagboat_cluster_inventory_objects{cluster="prod-eu"} 0`)
+	prod := w.target("payments", "prod", "prod-eu")
+	if err := w.store.FinishSync(w.ctx, prod, 0, store.Reached{
+		Commit: prod.CommitSHA, State: store.TargetUnreachable, DriftCode: "d", Drift: []byte(`{"Objects": []}`),
+		SurplusCode: "s", Surplus: []byte(`{"objects": ["ConfigMap a", "ConfigMap b"]}`),
+	}, after); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.Reach(w.ctx, "replica", []string{"prod-eu"}); err != nil {
+		t.Fatal(err)
+	}
+
 	fresh, err := w.store.Accept(w.ctx, store.Arrival{Source: store.SourceCI, DeliveryID: "one", Event: "built", Body: []byte("{}")}, wake)
 	if err != nil || !fresh {
 		t.Fatal(fresh, err)
@@ -168,6 +183,32 @@ func TestMetricsCountWhatTheDatabaseHolds(t *testing.T) {
 	has(`tagboat_deliveries_total{source="ci"} 0`) // counted a moment ago
 	w.pass(11 * time.Second)
 	has(`tagboat_deliveries_total{source="ci"} 1`)
+	has(`tagboat_cluster_reached{cluster="prod-eu"} 1`, `tagboat_cluster_drifted_targets{cluster="prod-eu"} 1`, `tagboat_cluster_surplus_objects{cluster="prod-eu"} 2`,
+		`tagboat_cluster_unreachable_targets{cluster="prod-eu"} 1`)
+	if text := w.page("/metrics"); !strings.Contains(text, `tagboat_target_last_healthy_timestamp_seconds{app="payments",cluster="`) {
+		t.Errorf("no target tells when it was healthy:\n%s", text)
+	}
+}
+
+func TestEveryMetricIsInTheReference(t *testing.T) {
+	w := newWorld(t)
+	w.story()
+	reference, err := os.ReadFile("../../docs/configuration.md")
+	w.must(err)
+	told := 0
+	for line := range strings.Lines(w.page("/metrics")) {
+		name, ours := strings.CutPrefix(line, "# HELP tagboat_")
+		if !ours {
+			continue
+		}
+		told++
+		if name, _, _ = strings.Cut(name, " "); !strings.Contains(string(reference), "`tagboat_"+name+"`") {
+			t.Errorf("docs/configuration.md does not know tagboat_%s", name)
+		}
+	}
+	if told != 13 {
+		t.Errorf("%d metrics are told", told)
+	}
 }
 
 func TestWithoutTheDatabase(t *testing.T) {

@@ -29,6 +29,7 @@ type counters struct {
 	log   *slog.Logger
 
 	up, repos, broken, promotions, targets, refusals, deliveries *prometheus.Desc
+	reached, unreachable, drifted, surplus, objects, healthy     *prometheus.Desc
 
 	mu   sync.Mutex // held while counting, so that scrapes at once count once
 	last store.Counts
@@ -49,12 +50,22 @@ func newCounters(s Store, now func() time.Time, log *slog.Logger) *counters {
 		targets:    desc("targets", "Clusters of (app, environment) pairs, by env repo and state; the same on every replica.", "repo", "state"),
 		refusals:   desc("refusals_total", "Pushed images that were refused; the same on every replica."),
 		deliveries: desc("deliveries_total", "Events that were accepted from outside, by source; the same on every replica.", "source"),
+
+		reached:     desc("cluster_reached", "Whether some process brings a cluster (1) or none does (0); the same on every replica.", "cluster"),
+		unreachable: desc("cluster_unreachable_targets", "Targets of a cluster whose last sync could not reach it; the same on every replica.", "cluster"),
+		drifted:     desc("cluster_drifted_targets", "Targets of a cluster in which somebody has changed objects past Git; the same on every replica.", "cluster"),
+		surplus:     desc("cluster_surplus_objects", "Objects of a cluster that are not in Git any more and wait for a person's yes; the same on every replica.", "cluster"),
+		objects:     desc("cluster_inventory_objects", "Objects that Tagboat has in a cluster; the same on every replica.", "cluster"),
+		healthy:     desc("target_last_healthy_timestamp_seconds", "When a target was last seen healthy with what it was brought, of those that ever were; the same on every replica.", "repo", "app", "env", "cluster"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *counters) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.repos, c.broken, c.promotions, c.targets, c.refusals, c.deliveries} {
+	for _, d := range []*prometheus.Desc{
+		c.up, c.repos, c.broken, c.promotions, c.targets, c.refusals, c.deliveries,
+		c.reached, c.unreachable, c.drifted, c.surplus, c.objects, c.healthy,
+	} {
 		ch <- d
 	}
 }
@@ -100,6 +111,24 @@ func (c *counters) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, presence := range presences {
 		show(c.repos, prometheus.GaugeValue, present[presence], presence)
+	}
+	for _, k := range counts.Clusters {
+		reached := int64(0)
+		if k.Reached {
+			reached = 1
+		}
+		show(c.reached, prometheus.GaugeValue, reached, k.Cluster)
+		show(c.unreachable, prometheus.GaugeValue, k.Unreachable, k.Cluster)
+		show(c.drifted, prometheus.GaugeValue, k.Drifted, k.Cluster)
+		show(c.surplus, prometheus.GaugeValue, k.Surplus, k.Cluster)
+		show(c.objects, prometheus.GaugeValue, k.Objects, k.Cluster)
+	}
+	names := map[int64]string{}
+	for _, r := range counts.Repos {
+		names[r.ID] = repoLabel(r)
+	}
+	for _, h := range counts.Healthy {
+		show(c.healthy, prometheus.GaugeValue, h.HealthySeen.Unix(), names[h.RepoID], h.App, h.Env, h.Cluster)
 	}
 	show(c.refusals, prometheus.CounterValue, counts.Refusals)
 	for _, source := range deliverySources {

@@ -2,14 +2,10 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
-	"github.com/tagboat/tagboat/internal/github"
-	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -64,69 +60,6 @@ func (w *Worker) dropBranch(ctx context.Context, l *look) (deleted bool, err err
 		return err
 	})
 	return deleted, err
-}
-
-// The states of a deployment that GitHub does not know.
-const deploymentUnavailable = "unavailable"
-
-// createDeployment records the merge as a GitHub deployment. An App without the
-// permission does without.
-func (w *Worker) createDeployment(ctx context.Context, l *look) error {
-	fresh, err := w.Store.Announce(ctx, l.row.ID, "create deployment")
-	if err != nil {
-		return err
-	}
-	if !fresh {
-		id, found, err := l.door.FindDeployment(ctx, l.row.MergeSHA, l.row.Env, l.deploymentIs)
-		if found {
-			return w.Store.RecordDeployment(ctx, l.row.ID, id, "")
-		}
-		if err != nil && !fault.Is(err, fault.Denied) {
-			return err
-		}
-	}
-	mark, err := w.Store.AuditMark(ctx)
-	if err != nil {
-		return err
-	}
-	id, err := l.door.CreateDeployment(ctx, github.Deployment{
-		Ref: l.row.MergeSHA, Environment: l.row.Env,
-		Description: fmt.Sprintf("%s %s", l.row.App, l.artifact.Tag),
-		// The mark lets people show later that nobody has rewritten the log: GitHub
-		// keeps it where whoever has the database cannot reach.
-		Payload: map[string]any{"app": l.row.App, "image": l.ref().String(), "promotion": l.row.ID, "audit": mark.String()},
-	})
-	if fault.Is(err, fault.Denied) {
-		w.Log.WarnContext(ctx, "deployments cannot be recorded on GitHub", "promotion", l.row.ID, "error", err)
-		return w.Store.RecordDeployment(ctx, l.row.ID, -1, deploymentUnavailable)
-	}
-	if err != nil {
-		return err
-	}
-	return w.Store.RecordDeployment(ctx, l.row.ID, id, "")
-}
-
-// deploymentIs reports whether a deployment's payload names this promotion.
-func (l *look) deploymentIs(payload []byte) bool {
-	var of struct {
-		Promotion int64 `json:"promotion"`
-	}
-	return json.Unmarshal(payload, &of) == nil && of.Promotion == l.row.ID
-}
-
-func (w *Worker) updateDeployment(ctx context.Context, l *look, outcome promotion.Outcome) error {
-	if l.row.DeploymentID > 0 {
-		description := fmt.Sprintf("%s %s is healthy in every cluster", l.row.App, l.artifact.Tag)
-		if outcome != promotion.Success {
-			description = fmt.Sprintf("%s %s is not healthy", l.row.App, l.artifact.Tag)
-		}
-		if err := l.door.DeploymentStatus(ctx, l.row.DeploymentID, github.DeploymentStatus{
-			State: string(outcome), Description: description, LogURL: w.promotionURL(l.row),
-		}); err != nil {
-			return err
-		}
-	}
-	return w.Store.RecordDeployment(ctx, l.row.ID, l.row.DeploymentID, string(outcome))
 }
 
 // status is where a merged promotion runs.

@@ -44,9 +44,13 @@ type attempt struct {
 // take takes a target. The context ends when the lease is lost; end has to be called.
 func (w *Worker) take(ctx context.Context, id int64) (context.Context, *attempt, error) {
 	asked := time.Now() // a lease begins before its answer is here
-	t, err := w.Store.TakeTarget(ctx, id, w.Replica+" "+rand.Text()[:8], leaseFor)
+	t, from, err := w.Store.TakeTarget(ctx, id, w.Replica+" "+rand.Text()[:8], leaseFor)
 	if err != nil {
 		return ctx, nil, err
+	}
+	if from != "" {
+		w.Log.WarnContext(ctx, "an attempt did not come to its end, and is taken over", "target", id, "cluster", t.Cluster, "from", from)
+		w.Meter.TookOver(t.Cluster)
 	}
 	a := &attempt{w: w, target: t, done: make(chan struct{})}
 	ctx, a.over = context.WithCancelCause(ctx)

@@ -36,14 +36,16 @@ type look struct {
 	edit     overlay.Edit
 	template string // of the pull request's body; "" is the default
 	targets  []store.Target
-	model    checklist.Pull // without gates
-	facts    promotion.Facts
-	standing map[string]store.Standing // since when the gates say what they say
-	contents map[string]string         // cluster -> hash of what is rendered for it
-	reached  []string                  // of the environment's clusters, those that some Tagboat reaches
-	required []github.RequiredCheck
-	approval approval.Result
-	dismiss  []dismissal // reviews that are to be dismissed on GitHub
+
+	deployments []store.Deployment // once it is merged
+	model       checklist.Pull     // without gates
+	facts       promotion.Facts
+	standing    map[string]store.Standing // since when the gates say what they say
+	contents    map[string]string         // cluster -> hash of what is rendered for it
+	reached     []string                  // of the environment's clusters, those that some Tagboat reaches
+	required    []github.RequiredCheck
+	approval    approval.Result
+	dismiss     []dismissal // reviews that are to be dismissed on GitHub
 	// requesters are the numbers of everybody who asked for it, where approvals are
 	// asked for.
 	requesters []int64
@@ -106,8 +108,8 @@ func (w *Worker) begin(ctx context.Context, id int64) (l *look, err error) {
 		Digest:    digestFacts(l.row),
 		Published: promotion.Published{CheckHash: l.row.CheckHash, CheckSHA: l.row.CheckSHA, BodyHash: l.row.BodyHash},
 		Reported: promotion.Reported{
-			BranchDeleted: l.row.BranchDeleted, Deployment: l.row.DeploymentID != 0,
-			DeploymentState: l.row.DeploymentState, CommentHash: l.row.CommentHash, Closing: l.row.CommentID != 0,
+			BranchDeleted: l.row.BranchDeleted, CommitStatus: promotion.CommitStatus(l.row.CommitStatus),
+			CommentHash: l.row.CommentHash, Closing: l.row.CommentID != 0,
 		},
 		ClosedBy: l.row.ClosedBy, Led: l.row.LedBy != nil,
 	}
@@ -389,6 +391,13 @@ func (l *look) afterMerge(ctx context.Context) (err error) {
 			Healthy: t.State == store.TargetHealthy, Ill: t.Ill, Measuring: t.State == store.TargetWaiting,
 			Held: t.Held != "", Until: moment(t.HeldUntil),
 		})
+	}
+	if l.deployments, err = l.w.Store.Deployments(ctx, l.row.ID); err != nil {
+		return err
+	}
+	l.facts.Reported.Deployments = map[string]promotion.Outcome{}
+	for _, d := range l.deployments {
+		l.facts.Reported.Deployments[d.Cluster] = promotion.Outcome(d.State)
 	}
 	if err := l.takesBack(ctx); err != nil {
 		return err

@@ -56,7 +56,7 @@ func newUnheard(t *testing.T) *unheard {
 	u.must(u.sim.AddRepo(githubsim.RepoSpec{Owner: "acme", Name: "env", Files: map[string]string{"prod.yaml": "newTag: 1.6.0\n"},
 		Collaborators: map[string]string{"alice": "write", "bob": "write"}}))
 	app, err := u.sim.AddApp(githubsim.AppSpec{Slug: "tagboat", Name: "Tagboat", Owner: "acme", Permissions: map[string]string{
-		"contents": "write", "pull_requests": "write", "issues": "write", "checks": "write", "statuses": "read", "metadata": "read",
+		"contents": "write", "pull_requests": "write", "issues": "write", "checks": "write", "statuses": "write", "metadata": "read",
 	}})
 	u.must(err)
 	installation, err := u.sim.Install(app.ID, "acme", "env")

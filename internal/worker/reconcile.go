@@ -167,9 +167,11 @@ func (w *Worker) perform(ctx context.Context, l *look, d promotion.Decision) err
 	case promotion.DeleteBranch:
 		return w.deleteBranch(ctx, l)
 	case promotion.CreateDeployment:
-		return w.createDeployment(ctx, l)
+		return w.createDeployment(ctx, l, d.Cluster)
 	case promotion.UpdateDeployment:
-		return w.updateDeployment(ctx, l, d.Outcome)
+		return w.updateDeployment(ctx, l, d)
+	case promotion.SetCommitStatus:
+		return w.setCommitStatus(ctx, l, d.Status)
 	case promotion.PublishComment:
 		return w.publishComment(ctx, l)
 	case promotion.RecordDeployed:

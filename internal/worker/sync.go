@@ -101,7 +101,10 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 	if err != nil {
 		return err
 	}
-	if err := w.apply(ctx, a, &s); err != nil {
+	began := w.Now()
+	err = w.apply(ctx, a, &s)
+	w.Meter.Synced(t.Cluster, ending(ctx, s.reached.State, err), w.Now().Sub(began))
+	if err != nil {
 		if errors.Is(err, errSuperseded) {
 			return errors.Join(err, w.Store.InterruptSync(ctx, id, "A newer commit has come; the next attempt brings that."))
 		}

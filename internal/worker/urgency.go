@@ -31,7 +31,7 @@ func (l *look) urgency(d promotion.Decision) github.Priority {
 		}
 	case promotion.OpenPull, promotion.Regenerate, promotion.Label: // the verdict comes after the labels
 		return opening
-	case promotion.CreateDeployment, promotion.UpdateDeployment:
+	case promotion.CreateDeployment, promotion.UpdateDeployment, promotion.SetCommitStatus:
 		return github.Deploying
 	}
 	return github.Talking

@@ -50,6 +50,7 @@ type Config struct {
 	InventoryKey []byte              // keys the hashes of what is applied
 	// HealthTimeout is how long a rollout may take before it counts as failed.
 	HealthTimeout time.Duration
+	Meter         Meter // what syncs come to; nil: nobody counts
 	Now           func() time.Time
 	Log           *slog.Logger
 }
@@ -79,6 +80,9 @@ type Worker struct {
 // New makes a worker.
 func New(c Config) *Worker {
 	w := &Worker{Config: c}
+	if w.Meter == nil {
+		w.Meter = uncounted{}
+	}
 	w.bases = newBases(w)
 	w.lookouts = newLookouts(w)
 	w.people = newPeople(w)

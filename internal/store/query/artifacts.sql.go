@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotionsOfArtifact = `-- name: ActivePromotionsOfArtifact :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE artifact_id = $1 AND state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE artifact_id = $1 AND state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotionsOfArtifact(ctx context.Context, artifactID int64) ([]Promotion, error) {
@@ -59,8 +59,6 @@ func (q *Queries) ActivePromotionsOfArtifact(ctx context.Context, artifactID int
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -76,6 +74,7 @@ func (q *Queries) ActivePromotionsOfArtifact(ctx context.Context, artifactID int
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -411,7 +410,7 @@ func (q *Queries) NewestArtifact(ctx context.Context, image string) (Artifact, e
 }
 
 const promotionsOfTag = `-- name: PromotionsOfTag :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, p.commit_status FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE a.image = $1 AND a.tag = $2 AND p.pull_number > 0
 ORDER BY p.id DESC
 `
@@ -467,8 +466,6 @@ func (q *Queries) PromotionsOfTag(ctx context.Context, arg PromotionsOfTagParams
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -484,6 +481,7 @@ func (q *Queries) PromotionsOfTag(ctx context.Context, arg PromotionsOfTagParams
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}

@@ -117,7 +117,7 @@ func (q *Queries) AuditRows(ctx context.Context, arg AuditRowsParams) ([]Audit, 
 }
 
 const auditedMerges = `-- name: AuditedMerges :many
-SELECT a.id, a.at, a.actor_id, a.actor, a.action, a.promotion_id, a.delivery_id, a.sha, a.inputs, a.prev_hash, a.hash, p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, f.id, f.image, f.tag, f.digest, f.media_type, f.platforms, f.source_repo, f.source_commit, f.run_url, f.verified_at, r.id, r.owner, r.name, r.installation_id, r.default_branch, r.config_error, r.seen_at, r.surveyed, r.github_id, r.names, r.mark, r.presence, r.presence_since, r.presence_note, r.config_error_since, r.config_told
+SELECT a.id, a.at, a.actor_id, a.actor, a.action, a.promotion_id, a.delivery_id, a.sha, a.inputs, a.prev_hash, a.hash, p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, p.commit_status, f.id, f.image, f.tag, f.digest, f.media_type, f.platforms, f.source_repo, f.source_commit, f.run_url, f.verified_at, r.id, r.owner, r.name, r.installation_id, r.default_branch, r.config_error, r.seen_at, r.surveyed, r.github_id, r.names, r.mark, r.presence, r.presence_since, r.presence_note, r.config_error_since, r.config_told
 FROM audit a JOIN promotion p ON p.id = a.promotion_id JOIN artifact f ON f.id = p.artifact_id JOIN env_repo r ON r.id = p.repo_id
 WHERE a.action = 'merged'
   AND ($1::bigint = 0 OR a.promotion_id = $1::bigint)
@@ -210,8 +210,6 @@ func (q *Queries) AuditedMerges(ctx context.Context, arg AuditedMergesParams) ([
 			&i.Promotion.BodyEdits,
 			&i.Promotion.CommentID,
 			&i.Promotion.CommentHash,
-			&i.Promotion.DeploymentID,
-			&i.Promotion.DeploymentState,
 			&i.Promotion.BranchDeleted,
 			&i.Promotion.MergeSHA,
 			&i.Promotion.MergedAt,
@@ -227,6 +225,7 @@ func (q *Queries) AuditedMerges(ctx context.Context, arg AuditedMergesParams) ([
 			&i.Promotion.ClosedBy,
 			&i.Promotion.SetID,
 			&i.Promotion.LedBy,
+			&i.Promotion.CommitStatus,
 			&i.Artifact.ID,
 			&i.Artifact.Image,
 			&i.Artifact.Tag,

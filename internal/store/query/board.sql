@@ -47,3 +47,17 @@ SELECT count(*) FROM refusal;
 
 -- name: CountDeliveries :many
 SELECT source, count(*) AS count FROM delivery GROUP BY source;
+
+-- name: CountByCluster :many
+-- What of a cluster somebody may have to be called for.
+SELECT t.cluster, count(*) AS targets,
+    count(*) FILTER (WHERE t.state = 'unreachable') AS unreachable,
+    count(*) FILTER (WHERE t.drift_code <> '') AS drifted,
+    coalesce(sum(jsonb_array_length(t.surplus -> 'objects')) FILTER (WHERE t.surplus_code <> ''), 0)::bigint AS surplus,
+    (SELECT count(*) FROM inventory i JOIN target o ON o.id = i.target_id WHERE o.cluster = t.cluster AND NOT o.gone)::bigint AS objects,
+    EXISTS (SELECT FROM reach r WHERE r.cluster = t.cluster)::boolean AS reached
+FROM target t WHERE NOT t.gone GROUP BY t.cluster ORDER BY t.cluster;
+
+-- name: SeenHealthy :many
+-- When targets were last seen healthy, those first that were not for the longest.
+SELECT repo_id, app, env, cluster, healthy_seen FROM target WHERE NOT gone AND healthy_seen IS NOT NULL ORDER BY healthy_seen LIMIT @most;

@@ -136,6 +136,55 @@ func (q *Queries) BoardPromotions(ctx context.Context) ([]BoardPromotionsRow, er
 	return items, nil
 }
 
+const countByCluster = `-- name: CountByCluster :many
+SELECT t.cluster, count(*) AS targets,
+    count(*) FILTER (WHERE t.state = 'unreachable') AS unreachable,
+    count(*) FILTER (WHERE t.drift_code <> '') AS drifted,
+    coalesce(sum(jsonb_array_length(t.surplus -> 'objects')) FILTER (WHERE t.surplus_code <> ''), 0)::bigint AS surplus,
+    (SELECT count(*) FROM inventory i JOIN target o ON o.id = i.target_id WHERE o.cluster = t.cluster AND NOT o.gone)::bigint AS objects,
+    EXISTS (SELECT FROM reach r WHERE r.cluster = t.cluster)::boolean AS reached
+FROM target t WHERE NOT t.gone GROUP BY t.cluster ORDER BY t.cluster
+`
+
+type CountByClusterRow struct {
+	Cluster     string
+	Targets     int64
+	Unreachable int64
+	Drifted     int64
+	Surplus     int64
+	Objects     int64
+	Reached     bool
+}
+
+// What of a cluster somebody may have to be called for.
+func (q *Queries) CountByCluster(ctx context.Context) ([]CountByClusterRow, error) {
+	rows, err := q.db.Query(ctx, countByCluster)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountByClusterRow
+	for rows.Next() {
+		var i CountByClusterRow
+		if err := rows.Scan(
+			&i.Cluster,
+			&i.Targets,
+			&i.Unreachable,
+			&i.Drifted,
+			&i.Surplus,
+			&i.Objects,
+			&i.Reached,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const countDeliveries = `-- name: CountDeliveries :many
 SELECT source, count(*) AS count FROM delivery GROUP BY source
 `
@@ -272,6 +321,45 @@ func (q *Queries) NewestEvidence(ctx context.Context, arg NewestEvidenceParams) 
 			&i.Owner,
 			&i.Missing,
 			&i.NextCheck,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const seenHealthy = `-- name: SeenHealthy :many
+SELECT repo_id, app, env, cluster, healthy_seen FROM target WHERE NOT gone AND healthy_seen IS NOT NULL ORDER BY healthy_seen LIMIT $1
+`
+
+type SeenHealthyRow struct {
+	RepoID      int64
+	App         string
+	Env         string
+	Cluster     string
+	HealthySeen *time.Time
+}
+
+// When targets were last seen healthy, those first that were not for the longest.
+func (q *Queries) SeenHealthy(ctx context.Context, most int32) ([]SeenHealthyRow, error) {
+	rows, err := q.db.Query(ctx, seenHealthy, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SeenHealthyRow
+	for rows.Next() {
+		var i SeenHealthyRow
+		if err := rows.Scan(
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.Cluster,
+			&i.HealthySeen,
 		); err != nil {
 			return nil, err
 		}

@@ -86,7 +86,7 @@ func (q *Queries) InsertDrift(ctx context.Context, arg InsertDriftParams) (Drift
 }
 
 const mergedLast = `-- name: MergedLast :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND merged_at IS NOT NULL AND pull_number <> 0
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND merged_at IS NOT NULL AND pull_number <> 0
 ORDER BY merged_at DESC, id DESC LIMIT 1
 `
 
@@ -136,8 +136,6 @@ func (q *Queries) MergedLast(ctx context.Context, arg MergedLastParams) (Promoti
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -153,6 +151,7 @@ func (q *Queries) MergedLast(ctx context.Context, arg MergedLastParams) (Promoti
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }

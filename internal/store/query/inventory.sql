@@ -26,10 +26,12 @@ WHERE i.target_id = @target_id AND i.api_group = gone.api_group AND i.kind = gon
 SELECT fence FROM target WHERE id = @id FOR SHARE;
 
 -- name: TakeLease :one
--- By the database's clock: those of the replicas may differ.
-UPDATE target SET fence = fence + 1, leased_by = @holder, leased_until = clock_timestamp() + make_interval(secs => @seconds::float8)
-WHERE id = @id AND (leased_until IS NULL OR leased_until < clock_timestamp() OR leased_by = @holder)
-RETURNING fence;
+-- By the database's clock: those of the replicas may differ. It tells whose it was that
+-- did not give it back.
+UPDATE target t SET fence = t.fence + 1, leased_by = @holder, leased_until = clock_timestamp() + make_interval(secs => @seconds::float8)
+FROM (SELECT o.id, o.leased_by FROM target o WHERE o.id = @id FOR UPDATE) was
+WHERE t.id = was.id AND (t.leased_until IS NULL OR t.leased_until < clock_timestamp() OR t.leased_by = @holder)
+RETURNING was.leased_by;
 
 -- name: RenewLease :one
 UPDATE target SET leased_until = clock_timestamp() + make_interval(secs => @seconds::float8) WHERE id = @id AND fence = @fence

@@ -312,9 +312,10 @@ func (q *Queries) SuspectTarget(ctx context.Context, id int64) error {
 }
 
 const takeLease = `-- name: TakeLease :one
-UPDATE target SET fence = fence + 1, leased_by = $1, leased_until = clock_timestamp() + make_interval(secs => $2::float8)
-WHERE id = $3 AND (leased_until IS NULL OR leased_until < clock_timestamp() OR leased_by = $1)
-RETURNING fence
+UPDATE target t SET fence = t.fence + 1, leased_by = $1, leased_until = clock_timestamp() + make_interval(secs => $2::float8)
+FROM (SELECT o.id, o.leased_by FROM target o WHERE o.id = $3 FOR UPDATE) was
+WHERE t.id = was.id AND (t.leased_until IS NULL OR t.leased_until < clock_timestamp() OR t.leased_by = $1)
+RETURNING was.leased_by
 `
 
 type TakeLeaseParams struct {
@@ -323,10 +324,11 @@ type TakeLeaseParams struct {
 	ID      int64
 }
 
-// By the database's clock: those of the replicas may differ.
-func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (int64, error) {
+// By the database's clock: those of the replicas may differ. It tells whose it was that
+// did not give it back.
+func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (string, error) {
 	row := q.db.QueryRow(ctx, takeLease, arg.Holder, arg.Seconds, arg.ID)
-	var fence int64
-	err := row.Scan(&fence)
-	return fence, err
+	var leased_by string
+	err := row.Scan(&leased_by)
+	return leased_by, err
 }

@@ -113,6 +113,13 @@ type Denial struct {
 	LiftedDeliveryID *int64
 }
 
+type Deployment struct {
+	PromotionID int64
+	Cluster     string
+	GithubID    int64
+	State       string
+}
+
 type Dismissal struct {
 	PromotionID int64
 	ReviewID    int64
@@ -269,8 +276,6 @@ type Promotion struct {
 	BodyEdits        int64
 	CommentID        int64
 	CommentHash      string
-	DeploymentID     int64
-	DeploymentState  string
 	BranchDeleted    bool
 	MergeSHA         string
 	MergedAt         *time.Time
@@ -286,6 +291,7 @@ type Promotion struct {
 	ClosedBy         string
 	SetID            *int64
 	LedBy            *int64
+	CommitStatus     string
 }
 
 type PromotionHead struct {

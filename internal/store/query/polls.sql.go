@@ -251,7 +251,7 @@ func (q *Queries) TagsOf(ctx context.Context, arg TagsOfParams) ([]TagsOfRow, er
 }
 
 const waitingFor = `-- name: WaitingFor :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion p WHERE p.repo_id = $1 AND p.state = 'open' AND p.pull_number > 0 AND p.led_by IS NULL AND (
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion p WHERE p.repo_id = $1 AND p.state = 'open' AND p.pull_number > 0 AND p.led_by IS NULL AND (
     SELECT e.verdict FROM evidence e WHERE e.promotion_id = p.id AND e.gate = $2 AND e.head_sha = p.seen_head_sha
     ORDER BY e.id DESC LIMIT 1) IN ('wait', 'fail')
 ORDER BY p.id
@@ -308,8 +308,6 @@ func (q *Queries) WaitingFor(ctx context.Context, arg WaitingForParams) ([]Promo
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -325,6 +323,7 @@ func (q *Queries) WaitingFor(ctx context.Context, arg WaitingForParams) ([]Promo
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}

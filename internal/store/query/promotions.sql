@@ -195,9 +195,6 @@ UPDATE promotion SET branch_deleted = true WHERE id = @id;
 -- name: SetComment :exec
 UPDATE promotion SET comment_id = @comment_id, comment_hash = @comment_hash WHERE id = @id;
 
--- name: SetDeployment :exec
-UPDATE promotion SET deployment_id = @deployment_id, deployment_state = @deployment_state WHERE id = @id;
-
 -- name: AnnounceIntent :execrows
 INSERT INTO intent (promotion_id, effect, at) VALUES (@promotion_id, @effect, @at) ON CONFLICT DO NOTHING;
 

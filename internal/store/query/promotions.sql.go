@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotion = `-- name: ActivePromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open')
 `
 
 type ActivePromotionParams struct {
@@ -59,8 +59,6 @@ func (q *Queries) ActivePromotion(ctx context.Context, arg ActivePromotionParams
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -76,12 +74,13 @@ func (q *Queries) ActivePromotion(ctx context.Context, arg ActivePromotionParams
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }
 
 const activePromotions = `-- name: ActivePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
@@ -129,8 +128,6 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -146,6 +143,7 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -158,7 +156,7 @@ func (q *Queries) ActivePromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const activePromotionsOfRepo = `-- name: ActivePromotionsOfRepo :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND state IN ('proposed', 'open') ORDER BY id
 `
 
 func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]Promotion, error) {
@@ -206,8 +204,6 @@ func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]P
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -223,6 +219,7 @@ func (q *Queries) ActivePromotionsOfRepo(ctx context.Context, repoID int64) ([]P
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -280,7 +277,7 @@ func (q *Queries) DetachPull(ctx context.Context, id int64) error {
 }
 
 const duePromotions = `-- name: DuePromotions :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE state IN ('proposed', 'open') AND (next_check <= $1 OR got < want) ORDER BY id
 `
 
 func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotion, error) {
@@ -328,8 +325,6 @@ func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotio
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -345,6 +340,7 @@ func (q *Queries) DuePromotions(ctx context.Context, now *time.Time) ([]Promotio
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -529,7 +525,7 @@ UPDATE promotion p SET
     old_tag = o.old_tag, old_digest = o.old_digest, branch = o.branch, base_branch = o.base_branch, labelled = o.labelled
 FROM promotion o
 WHERE p.id = $1 AND o.id = $2
-RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by
+RETURNING p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, p.commit_status
 `
 
 type InheritPullParams struct {
@@ -579,8 +575,6 @@ func (q *Queries) InheritPull(ctx context.Context, arg InheritPullParams) (Promo
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -596,6 +590,7 @@ func (q *Queries) InheritPull(ctx context.Context, arg InheritPullParams) (Promo
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }
@@ -630,7 +625,7 @@ func (q *Queries) InsertHead(ctx context.Context, arg InsertHeadParams) error {
 const insertPromotion = `-- name: InsertPromotion :one
 INSERT INTO promotion (repo_id, app, env, artifact_id, kind, state, requester_id, requester, reason, branch, base_branch, want, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, 'proposed', $6, $7, $8, $9, $10, 1, $11, $11)
-RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by
+RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status
 `
 
 type InsertPromotionParams struct {
@@ -698,8 +693,6 @@ func (q *Queries) InsertPromotion(ctx context.Context, arg InsertPromotionParams
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -715,6 +708,7 @@ func (q *Queries) InsertPromotion(ctx context.Context, arg InsertPromotionParams
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }
@@ -754,7 +748,7 @@ func (q *Queries) KnownHead(ctx context.Context, headSha string) (bool, error) {
 }
 
 const latestPromotion = `-- name: LatestPromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC LIMIT 1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 ORDER BY id DESC LIMIT 1
 `
 
 type LatestPromotionParams struct {
@@ -803,8 +797,6 @@ func (q *Queries) LatestPromotion(ctx context.Context, arg LatestPromotionParams
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -820,12 +812,13 @@ func (q *Queries) LatestPromotion(ctx context.Context, arg LatestPromotionParams
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }
 
 const latestPromotions = `-- name: LatestPromotions :many
-SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion ORDER BY repo_id, app, env, id DESC
+SELECT DISTINCT ON (repo_id, app, env) id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion ORDER BY repo_id, app, env, id DESC
 `
 
 func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
@@ -873,8 +866,6 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -890,6 +881,7 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -902,7 +894,7 @@ func (q *Queries) LatestPromotions(ctx context.Context) ([]Promotion, error) {
 }
 
 const leftovers = `-- name: Leftovers :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, p.commit_status FROM promotion p JOIN env_repo r ON r.id = p.repo_id
 WHERE p.state = 'closed' AND (NOT p.branch_deleted OR p.closed_by <> '' AND p.comment_id = 0) AND r.presence = 'installed' ORDER BY p.id
 `
 
@@ -952,8 +944,6 @@ func (q *Queries) Leftovers(ctx context.Context) ([]Promotion, error) {
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -969,6 +959,7 @@ func (q *Queries) Leftovers(ctx context.Context) ([]Promotion, error) {
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -981,7 +972,7 @@ func (q *Queries) Leftovers(ctx context.Context) ([]Promotion, error) {
 }
 
 const lockPromotion = `-- name: LockPromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE id = $1 FOR UPDATE
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error) {
@@ -1023,8 +1014,6 @@ func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -1040,12 +1029,13 @@ func (q *Queries) LockPromotion(ctx context.Context, id int64) (Promotion, error
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }
 
 const mergedPromotionsOfApp = `-- name: MergedPromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND app = $2 AND state = 'merged' ORDER BY id
 `
 
 type MergedPromotionsOfAppParams struct {
@@ -1099,8 +1089,6 @@ func (q *Queries) MergedPromotionsOfApp(ctx context.Context, arg MergedPromotion
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -1116,6 +1104,7 @@ func (q *Queries) MergedPromotionsOfApp(ctx context.Context, arg MergedPromotion
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -1180,7 +1169,7 @@ func (q *Queries) Overtaken(ctx context.Context, arg OvertakenParams) (bool, err
 }
 
 const ownerOfHead = `-- name: OwnerOfHead :one
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, p.commit_status FROM promotion_head h JOIN promotion p ON p.id = h.promotion_id
 WHERE h.head_sha = $1 AND p.repo_id = $2 AND p.pull_number = $3 AND p.id <> $4
   AND NOT EXISTS (SELECT 1 FROM promotion_head own WHERE own.head_sha = $1 AND own.promotion_id = $4)
 ORDER BY p.id DESC LIMIT 1
@@ -1238,8 +1227,6 @@ func (q *Queries) OwnerOfHead(ctx context.Context, arg OwnerOfHeadParams) (Promo
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -1255,12 +1242,13 @@ func (q *Queries) OwnerOfHead(ctx context.Context, arg OwnerOfHeadParams) (Promo
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }
 
 const promotion = `-- name: Promotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE id = $1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE id = $1
 `
 
 func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
@@ -1302,8 +1290,6 @@ func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -1319,12 +1305,13 @@ func (q *Queries) Promotion(ctx context.Context, id int64) (Promotion, error) {
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }
 
 const promotionByPull = `-- name: PromotionByPull :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND pull_number = $2 AND led_by IS NULL ORDER BY id DESC LIMIT 1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND pull_number = $2 AND led_by IS NULL ORDER BY id DESC LIMIT 1
 `
 
 type PromotionByPullParams struct {
@@ -1372,8 +1359,6 @@ func (q *Queries) PromotionByPull(ctx context.Context, arg PromotionByPullParams
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -1389,12 +1374,13 @@ func (q *Queries) PromotionByPull(ctx context.Context, arg PromotionByPullParams
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }
 
 const promotionsByHead = `-- name: PromotionsByHead :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND state = 'open' AND (head_sha = $2::text OR seen_head_sha = $2::text)
 `
 
 type PromotionsByHeadParams struct {
@@ -1447,8 +1433,6 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -1464,6 +1448,7 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -1476,7 +1461,7 @@ func (q *Queries) PromotionsByHead(ctx context.Context, arg PromotionsByHeadPara
 }
 
 const promotionsOfApp = `-- name: PromotionsOfApp :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND app = $2 AND state IN ('proposed', 'open', 'merged') ORDER BY id
 `
 
 type PromotionsOfAppParams struct {
@@ -1530,8 +1515,6 @@ func (q *Queries) PromotionsOfApp(ctx context.Context, arg PromotionsOfAppParams
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -1547,6 +1530,7 @@ func (q *Queries) PromotionsOfApp(ctx context.Context, arg PromotionsOfAppParams
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -1760,21 +1744,6 @@ func (q *Queries) SetDeployed(ctx context.Context, arg SetDeployedParams) (int64
 	return result.RowsAffected(), nil
 }
 
-const setDeployment = `-- name: SetDeployment :exec
-UPDATE promotion SET deployment_id = $1, deployment_state = $2 WHERE id = $3
-`
-
-type SetDeploymentParams struct {
-	DeploymentID    int64
-	DeploymentState string
-	ID              int64
-}
-
-func (q *Queries) SetDeployment(ctx context.Context, arg SetDeploymentParams) error {
-	_, err := q.db.Exec(ctx, setDeployment, arg.DeploymentID, arg.DeploymentState, arg.ID)
-	return err
-}
-
 const setLabelled = `-- name: SetLabelled :exec
 UPDATE promotion SET labelled = true WHERE id = $1
 `
@@ -1961,7 +1930,7 @@ func (q *Queries) SettlePromotion(ctx context.Context, arg SettlePromotionParams
 }
 
 const unreportedPromotions = `-- name: UnreportedPromotions :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE p.state = 'merged' AND r.presence = 'installed' ORDER BY p.id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, p.commit_status FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE p.state = 'merged' AND r.presence = 'installed' ORDER BY p.id
 `
 
 // Merged, but the clusters' state has not been reported to the end.
@@ -2010,8 +1979,6 @@ func (q *Queries) UnreportedPromotions(ctx context.Context) ([]Promotion, error)
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -2027,6 +1994,7 @@ func (q *Queries) UnreportedPromotions(ctx context.Context) ([]Promotion, error)
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}

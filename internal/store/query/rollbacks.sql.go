@@ -410,7 +410,7 @@ func (q *Queries) MergedBy(ctx context.Context, arg MergedByParams) (bool, error
 }
 
 const mergedHistory = `-- name: MergedHistory :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, a.id, a.image, a.tag, a.digest, a.media_type, a.platforms, a.source_repo, a.source_commit, a.run_url, a.verified_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, p.commit_status, a.id, a.image, a.tag, a.digest, a.media_type, a.platforms, a.source_repo, a.source_commit, a.run_url, a.verified_at FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE p.repo_id = $1 AND p.app = $2 AND p.env = $3 AND p.merge_sha <> '' AND p.merged_at IS NOT NULL
 ORDER BY p.merged_at DESC, p.id DESC LIMIT $4
 `
@@ -478,8 +478,6 @@ func (q *Queries) MergedHistory(ctx context.Context, arg MergedHistoryParams) ([
 			&i.Promotion.BodyEdits,
 			&i.Promotion.CommentID,
 			&i.Promotion.CommentHash,
-			&i.Promotion.DeploymentID,
-			&i.Promotion.DeploymentState,
 			&i.Promotion.BranchDeleted,
 			&i.Promotion.MergeSHA,
 			&i.Promotion.MergedAt,
@@ -495,6 +493,7 @@ func (q *Queries) MergedHistory(ctx context.Context, arg MergedHistoryParams) ([
 			&i.Promotion.ClosedBy,
 			&i.Promotion.SetID,
 			&i.Promotion.LedBy,
+			&i.Promotion.CommitStatus,
 			&i.Artifact.ID,
 			&i.Artifact.Image,
 			&i.Artifact.Tag,

@@ -79,7 +79,7 @@ func (q *Queries) InsertSet(ctx context.Context, arg InsertSetParams) (Promotion
 }
 
 const joinSet = `-- name: JoinSet :one
-UPDATE promotion SET set_id = $1, led_by = $2 WHERE id = $3 RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by
+UPDATE promotion SET set_id = $1, led_by = $2 WHERE id = $3 RETURNING id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status
 `
 
 type JoinSetParams struct {
@@ -127,8 +127,6 @@ func (q *Queries) JoinSet(ctx context.Context, arg JoinSetParams) (Promotion, er
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -144,6 +142,7 @@ func (q *Queries) JoinSet(ctx context.Context, arg JoinSetParams) (Promotion, er
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }
@@ -192,7 +191,7 @@ func (q *Queries) LeftOpen(ctx context.Context, arg LeftOpenParams) (int32, erro
 }
 
 const lockTogether = `-- name: LockTogether :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion p WHERE p.id = $1 OR p.set_id = (SELECT o.set_id FROM promotion o WHERE o.id = $1) ORDER BY p.id FOR UPDATE
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, p.commit_status FROM promotion p WHERE p.id = $1 OR p.set_id = (SELECT o.set_id FROM promotion o WHERE o.id = $1) ORDER BY p.id FOR UPDATE
 `
 
 // A promotion, and those that share its pull request with it; the one that leads first.
@@ -241,8 +240,6 @@ func (q *Queries) LockTogether(ctx context.Context, id int64) ([]Promotion, erro
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -258,6 +255,7 @@ func (q *Queries) LockTogether(ctx context.Context, id int64) ([]Promotion, erro
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
@@ -270,7 +268,7 @@ func (q *Queries) LockTogether(ctx context.Context, id int64) ([]Promotion, erro
 }
 
 const setMembers = `-- name: SetMembers :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE set_id = $1 ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE set_id = $1 ORDER BY id
 `
 
 // The one that leads comes first.
@@ -319,8 +317,6 @@ func (q *Queries) SetMembers(ctx context.Context, setID *int64) ([]Promotion, er
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -336,6 +332,7 @@ func (q *Queries) SetMembers(ctx context.Context, setID *int64) ([]Promotion, er
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 const activePromotionsOfOwner = `-- name: ActivePromotionsOfOwner :many
-SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.deployment_id, p.deployment_state, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE lower(r.owner) = lower($1) AND p.state IN ('proposed', 'open') ORDER BY p.id
+SELECT p.id, p.repo_id, p.app, p.env, p.artifact_id, p.state, p.message, p.requester_id, p.requester, p.reason, p.branch, p.base_branch, p.pull_number, p.pull_url, p.pull_state, p.pull_body, p.seen_head_sha, p.head_sha, p.base_sha, p.edit_hash, p.old_tag, p.old_digest, p.diff, p.behind, p.labelled, p.registry_digest, p.registry_error, p.registry_at, p.check_run_id, p.check_sha, p.check_hash, p.body_hash, p.body_edits, p.comment_id, p.comment_hash, p.branch_deleted, p.merge_sha, p.merged_at, p.deployed_at, p.next_check, p.want, p.got, p.created_at, p.updated_at, p.check_annotations, p.kind, p.closed_by_id, p.closed_by, p.set_id, p.led_by, p.commit_status FROM promotion p JOIN env_repo r ON r.id = p.repo_id WHERE lower(r.owner) = lower($1) AND p.state IN ('proposed', 'open') ORDER BY p.id
 `
 
 func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]Promotion, error) {
@@ -59,8 +59,6 @@ func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -76,6 +74,7 @@ func (q *Queries) ActivePromotionsOfOwner(ctx context.Context, owner string) ([]
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}

@@ -68,7 +68,7 @@ func (q *Queries) Asked(ctx context.Context, promotionID int64) ([]AskedRow, err
 }
 
 const nextPromotion = `-- name: NextPromotion :one
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND id > $4 ORDER BY id LIMIT 1
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND id > $4 ORDER BY id LIMIT 1
 `
 
 type NextPromotionParams struct {
@@ -123,8 +123,6 @@ func (q *Queries) NextPromotion(ctx context.Context, arg NextPromotionParams) (P
 		&i.BodyEdits,
 		&i.CommentID,
 		&i.CommentHash,
-		&i.DeploymentID,
-		&i.DeploymentState,
 		&i.BranchDeleted,
 		&i.MergeSHA,
 		&i.MergedAt,
@@ -140,6 +138,7 @@ func (q *Queries) NextPromotion(ctx context.Context, arg NextPromotionParams) (P
 		&i.ClosedBy,
 		&i.SetID,
 		&i.LedBy,
+		&i.CommitStatus,
 	)
 	return i, err
 }

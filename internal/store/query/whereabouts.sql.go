@@ -63,7 +63,7 @@ func (q *Queries) Coming(ctx context.Context, repoID int64) ([]ComingRow, error)
 }
 
 const promotionsOfPair = `-- name: PromotionsOfPair :many
-SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, deployment_id, deployment_state, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open', 'merged') ORDER BY id
+SELECT id, repo_id, app, env, artifact_id, state, message, requester_id, requester, reason, branch, base_branch, pull_number, pull_url, pull_state, pull_body, seen_head_sha, head_sha, base_sha, edit_hash, old_tag, old_digest, diff, behind, labelled, registry_digest, registry_error, registry_at, check_run_id, check_sha, check_hash, body_hash, body_edits, comment_id, comment_hash, branch_deleted, merge_sha, merged_at, deployed_at, next_check, want, got, created_at, updated_at, check_annotations, kind, closed_by_id, closed_by, set_id, led_by, commit_status FROM promotion WHERE repo_id = $1 AND app = $2 AND env = $3 AND state IN ('proposed', 'open', 'merged') ORDER BY id
 `
 
 type PromotionsOfPairParams struct {
@@ -118,8 +118,6 @@ func (q *Queries) PromotionsOfPair(ctx context.Context, arg PromotionsOfPairPara
 			&i.BodyEdits,
 			&i.CommentID,
 			&i.CommentHash,
-			&i.DeploymentID,
-			&i.DeploymentState,
 			&i.BranchDeleted,
 			&i.MergeSHA,
 			&i.MergedAt,
@@ -135,6 +133,7 @@ func (q *Queries) PromotionsOfPair(ctx context.Context, arg PromotionsOfPairPara
 			&i.ClosedBy,
 			&i.SetID,
 			&i.LedBy,
+			&i.CommitStatus,
 		); err != nil {
 			return nil, err
 		}
