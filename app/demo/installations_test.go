@@ -284,7 +284,7 @@ func shownBroken(s *scene) {
 	s.must(err)
 	annotated := func(checks []githubsim.CheckView, name string) error {
 		for _, c := range checks {
-			if c.Name == name && c.Concluded == "failure" && strings.Contains(fmt.Sprint(c.Annotations...), "path:tagboat.yaml") && strings.Contains(fmt.Sprint(c.Annotations...), "start_line:17") {
+			if c.Name == name && c.Concluded == "failure" && strings.Contains(fmt.Sprint(c.Annotations...), "path:tagboat.yaml") && strings.Contains(fmt.Sprint(c.Annotations...), "start_line:18") {
 				return nil
 			}
 		}

@@ -220,3 +220,25 @@ func TestWhatNobodyHasLookedAt(t *testing.T) {
 		t.Errorf("looked at %v and seen healthy at %v, %v", row.UpdatedAt, row.HealthySeen, err)
 	}
 }
+
+// Who waits for an attempt that nobody is going to make hears of it, also where that is
+// said as it was before.
+func TestWhoWaitsInVainIsWoken(t *testing.T) {
+	w := newWorld(t)
+	target := w.target("prod", "eu")
+	p := w.open("prod", w.artifact("1.7.0", digest("a")), 7, sha("1"))
+	w.merge(p, tagboat, sha("9"))
+	vain := store.Reached{State: store.TargetFailed, Message: "No Tagboat reaches it.", Vain: true}
+	for range 2 {
+		before := w.promotion(p.ID)
+		row, err := w.store.Target(w.ctx, target.ID)
+		w.must(err)
+		w.must(w.store.FinishSync(w.ctx, row, 0, vain, after))
+		if now := w.promotion(p.ID); now.Want == before.Want {
+			t.Error("the promotion that waits for it is not woken")
+		}
+		if row, err = w.store.Target(w.ctx, target.ID); err != nil || row.Got != row.Want {
+			t.Errorf("wanted %d times and got %d, %v", row.Want, row.Got, err)
+		}
+	}
+}

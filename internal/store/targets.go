@@ -266,8 +266,9 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 			}
 		}
 		// An attempt has shown meanwhile what it was doing, and whoever looked then waits to
-		// hear how it ended, also where that is as before.
-		if r.moves(t) || sync != 0 {
+		// hear how it ended, also where that is as before. And who waits for an attempt that
+		// is not made has to hear that.
+		if r.moves(t) || sync != 0 || r.Vain {
 			// Before the target is changed: a merge, too, takes the promotion first.
 			promotions, err := q.PromotionsOfApp(ctx, query.PromotionsOfAppParams{RepoID: t.RepoID, App: t.App})
 			if err != nil {

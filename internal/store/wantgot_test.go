@@ -36,7 +36,7 @@ func (w *world) work(replica string, add func(*river.Workers)) {
 	w.must(err)
 	w.must(client.Start(w.ctx))
 	w.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := client.StopAndCancel(ctx); err != nil {
 			w.Error(err)
