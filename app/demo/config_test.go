@@ -25,7 +25,7 @@ func malformedConfiguration(s *scene) {
 	mend := s.edit("Check more", map[string]func(string) string{"tagboat.yaml": func(text string) string {
 		return strings.Replace(text, "checks: [lint, security-scan]", "chekcs: [lint, security-scan]", 1)
 	}})
-	where := "tagboat.yaml:17"
+	where := "tagboat.yaml:18"
 	s.checkSays(pull, "Blocked by configuration", where, "chekcs")
 	s.boardSays(where)
 	s.says("alice", s.issue(), "/promote prod shop 3.0.0", "confused", where)

@@ -109,7 +109,7 @@ func renamedSelector(s *scene) {
 	}})
 	digest := s.release("catalog", "2.3.1")
 	pull := s.opened("dev", "catalog", "2.3.1").Number
-	s.checkSays(pull, "Blocked by dry run", "Cluster dev refuses Deployment dev/catalog", "spec.selector: field is immutable", "change it back in Git, or delete the object in the cluster")
+	s.checkSays(pull, "Blocked by dry run", "Cluster dev refuses Deployment dev/catalog", "spec.selector: field is immutable", "change it back in Git; or annotate the object with tagboat.dev/recreate")
 	if body := s.body(pull); strings.Contains(body, "MatchLabels") {
 		s.Errorf("the refused value is quoted:\n%s", body)
 	}
@@ -131,7 +131,7 @@ func (s *scene) awayBeforeTheMerge(gate *gate) func(s *scene) {
 	})
 	s.w.Tagboat.Kill()
 	s.must(s.w.Tagboat.Start(s.ctx))
-	s.idle()
+	s.until("every promotion was looked at", func() error { return s.w.none(s.ctx, `SELECT count(*) FROM promotion WHERE got < want`) })
 	if p, err := s.w.isMerged("dev", "payments", "1.9.0"); err == nil {
 		s.Errorf("#%d is merged, and nobody knows whether dev takes it", p.Number)
 	}

@@ -299,10 +299,10 @@ func shownBroken(s *scene) {
 		checks, err := s.w.GitHub.Checks(envRepo, "main")
 		return errors.Join(err, annotated(checks, "tagboat.yaml"))
 	})
-	s.boardSays("tagboat.yaml:17")
+	s.boardSays("tagboat.yaml:18")
 	mend()
 	s.until("the board forgets it", func() error {
-		if s.w.boardSays(s.ctx, "tagboat.yaml:17") == nil {
+		if s.w.boardSays(s.ctx, "tagboat.yaml:18") == nil {
 			return errors.New("it does not")
 		}
 		return nil

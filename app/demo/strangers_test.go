@@ -223,7 +223,7 @@ func notRendered(s *scene) {
 
 func brokenByStranger(s *scene) {
 	text := strings.Replace(s.on("main", "tagboat.yaml"), "checks: [lint, security-scan]", "chekcs: [lint, security-scan]", 1)
-	s.verdict(s.propose("broken-config", "main", map[string]string{"tagboat.yaml": text}), "failure", "Nobody can tell", "tagboat.yaml:17", "chekcs")
+	s.verdict(s.propose("broken-config", "main", map[string]string{"tagboat.yaml": text}), "failure", "Nobody can tell", "tagboat.yaml:18", "chekcs")
 	text = strings.Replace(s.on("main", "tagboat.yaml"), "count: 2", "count: 1", 1)
 	s.verdict(s.propose("config", "main", map[string]string{"tagboat.yaml": text}), "success", "Not a promotion")
 }

@@ -11,7 +11,10 @@ import (
 
 // reachFor is how long a process that says nothing counts as one that brings its
 // clusters. It says so every few seconds; but it may be starting anew.
-const reachFor = 10 * time.Minute
+const reachFor = 2 * time.Minute
+
+// reachNow is how long it counts as one that can be asked something.
+const reachNow = 30 * time.Second
 
 // Reach shows the others which clusters a replica brings, in the place of what it said
 // before.
@@ -31,7 +34,7 @@ func (s *Store) Reach(ctx context.Context, replica string, clusters []string) (e
 // Reached are those of clusters that some process brings.
 func (s *Store) Reached(ctx context.Context, clusters []string) (_ []string, err error) {
 	defer wrap(&err, "read which clusters are reached")
-	return s.query.Reached(ctx, clusters)
+	return s.query.Reached(ctx, query.ReachedParams{Clusters: clusters, Seconds: reachNow.Seconds()})
 }
 
 // Unreached are the targets of clusters that no process brings.

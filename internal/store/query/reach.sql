@@ -8,7 +8,7 @@ DELETE FROM reach WHERE replica = @replica AND NOT (cluster = ANY (@clusters::te
 
 -- name: Reached :many
 -- Those of the clusters that somebody brings.
-SELECT DISTINCT cluster FROM reach WHERE cluster = ANY (@clusters::text[]);
+SELECT DISTINCT cluster FROM reach WHERE cluster = ANY (@clusters::text[]) AND seen_at > clock_timestamp() - make_interval(secs => @seconds::float8);
 
 -- name: Unreached :many
 -- The targets of clusters that nobody brings.

@@ -41,12 +41,17 @@ func (q *Queries) Reach(ctx context.Context, arg ReachParams) error {
 }
 
 const reached = `-- name: Reached :many
-SELECT DISTINCT cluster FROM reach WHERE cluster = ANY ($1::text[])
+SELECT DISTINCT cluster FROM reach WHERE cluster = ANY ($1::text[]) AND seen_at > clock_timestamp() - make_interval(secs => $2::float8)
 `
 
+type ReachedParams struct {
+	Clusters []string
+	Seconds  float64
+}
+
 // Those of the clusters that somebody brings.
-func (q *Queries) Reached(ctx context.Context, clusters []string) ([]string, error) {
-	rows, err := q.db.Query(ctx, reached, clusters)
+func (q *Queries) Reached(ctx context.Context, arg ReachedParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, reached, arg.Clusters, arg.Seconds)
 	if err != nil {
 		return nil, err
 	}
