@@ -10,7 +10,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // TestFaultsOfASync tells of clusters that fail, and of a Tagboat that dies, in the middle
@@ -19,7 +18,6 @@ func TestFaultsOfASync(t *testing.T) {
 	s := newScene(t)
 	f := s.frontBefore("dev", "staging")
 	s.story("Tagboat is killed at one request after the other", func(s *scene) { killedWhileSyncing(s, f) })
-	s.story("the cluster goes away in the middle of a sync, and while it is watched", func(s *scene) { awayForAWhile(s, f) })
 	s.story("the audit log holds it all", func(s *scene) { s.must(s.w.soundAudit(s.ctx)) })
 }
 
@@ -88,39 +86,4 @@ func killedWhileSyncing(s *scene, f *front) {
 	if kills < 5 {
 		s.Errorf("Tagboat was killed %d times only", kills)
 	}
-}
-
-func awayForAWhile(s *scene, f *front) {
-	// Else the edit below would be told on nobody's pull request.
-	s.done("dev", "payments", "1.7.0", s.release("payments", "1.7.0"))
-	away := func(int, http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }
-	f.each(func(n int, w http.ResponseWriter, r *http.Request) bool { return n > 12 && away(n, w, r) })
-	s.inGit("While it goes away", round(20))
-	unreachable := func() error {
-		return s.w.none(s.ctx, `SELECT count(*) - 1 FROM target WHERE app = 'payments' AND env = 'dev' AND state = 'unreachable'`)
-	}
-	s.within(time.Minute, "the board says that it is away", unreachable)
-	f.each(nil)
-	s.within(90*time.Second, "the sync goes on by itself", func() error { return s.has(round(20)) })
-
-	// What somebody changes is heard of after the outage as before; and an outage does not
-	// end what was seen.
-	_, err := s.byHand(configMaps, s.w.Namespaces["dev"]).Patch(s.ctx, "moves-1", types.MergePatchType, []byte(`{"data": {"is": "otherwise"}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
-	s.must(err)
-	open := func() error {
-		return s.w.none(s.ctx, `SELECT count(*) - 1 FROM drift WHERE ended_at IS NULL AND comment_id <> 0`)
-	}
-	s.within(90*time.Second, "the change is told", open)
-	f.each(away)
-	s.must(s.w.asOwner(s.ctx, `UPDATE target SET updated_at = updated_at - interval '2 minutes'`)) // nobody has looked for a while
-	s.within(2*time.Minute, "a look finds the cluster away", unreachable)
-	s.must(open())
-	f.each(nil)
-	s.within(2*time.Minute, "it is there again", func() error {
-		return s.w.none(s.ctx, `SELECT count(*) - 1 FROM target WHERE app = 'payments' AND env = 'dev' AND state = 'healthy'`)
-	})
-	s.must(open())
-	_, err = s.byHand(configMaps, s.w.Namespaces["dev"]).Patch(s.ctx, "moves-1", types.MergePatchType, []byte(`{"data": {"is": "round 20"}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
-	s.must(err)
-	s.within(3*time.Minute, "the change is over", func() error { return s.w.none(s.ctx, `SELECT count(*) FROM drift WHERE ended_at IS NULL`) })
 }
