@@ -160,14 +160,17 @@ type serveCommand struct {
 }
 
 // Run serves until it is told to stop.
-func (c serveCommand) Run(ctx context.Context, s streams) (err error) {
+func (c serveCommand) Run(ctx context.Context, s streams) error { return serve(ctx, s, c.Config) }
+
+// serve runs a server, or the part of one that a configuration asks for.
+func serve(ctx context.Context, s streams, c app.Config) (err error) {
 	if c.Secrets, err = app.ReadSecrets(os.Getenv); err != nil {
 		return err
 	}
 	if c.Database == "" { // given as a file
 		c.Database = c.Secrets.Database
 	}
-	server, err := app.New(ctx, c.Config, app.Log(s.err, slog.Level(c.LogLevel)))
+	server, err := app.New(ctx, c, app.Log(s.err, slog.Level(c.LogLevel)))
 	if err != nil {
 		return err
 	}

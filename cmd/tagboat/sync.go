@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
-	"os"
 
 	"github.com/tagboat/tagboat/app"
 )
@@ -15,22 +13,11 @@ type syncCommand struct {
 }
 
 // Run brings the clusters until it is told to stop.
-func (c syncCommand) Run(ctx context.Context, s streams) (err error) {
-	if c.Secrets, err = app.ReadSecrets(os.Getenv); err != nil {
-		return err
-	}
-	if c.Database == "" { // given as a file
-		c.Database = c.Secrets.Database
-	}
+func (c syncCommand) Run(ctx context.Context, s streams) error {
 	config, err := c.Config.Only(c.Only)
 	if err != nil {
 		return err
 	}
 	config.Syncs = true
-	server, err := app.New(ctx, config, app.Log(s.err, slog.Level(c.LogLevel)))
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	return server.Run(ctx)
+	return serve(ctx, s, config)
 }

@@ -250,8 +250,8 @@ type After struct {
 }
 
 // FinishSync writes down how an attempt ended (sync 0: nothing had to be done), unless
-// another attempt has the target by now (ErrTakenOver), where the target stands now, and has the app's promotions and the clusters of later
-// waves looked at.
+// another attempt has the target by now (ErrTakenOver), and where the target stands now.
+// It has the app's promotions and the clusters of later waves looked at.
 func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, after After) (err error) {
 	defer wrap(&err, "finish a sync of target %d", t.ID)
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {

@@ -316,7 +316,7 @@ func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patie
 	s.took(result)
 	w.lookouts[a.target.Cluster].watchFor(result)
 	if err != nil {
-		return w.ill(s, err)
+		return s.ill(err)
 	}
 	if err := w.await(ctx, a, s, run.Target, result.Objects(), patience); err != nil || s.reached.Ill {
 		return err
@@ -324,7 +324,7 @@ func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patie
 	after, err := s.door.ApplyPostSync(ctx, run)
 	s.took(after)
 	if err != nil {
-		return w.ill(s, err)
+		return s.ill(err)
 	}
 	return w.round(ctx, a, s)
 }
@@ -368,7 +368,7 @@ func (s *syncing) took(r cluster.Result) {
 
 // ill notes an apply that stopped because what it had written did not get healthy: that
 // is how the rollout ended, and no fault of the attempt.
-func (w *Worker) ill(s *syncing, err error) error {
+func (s *syncing) ill(err error) error {
 	if !errors.Is(err, cluster.ErrUnhealthy) {
 		return err
 	}

@@ -92,14 +92,14 @@ func (l *lookout) suspect(ctx context.Context, label string) error {
 	if err != nil {
 		return err
 	}
-	marks := map[int64]store.Repo{}
+	repos := map[int64]store.Repo{}
 	for _, t := range targets {
-		repo, known := marks[t.RepoID]
+		repo, known := repos[t.RepoID]
 		if !known {
 			if repo, err = l.w.Store.Repo(ctx, t.RepoID); err != nil {
 				return err
 			}
-			marks[t.RepoID] = repo
+			repos[t.RepoID] = repo
 		}
 		if l.w.targetOf(repo, t.App, t.Env, t.Cluster).Label() == label {
 			return l.w.Store.Suspect(ctx, t, syncJob)

@@ -74,7 +74,7 @@ const glance = 5 * time.Second
 func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion.Turn) error {
 	t := a.target
 	r := stays(t)
-	r.State, r.Message, r.Violations = t.State, t.Message, t.Violations
+	r.State, r.Message = t.State, t.Message
 	if t.State == store.TargetApplying {
 		r.State, r.Message = store.TargetUnknown, "An attempt to bring something there was broken off."
 	}
