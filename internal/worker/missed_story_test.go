@@ -391,7 +391,7 @@ func TestACommentWhoseWebhookMayBeOnTheWay(t *testing.T) {
 func TestWhenACommandWasSaid(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for said, want := range map[time.Duration]time.Duration{-time.Hour: -time.Hour + time.Second, -time.Second: 0, 0: 0, time.Minute: 0} {
-		if got := saidAt(store.Command{SaidAt: now.Add(said)}, now); !got.Equal(now.Add(want)) {
+		if got := saidAt(store.Command{SaidAt: now.Add(said), ReceivedAt: now}); !got.Equal(now.Add(want)) {
 			t.Errorf("said %s from now: %s", said, got)
 		}
 	}

@@ -38,7 +38,7 @@ func (w *Worker) override(ctx context.Context, c store.Command, cmd command.Over
 	if err != nil {
 		return "", err
 	}
-	at := saidAt(c, l.at)
+	at := saidAt(c)
 	made, err := w.Store.HeadMade(ctx, l.row.ID, l.row.SeenHeadSHA)
 	if err != nil {
 		return "", err
@@ -93,13 +93,13 @@ func (w *Worker) overrideOne(ctx context.Context, l *look, c store.Command, cmd 
 	return fmt.Sprintf("**%s**: %s", checklist.Escape(gate.Title), checklist.Escape(gate.Reason)), nil
 }
 
-// saidAt is when a comment was written, at the latest: it may become known days later,
-// and GitHub tells whole seconds.
-func saidAt(c store.Command, now time.Time) time.Time {
-	if at := c.SaidAt.Add(time.Second); at.Before(now) {
+// saidAt is when a comment was written, at the latest: GitHub tells whole seconds of it,
+// and it may become known at once, or days later.
+func saidAt(c store.Command) time.Time {
+	if at := c.SaidAt.Add(time.Second); at.Before(c.ReceivedAt) {
 		return at
 	}
-	return now
+	return c.ReceivedAt
 }
 
 // mayOverride finds the gate that is meant, and refuses with words whoever may not

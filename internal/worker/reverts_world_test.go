@@ -7,10 +7,14 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/github"
 	"github.com/tagboat/tagboat/internal/githubsim"
+	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -147,6 +151,49 @@ func (b *backAndForth) openPull(in store.Proposal) store.Promotion {
 	pull, err := door.OpenPull(ctx, github.NewPull{Branch: "tagboat/prod/payments", Base: "main", Title: "payments", Body: "body"})
 	must(b.T, err)
 	return b.open(in, pull.Number, head)
+}
+
+// Whoever asks for a rollback and does not know of the last one does not want two. When a
+// comment was said GitHub tells in whole seconds, within which a rollback may have come to
+// its end: then it counts when Tagboat heard of it, and whether it asked for that one.
+func TestARollbackWithinTheSecondOfAnother(t *testing.T) {
+	b := newBackAndForth(t)
+	ctx := t.Context()
+	var asked store.Command
+	_, err := b.worker.Store.Accept(ctx, store.Arrival{Source: store.SourceGitHub, DeliveryID: "comment", Event: "issue_comment", Body: []byte("{}")}, func(id int64) river.JobArgs {
+		asked.DeliveryID = &id
+		return job.Deliver{Delivery: id}
+	})
+	must(t, err)
+	must(t, b.worker.Store.RecordCommand(ctx, store.NewCommand{Owner: "acme", Repo: "env", Number: b.issue, Comment: 7, Body: "/rollback prod", Author: store.Actor{ID: 2, Login: "bob"}, Delivery: *asked.DeliveryID}, func(id int64) river.JobArgs {
+		asked.ID = id
+		return job.Answer{Command: id}
+	}))
+	p := b.open(store.Proposal{Artifact: b.good.ID, Requester: store.Actor{ID: 2, Login: "bob"}, Delivery: *asked.DeliveryID, Back: &store.NewRollback{
+		BadTag: "1.1.0", BadDigest: b.bad.Digest, Reason: "it returns errors", Reverts: []string{b.brought},
+	}}, 91, strings.Repeat("2", 40))
+	must(t, b.worker.Store.Merge(ctx, p.RepoID, p.Env, func(m store.Merging) error {
+		return m.Merged(ctx, p, store.Actor{}, strings.Repeat("3", 40), store.Grounds{}, syncJob)
+	}))
+	uses, err := b.worker.usesNow(ctx, b.env, "prod", func(u envrepo.Pair) bool { return u.Env == "prod" && u.App == "payments" })
+	must(t, err)
+	merged := *b.row(p.ID).MergedAt
+	second := merged.Truncate(time.Second)
+	for name, c := range map[string]struct {
+		command      store.Command
+		said, heard  time.Time
+		wantsNothing bool
+	}{
+		"said after it":                         {said: second, heard: merged.Add(100 * time.Millisecond)},
+		"heard of before it":                    {said: second, heard: merged.Add(-time.Millisecond), wantsNothing: true},
+		"said before it, and heard of hours on": {said: second.Add(-time.Minute), heard: merged.Add(time.Hour), wantsNothing: true},
+		"the one that asked for it":             {command: asked, said: second, heard: merged.Add(100 * time.Millisecond), wantsNothing: true},
+	} {
+		c.command.SaidAt, c.command.ReceivedAt = c.said, c.heard
+		if done, err := b.worker.takenBackSince(ctx, uses[0], "registry.example.com/payments", c.command); err != nil || (done != "") != c.wantsNothing {
+			t.Errorf("a comment that was %s is told %q, %v", name, done, err)
+		}
+	}
 }
 
 // closes has somebody close the pull request of a promotion, and the worker find it closed.

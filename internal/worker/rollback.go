@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/command"
@@ -26,7 +26,7 @@ func (w *Worker) rollback(ctx context.Context, r request, cmd command.Rollback) 
 	if err != nil {
 		return "", err
 	}
-	if done, err := w.takenBackSince(ctx, u, name, r.command.SaidAt); err != nil || done != "" {
+	if done, err := w.takenBackSince(ctx, u, name, r.command); err != nil || done != "" {
 		return done, err
 	}
 	back, err := w.wayBack(ctx, u, name)
@@ -84,14 +84,23 @@ func (w *Worker) rolledBack(ctx context.Context, r request, cmd command.Rollback
 
 // takenBackSince says what was taken back since a comment was written, "" where nothing
 // was: by the same comment, before a crash, or by somebody who was faster. Whoever wrote it
-// had that in mind, and does not want to go back twice.
-func (w *Worker) takenBackSince(ctx context.Context, u use, name string, at time.Time) (string, error) {
+// had that in mind, and does not want to go back twice. A comment does
+// not want what it had done, and GitHub tells no more than the second in which it was said.
+func (w *Worker) takenBackSince(ctx context.Context, u use, name string, c store.Command) (string, error) {
+	at := saidAt(c)
 	history, err := w.Store.MergedHistory(ctx, u.repo.ID, u.pair.App, u.env.Name)
 	if err != nil {
 		return "", err
 	}
-	if len(history) > 0 && history[0].Promotion.Kind == store.KindRollback && history[0].Promotion.MergedAt.After(at) {
-		return fmt.Sprintf("%s is back at %s already: #%d.", inEnvironment(u.pair.App, u.env.Name), checklist.Code(history[0].Artifact.Tag), history[0].Promotion.PullNumber), nil
+	if len(history) > 0 && history[0].Promotion.Kind == store.KindRollback {
+		asked, err := w.Store.Asked(ctx, history[0].Promotion.ID)
+		if err != nil {
+			return "", err
+		}
+		its := slices.ContainsFunc(asked, func(a store.Asked) bool { return a.Command == c.ID })
+		if its || history[0].Promotion.MergedAt.After(at) {
+			return fmt.Sprintf("%s is back at %s already: #%d.", inEnvironment(u.pair.App, u.env.Name), checklist.Code(history[0].Artifact.Tag), history[0].Promotion.PullNumber), nil
+		}
 	}
 	denials, err := w.Store.Denials(ctx, u.repo.ID, u.pair.App, u.env.Name)
 	if err != nil || len(denials) == 0 || denials[0].Image != name || !denials[0].Since.After(at) {

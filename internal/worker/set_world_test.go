@@ -167,7 +167,7 @@ func TestASetIsMergedByOneCommitAndComesBackByOne(t *testing.T) {
 		t.Errorf("the deployments are %d", made)
 	}
 
-	text, err = k.worker.rollback(ctx, request{command: store.Command{AuthorID: 2, Author: "bob", SaidAt: k.worker.Now()}, env: "prod", repo: k.envRepo()}, command.Rollback{Env: "prod", Words: []string{"shop", "it", "is", "slow"}})
+	text, err = k.worker.rollback(ctx, request{command: store.Command{AuthorID: 2, Author: "bob", SaidAt: k.worker.Now(), ReceivedAt: k.worker.Now()}, env: "prod", repo: k.envRepo()}, command.Rollback{Env: "prod", Words: []string{"shop", "it", "is", "slow"}})
 	if err != nil || !strings.Contains(text, "was merged as one, and goes back as one: payments `1.0.0`, shop `1.0.0`.") {
 		t.Fatalf("rolled back: %q, %v", text, err)
 	}
@@ -277,7 +277,7 @@ func TestWhoHasNoWayBackStaysWhenAnotherGoesBack(t *testing.T) {
 		t.Errorf("by itself: %v", err)
 	}
 	says := func(app string) (string, error) {
-		return k.worker.rollback(ctx, request{command: store.Command{AuthorID: 2, Author: "bob", SaidAt: k.worker.Now()}, env: "prod", repo: k.envRepo()}, command.Rollback{Env: "prod", Words: []string{app, "it", "is", "slow"}})
+		return k.worker.rollback(ctx, request{command: store.Command{AuthorID: 2, Author: "bob", SaidAt: k.worker.Now(), ReceivedAt: k.worker.Now()}, env: "prod", repo: k.envRepo()}, command.Rollback{Env: "prod", Words: []string{app, "it", "is", "slow"}})
 	}
 	if text, err := says("payments"); !fault.Is(err, fault.Denied) {
 		t.Errorf("payments is taken back: %q, %v", text, err)
