@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+
 	"github.com/tagboat/tagboat/internal/githubsim"
 )
 
@@ -33,9 +37,9 @@ func benchWorld(b *testing.B) (*World, *story) {
 
 // BenchmarkPromotion measures, over 50 promotions one after the other on a
 // GitHub without latency and real clusters: from the CI callback's 202 to the
-// open pull request, to the merge, and what it costs in REST requests until the
-// merge (all, and those that create content: POSTs but for tokens and
-// redeliveries).
+// open pull request, to the merge, from there to the first object in the cluster,
+// and what it costs in REST requests until the merge (all, and those that create
+// content: POSTs but for tokens and redeliveries).
 func BenchmarkPromotion(b *testing.B) {
 	ctx := context.Background()
 	w, _ := benchWorld(b)
@@ -51,8 +55,9 @@ func BenchmarkPromotion(b *testing.B) {
 			merged <- time.Now()
 		}
 	})
+	applied := applications(b, w)
 	for b.Loop() {
-		var open, merge []time.Duration
+		var open, merge, apply []time.Duration
 		var calls, content int
 		for i := range benchPromotions {
 			version := fmt.Sprintf("1.7.%d", i)
@@ -62,7 +67,9 @@ func BenchmarkPromotion(b *testing.B) {
 			}
 			accepted := time.Now()
 			open = append(open, next(b, opened).Sub(accepted))
-			merge = append(merge, next(b, merged).Sub(accepted))
+			done := next(b, merged)
+			merge = append(merge, done.Sub(accepted))
+			apply = append(apply, next(b, applied).Sub(done))
 			journal := untilMerge(w.GitHub.Requests()[before:])
 			calls += callsFor(journal)
 			content += contentFor(journal)
@@ -72,9 +79,45 @@ func BenchmarkPromotion(b *testing.B) {
 		b.ReportMetric(milliseconds(open, 99), "open-p99-ms")
 		b.ReportMetric(milliseconds(merge, 50), "merge-median-ms")
 		b.ReportMetric(milliseconds(merge, 99), "merge-p99-ms")
+		b.ReportMetric(milliseconds(apply, 50), "applied-median-ms")
+		b.ReportMetric(milliseconds(apply, 99), "applied-p99-ms")
 		b.ReportMetric(float64(calls)/benchPromotions, "rest-calls")
 		b.ReportMetric(float64(content)/benchPromotions, "rest-content-calls")
 	}
+}
+
+// applications tells when payments' Deployment in dev gets another image: the only object
+// of an overlay that differs from one version to the next.
+func applications(b *testing.B, w *World) <-chan time.Time {
+	b.Helper()
+	client, err := w.client("dev")
+	if err != nil {
+		b.Fatal(err)
+	}
+	one := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", "payments").String()}
+	changes, err := client.Resource(deployments).Namespace(w.Namespaces["dev"]).Watch(b.Context(), one)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(changes.Stop)
+	applied := make(chan time.Time, 1000)
+	go func() {
+		last := ""
+		for c := range changes.ResultChan() {
+			o, ok := c.Object.(*unstructured.Unstructured)
+			if !ok {
+				return
+			}
+			containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
+			if now := fmt.Sprint(containers); now != last {
+				if last != "" {
+					applied <- time.Now()
+				}
+				last = now
+			}
+		}
+	}()
+	return applied
 }
 
 func isDev(w *World, number int) bool {
