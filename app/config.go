@@ -172,6 +172,10 @@ func list(s string) [][]byte {
 	return out
 }
 
+// longestRollout is the longest --health-timeout: an attempt that lasts an hour is taken for
+// dead.
+const longestRollout = 45 * time.Minute
+
 // Check names everything that a server lacks, at once.
 func (c Config) Check() error {
 	var missing []string
@@ -195,6 +199,9 @@ func (c Config) Check() error {
 		if every != 0 && every < time.Second {
 			return fault.Errorf(fault.Invalid, "%s %s: it cannot be more often than every second; 0 is never", name, every)
 		}
+	}
+	if c.HealthTimeout < 0 || c.HealthTimeout > longestRollout {
+		return fault.Errorf(fault.Invalid, "--health-timeout %s: it can be %s at most", c.HealthTimeout, longestRollout)
 	}
 	selected, err := c.envRepos()
 	if err != nil {

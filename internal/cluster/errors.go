@@ -19,6 +19,10 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 )
 
+// ErrNoAnswer marks errors of a cluster whose API server is not there, or cannot do what it
+// should: nothing is known of what is in it.
+var ErrNoAnswer = errors.New("the API server gives no answer")
+
 // action is what a request was for, as messages tell it: "apply", an object.
 type action struct {
 	verb   string
@@ -82,7 +86,7 @@ func (c *Cluster) classify(err error, a action) error {
 	case code == 400, code == 413, code == 415, code == 422:
 		return fault.E(fault.Invalid, c.hint("refuses %s: %s.", a.subject(), said), err)
 	case code >= 500:
-		return fault.E(fault.Transient, c.hint("could not %s now: %s.", a, said), err)
+		return fault.E(fault.Transient, c.hint("could not %s now: %s.", a, said), fmt.Errorf("%w: %w", ErrNoAnswer, err))
 	}
 	return fault.E(fault.Broken, c.hint("answered %s with: %s.", a.subject(), said), err)
 }
@@ -114,7 +118,7 @@ func (c *Cluster) classifyNoAnswer(err error) error {
 	}
 	_, isURL := errors.AsType[*url.Error](err)
 	if isURL || errors.Is(err, context.DeadlineExceeded) {
-		return fault.E(fault.Transient, c.hint("cannot be reached at %s: check that it is up and that Tagboat may connect to it. It is tried again by itself.", c.server), err)
+		return fault.E(fault.Transient, c.hint("cannot be reached at %s: check that it is up and that Tagboat may connect to it. It is tried again by itself.", c.server), fmt.Errorf("%w: %w", ErrNoAnswer, err))
 	}
 	return err
 }

@@ -23,7 +23,11 @@ type WaitOptions struct {
 	Poll     time.Duration // between two looks; 0 for 300 ms
 	Grace    time.Duration // how long a pod of the new version may be in trouble; 0 for 20 s
 	Progress func(string)  // told what is waited for whenever that changes; may be nil
-	Rules    *health.Rules // of kinds that say in their own way how they are; asked before those that every Tagboat knows
+	// Late is told once, after LateAfter, that something is not current yet, and what; its
+	// error ends the wait. May be nil.
+	Late      func(ctx context.Context, waitsFor string) error
+	LateAfter time.Duration
+	Rules     *health.Rules // of kinds that say in their own way how they are; asked before those that every Tagboat knows
 	// SameImage reports whether two digests of one image name are the same image: an
 	// index and what is in it for one platform, as some container runtimes report it. It
 	// is asked when a container runs another digest than was applied; nil says no. No is
@@ -39,6 +43,7 @@ type WaitOptions struct {
 type Health struct {
 	Healthy bool
 	Reason  string         // why not, for a person; what was last waited for where the time was up
+	TimeUp  bool           // nothing has failed yet
 	Objects []ObjectHealth // one per object, in the order they were given
 	Took    time.Duration  // from the first look to the last
 }
@@ -79,6 +84,9 @@ func (c *Cluster) Wait(ctx context.Context, objects []Object, o WaitOptions) (_ 
 			return w.health(""), nil
 		}
 		w.report()
+		if err := w.late(bounded); err != nil && !timeUp {
+			return w.health(""), err
+		}
 		if timeUp || !pause(bounded, w.options.Poll) {
 			return w.timedOut(ctx)
 		}
@@ -90,7 +98,18 @@ func (w *wait) timedOut(ctx context.Context) (Health, error) {
 	if ctx.Err() != nil {
 		return w.health(""), ctx.Err()
 	}
-	return w.health(fmt.Sprintf("not healthy after %s: %s", w.options.Timeout, some(w.texts(InProgress)))), nil
+	h := w.health(fmt.Sprintf("not healthy after %s: %s", w.options.Timeout, some(w.texts(InProgress))))
+	h.TimeUp = true
+	return h, nil
+}
+
+// late tells that this has lasted for a while.
+func (w *wait) late(ctx context.Context) error {
+	if w.options.Late == nil || w.wasLate || w.c.now().Sub(w.began) < w.options.LateAfter {
+		return nil
+	}
+	w.wasLate = true
+	return w.options.Late(ctx, some(w.texts(InProgress)))
 }
 
 func pause(ctx context.Context, d time.Duration) bool {
@@ -109,6 +128,7 @@ type wait struct {
 	watched []*watched
 	began   time.Time
 	said    string              // to Progress
+	wasLate bool                // Late was told
 	same    map[string]sameness // what SameImage has answered
 	mu      sync.Mutex          // of same
 	hush    func() []string     // what nobody may read of the objects

@@ -39,8 +39,9 @@ func QueueTry(cluster string) string { return "try" + strings.TrimPrefix(QueueSy
 // queueName is what River takes for a name.
 var queueName = regexp.MustCompile(`^[a-z0-9]+(?:[_-][a-z0-9]+)*$`)
 
-// syncWorkers is how many targets of one cluster a process brings at a time.
-const syncWorkers = 8
+// syncWorkers is how many targets of one cluster a process brings at a time. Most of them
+// wait for pods; how many requests the cluster gets at a time is bounded elsewhere.
+const syncWorkers = 16
 
 // Syncs are the queues of clusters.
 func Syncs(clusters ...string) map[string]river.QueueConfig {

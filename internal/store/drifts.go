@@ -42,6 +42,46 @@ func (s *Store) keepDrift(ctx context.Context, tx pgx.Tx, q *query.Queries, t Ta
 	return s.enqueue(ctx, tx, tell(open.ID))
 }
 
+// NoteDrift writes down what somebody has changed past Git before a look comes to its end,
+// which may take as long as pods need: people hear of it at once. The target that it gives
+// knows of it, so that the end of the look does not tell it again.
+func (s *Store) NoteDrift(ctx context.Context, t Target, r Reached, after After) (_ Target, err error) {
+	defer wrap(&err, "note what has changed in target %d", t.ID)
+	is := t
+	is.Drift, is.DriftCode, is.Heals, is.Notes = object(r.Drift), r.DriftCode, list(r.Heals), append([]string{}, r.Notes...)
+	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		if err := s.wakeApp(ctx, tx, q, t, after); err != nil {
+			return err
+		}
+		if err := s.auditSync(ctx, q, t, 0, r); err != nil {
+			return err
+		}
+		if err := s.keepDrift(ctx, tx, q, t, r, after.Drift); err != nil {
+			return err
+		}
+		now := s.now()
+		return holding(q.SetTargetDrift(ctx, query.SetTargetDriftParams{
+			ID: t.ID, Fence: t.Fence, Notes: is.Notes, Drift: is.Drift, DriftCode: is.DriftCode, Heals: is.Heals, At: &now,
+		}))
+	})
+	return is, err
+}
+
+// TellDrift has nobody else tell of a change while f does, which gets it as it is now.
+func (s *Store) TellDrift(ctx context.Context, id int64, f func(d Drift) error) (err error) {
+	defer wrap(&err, "tell drift %d", id)
+	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
+		if err := q.LockDrift(ctx, id); err != nil {
+			return err
+		}
+		d, err := s.Drift(ctx, id)
+		if err != nil {
+			return err
+		}
+		return f(d)
+	})
+}
+
 // Drift is one change.
 func (s *Store) Drift(ctx context.Context, id int64) (_ Drift, err error) {
 	defer wrap(&err, "read drift %d", id)

@@ -160,6 +160,28 @@ func (s *Store) StartTarget(ctx context.Context, t Target, state, message, rende
 	return holding(n, err)
 }
 
+// AilTarget shows that what was healthy is not ready while it is looked at, and has
+// whoever builds on its health look again.
+func (s *Store) AilTarget(ctx context.Context, t Target, message string, after After) (err error) {
+	defer wrap(&err, "keep that target %d is not ready", t.ID)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		if err := s.wakeApp(ctx, tx, q, t, after); err != nil {
+			return err
+		}
+		return holding(q.AilTarget(ctx, query.AilTargetParams{ID: t.ID, Fence: t.Fence, State: TargetWaiting, Message: message, At: s.now()}))
+	})
+}
+
+// wakeApp has the promotions of a target's app looked at. Before the target is changed: a
+// merge, too, takes the promotion first.
+func (s *Store) wakeApp(ctx context.Context, tx pgx.Tx, q *query.Queries, t Target, after After) error {
+	promotions, err := q.PromotionsOfApp(ctx, query.PromotionsOfAppParams{RepoID: t.RepoID, App: t.App})
+	if err != nil {
+		return err
+	}
+	return s.wake(ctx, tx, q, promotions, after.Promotion)
+}
+
 // holding is ErrTakenOver where nothing was written, because another attempt has the
 // target.
 func holding(rows int64, err error) error {
@@ -206,7 +228,7 @@ type Reached struct {
 	Changed              int       // objects that were written
 	Held                 string    // why it does not get the newest commit yet; "" where it does
 	HeldUntil            time.Time // when its turn comes if nothing happens; zero: something has to
-	Stumbled             bool      // healthy, but it was not for a while of this look: its time begins anew
+	Ailed                bool      // it was shown not to be ready for a part of this look
 	Violations           Violations
 	Surplus              []byte   // JSON: what waits for a yes before it is deleted; nil: nothing
 	SurplusCode          string   // names exactly that; "" where nothing waits
@@ -239,7 +261,7 @@ const Watched = 20 * time.Minute
 
 // moves reports whether whoever waits for a target has to look again.
 func (r Reached) moves(t Target) bool {
-	return r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill || r.DriftCode != t.DriftCode || r.SurplusCode != t.SurplusCode || !slices.Equal(r.Notes, t.Notes)
+	return r.Ailed || r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill || r.DriftCode != t.DriftCode || r.SurplusCode != t.SurplusCode || !slices.Equal(r.Notes, t.Notes)
 }
 
 // After are the jobs that look at what a sync has changed something for.
@@ -269,12 +291,7 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 		// hear how it ended, also where that is as before. And who waits for an attempt that
 		// is not made has to hear that.
 		if r.moves(t) || sync != 0 || r.Vain {
-			// Before the target is changed: a merge, too, takes the promotion first.
-			promotions, err := q.PromotionsOfApp(ctx, query.PromotionsOfAppParams{RepoID: t.RepoID, App: t.App})
-			if err != nil {
-				return err
-			}
-			if err := s.wake(ctx, tx, q, promotions, after.Promotion); err != nil {
+			if err := s.wakeApp(ctx, tx, q, t, after); err != nil {
 				return err
 			}
 		}
@@ -297,10 +314,6 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 		if err := q.EndPruneYes(ctx, query.EndPruneYesParams{TargetID: t.ID, Code: r.SurplusCode}); err != nil {
 			return err
 		}
-		unbroken := now.Add(-Watched)
-		if r.Stumbled {
-			unbroken = now
-		}
 		if r.Violations == nil {
 			r.Violations = Violations{}
 		}
@@ -308,7 +321,7 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 			ID: t.ID, Fence: t.Fence, Examined: t.Suspected, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), Ill: r.Ill, At: now,
 			Surplus: object(r.Surplus), SurplusCode: r.SurplusCode, Drift: object(r.Drift), DriftCode: r.DriftCode, Heals: list(r.Heals), Notes: append([]string{}, r.Notes...),
-			Unbroken: unbroken, Unseen: r.Unseen, Violations: r.Violations,
+			Unbroken: now.Add(-Watched), Unseen: r.Unseen, Violations: r.Violations,
 		}))
 	})
 }

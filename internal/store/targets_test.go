@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -82,33 +83,32 @@ func TestHowLongATargetIsHealthy(t *testing.T) {
 }
 
 // What was healthy counts on through what Tagboat may well miss, such as a start of its
-// own; after longer, or where a look itself had to wait for it, it counts anew.
+// own; after longer it counts anew.
 func TestNobodyKnowsHowATargetWasWhileNobodyLooked(t *testing.T) {
 	w := newWorld(t)
 	id := w.target("prod", "eu").ID
 	start := w.clock.now()
-	look := func(r store.Reached) store.Target {
+	look := func() store.Target {
 		t.Helper()
 		target, err := w.store.Target(w.ctx, id)
 		w.must(err)
+		var r store.Reached
 		r.Commit, r.Digest, r.RenderedHash, r.State = sha("1"), digest("a"), "r", store.TargetHealthy
 		w.must(w.store.FinishSync(w.ctx, target, 0, r, after))
 		target, err = w.store.Target(w.ctx, id)
 		w.must(err)
 		return target
 	}
-	look(store.Reached{})
+	look()
 	for _, step := range []struct {
 		story string
 		pass  time.Duration
-		r     store.Reached
 		since time.Duration // since the start
 		seen  bool          // before that look, what was known still counted
 	}{
-		{"a minute later", time.Minute, store.Reached{}, 0, true},
-		{"after a restart", store.Watched, store.Reached{}, 0, true},
-		{"after an outage", store.Watched + time.Second, store.Reached{}, 2*store.Watched + time.Minute + time.Second, false},
-		{"after a look that had to wait", time.Minute, store.Reached{Stumbled: true}, 2*store.Watched + 2*time.Minute + time.Second, true},
+		{"a minute later", time.Minute, 0, true},
+		{"after a restart", store.Watched, 0, true},
+		{"after an outage", store.Watched + time.Second, 2*store.Watched + time.Minute + time.Second, false},
 	} {
 		now := w.clock.pass(step.pass)
 		before, err := w.store.Target(w.ctx, id)
@@ -116,10 +116,42 @@ func TestNobodyKnowsHowATargetWasWhileNobodyLooked(t *testing.T) {
 		if _, ok := store.HealthySince([]store.Target{before}, now); ok != step.seen || store.Seen(before, now) != step.seen {
 			t.Errorf("%s: what is known counts %v", step.story, ok)
 		}
-		after := look(step.r)
+		after := look()
 		if got := after.HealthySince.Sub(start); got != step.since || !after.SteadySince.Equal(*after.HealthySince) {
 			t.Errorf("%s: healthy since %s, want %s; steady since %s", step.story, got, step.since, after.SteadySince.Sub(start))
 		}
+	}
+}
+
+// Nobody builds on what is not ready, from the moment that this is noticed; when it is
+// ready again at the same look, it has been healthy all along.
+func TestNobodyBuildsOnWhatIsNotReady(t *testing.T) {
+	w := newWorld(t)
+	id := w.target("prod", "eu").ID
+	row := func() store.Target {
+		t.Helper()
+		target, err := w.store.Target(w.ctx, id)
+		w.must(err)
+		return target
+	}
+	healthy := store.Reached{Commit: sha("1"), Digest: digest("a"), RenderedHash: "r", State: store.TargetHealthy}
+	w.must(w.store.FinishSync(w.ctx, row(), 0, healthy, after))
+	since := *row().HealthySince
+	looked := row()
+	w.clock.pass(time.Minute)
+	w.must(w.store.AilTarget(w.ctx, looked, "0 of 2 are ready", after))
+	if is := row(); store.Seen(is, w.clock.now()) || is.Message != "0 of 2 are ready" {
+		t.Errorf("what is not ready counts as seen healthy: %s, %q", is.State, is.Message)
+	}
+	healthy.Ailed = true
+	w.must(w.store.FinishSync(w.ctx, looked, 0, healthy, after))
+	if is := row(); !store.Seen(is, w.clock.now()) || !is.HealthySince.Equal(since) || !is.SteadySince.Equal(since) {
+		t.Errorf("it is %s, healthy since %s, want %s", is.State, is.HealthySince, since)
+	}
+	older := looked
+	older.Fence--
+	if err := w.store.AilTarget(w.ctx, older, "", after); !errors.Is(err, store.ErrTakenOver) {
+		t.Errorf("an older attempt writes: %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -29,6 +30,7 @@ var errSuperseded = errors.New("a newer commit has come")
 type attempt struct {
 	w      *Worker
 	target store.Target // with its fence
+	try    int          // from 1
 	// newer says whether something else is wanted by now than is being brought; nil as
 	// long as nothing is.
 	newer atomic.Pointer[func(ctx context.Context) (bool, error)]
@@ -38,6 +40,7 @@ type attempt struct {
 	supersede  context.CancelCauseFunc
 	done       chan struct{}
 	asking     atomic.Bool
+	answered   atomic.Int64 // up to which want it is known whether there is something newer
 	asked      sync.WaitGroup
 }
 
@@ -77,7 +80,7 @@ func (a *attempt) hold(ctx context.Context, held time.Time) {
 	defer close(a.done)
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
-	seen := a.target.Want
+	a.answered.Store(a.target.Want)
 	for {
 		select {
 		case <-ctx.Done():
@@ -97,44 +100,46 @@ func (a *attempt) hold(ctx context.Context, held time.Time) {
 		default:
 			continue // the database may be back before the lease ends
 		}
-		if want != seen {
-			seen = want
-			a.askIfOld(ctx)
+		if want != a.answered.Load() {
+			a.askIfOld(ctx, want)
 		}
 	}
 }
 
 // askIfOld finds out, beside everything else, whether there is something newer to bring:
-// reading the env repo may take longer than the lease lasts.
-func (a *attempt) askIfOld(ctx context.Context) {
-	if !a.asking.CompareAndSwap(false, true) {
+// reading the env repo may take longer than the lease lasts. What cannot be found out is
+// asked again.
+func (a *attempt) askIfOld(ctx context.Context, want int64) {
+	newer := a.newer.Load()
+	if newer == nil || !a.asking.CompareAndSwap(false, true) {
 		return
 	}
 	a.asked.Go(func() {
 		defer a.asking.Store(false)
-		if a.isOld(ctx) {
+		old, err := (*newer)(ctx)
+		if err != nil && fault.KindOf(err).Retryable() {
+			return
+		}
+		a.answered.Store(want)
+		if old {
 			a.supersede(errSuperseded)
 		}
 	})
 }
 
-// isOld reports whether there is something newer to bring. What cannot be found out is
-// found out by the next attempt.
-func (a *attempt) isOld(ctx context.Context) bool {
-	newer := a.newer.Load()
-	if newer == nil {
-		return false
-	}
-	old, err := (*newer)(ctx)
-	return err == nil && old
-}
-
 // brings has the attempt end when what the newest commit renders to for its target is
-// something else than s.
+// something else than s, and is not going to wait for its turn: a target must not be left
+// with a half of s meanwhile.
 func (a *attempt) brings(s syncing) {
+	half := a.target
+	half.RenderedHash = s.reached.RenderedHash
 	newer := func(ctx context.Context) (bool, error) {
-		is, err := a.w.rendered(ctx, a.target)
-		return err == nil && is.reached.RenderedHash != s.reached.RenderedHash, err
+		is, err := a.w.rendered(ctx, half)
+		if err != nil || is.reached.RenderedHash == half.RenderedHash {
+			return false, err
+		}
+		turn, err := a.w.turn(ctx, half, is)
+		return err == nil && !turn.Waits(), err
 	}
 	a.newer.Store(&newer)
 }

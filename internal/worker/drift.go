@@ -31,7 +31,12 @@ func (w *Worker) tend(ctx context.Context, a *attempt, s *syncing, patience time
 	if err := w.findDrift(ctx, a, s, run); err != nil {
 		return err
 	}
-	if err := w.await(ctx, a, s, run.Target, cluster.Lasting(run.Objects), patience); err != nil || s.reached.Ill {
+	if code := s.reached.DriftCode; code != "" && code != a.target.DriftCode {
+		if a.target, err = w.Store.NoteDrift(ctx, a.target, s.reached, afterSync()); err != nil {
+			return err
+		}
+	}
+	if err := w.awaitStill(ctx, a, s, run, patience); err != nil || s.reached.State != store.TargetHealthy {
 		return err
 	}
 	return w.round(ctx, a, s)
@@ -209,10 +214,10 @@ func fights(lately []healed, code string) bool {
 // request that brought what runs, or, where Tagboat has brought nothing yet, in an
 // issue. What becomes of it is told in the same comment.
 func (w *Worker) tellDrift(ctx context.Context, j *river.Job[job.TellDrift]) error {
-	d, err := w.Store.Drift(ctx, j.Args.Drift)
-	if err != nil {
-		return err
-	}
+	return w.Store.TellDrift(ctx, j.Args.Drift, func(d store.Drift) error { return w.tellOne(ctx, d) })
+}
+
+func (w *Worker) tellOne(ctx context.Context, d store.Drift) error {
 	t, err := w.Store.Target(ctx, d.TargetID)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ import (
 // once more.
 func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 	for {
-		t, err := w.attempt(ctx, j.Args.Target)
+		t, err := w.attempt(ctx, j.Args.Target, j.Attempt)
 		if err != nil {
 			return err
 		}
@@ -44,13 +44,14 @@ func (w *Worker) sync(ctx context.Context, j *river.Job[job.Sync]) error {
 }
 
 // attempt is one attempt on a target, alone. One that something newer takes the place
-// of has ended well.
-func (w *Worker) attempt(ctx context.Context, id int64) (store.Target, error) {
+// of has ended well. try is how often it was tried before it came to an end, from 1.
+func (w *Worker) attempt(ctx context.Context, id int64, try int) (store.Target, error) {
 	alone, a, err := w.take(ctx, id)
 	if err != nil {
 		return store.Target{}, err
 	}
 	defer a.end(ctx)
+	a.try = try
 	repo, err := w.Store.Repo(ctx, a.target.RepoID)
 	if err != nil {
 		return a.target, err
@@ -82,6 +83,9 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 	if err == nil {
 		turn, err = w.turn(ctx, t, s)
 	}
+	if err != nil && fault.KindOf(err).Retryable() {
+		return w.notLookedAt(ctx, t, err)
+	}
 	if err != nil {
 		return w.syncFailed(ctx, t, 0, stays(t), err)
 	}
@@ -102,7 +106,7 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 		return err
 	}
 	began := w.Now()
-	err = w.apply(ctx, a, &s)
+	err = w.apply(ctx, a, &s, patienceFor(t, s.reached.RenderedHash, w.HealthTimeout))
 	w.Meter.Synced(t.Cluster, ending(ctx, s.reached.State, err), w.Now().Sub(began))
 	if err != nil {
 		if errors.Is(err, errSuperseded) {
@@ -113,6 +117,9 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 		}
 		s.known(t)
 		return w.syncFailed(ctx, t, id, s.reached, err)
+	}
+	if s.reached.Ill {
+		s.known(t)
 	}
 	return w.Store.FinishSync(ctx, t, id, s.reached, afterSync())
 }
@@ -132,15 +139,24 @@ func (w *Worker) hasStill(ctx context.Context, t store.Target) (bool, error) {
 func stays(t store.Target) store.Reached {
 	return store.Reached{
 		Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash,
-		Surplus: t.Surplus, SurplusCode: t.SurplusCode, Drift: t.Drift, DriftCode: t.DriftCode, Heals: t.Heals, Notes: t.Notes, Violations: t.Violations,
+		Surplus: t.Surplus, SurplusCode: t.SurplusCode, Drift: t.Drift, DriftCode: t.DriftCode, Heals: t.Heals, Notes: standing(t.Notes), Violations: t.Violations,
 	}
+}
+
+// postponed begins the note of a target that could not be looked at for a reason that is
+// not its cluster's.
+const postponed = "It is looked at again by itself: "
+
+// standing are the notes that hold until somebody has looked.
+func standing(notes []string) []string {
+	return slices.DeleteFunc(slices.Clone(notes), func(note string) bool { return strings.HasPrefix(note, postponed) })
 }
 
 // known keeps what was found in the target's cluster before an attempt that did not come
 // to its end: nobody has looked whether that is still so.
 func (s *syncing) known(t store.Target) {
 	s.reached.Drift, s.reached.DriftCode, s.reached.Heals = t.Drift, t.DriftCode, t.Heals
-	s.reached.Surplus, s.reached.SurplusCode, s.reached.Notes = t.Surplus, t.SurplusCode, t.Notes
+	s.reached.Surplus, s.reached.SurplusCode, s.reached.Notes = t.Surplus, t.SurplusCode, standing(t.Notes)
 }
 
 // lookAfter looks whether a target that has what it should have has it still, and is
@@ -155,12 +171,12 @@ func (w *Worker) lookAfter(ctx context.Context, a *attempt, s syncing) error {
 	s.reached.State, s.reached.Message = t.State, t.Message
 	if t.State == store.TargetUnreachable || w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
 		if err := w.tend(ctx, a, &s, w.HealthTimeout); err != nil {
-			return w.syncFailed(ctx, t, 0, s.reached, err)
+			return w.lookFailed(ctx, a, s.reached, err)
 		}
 	} else {
 		s.reached.Unseen = true
 	}
-	return w.Store.FinishSync(ctx, t, 0, s.reached, afterSync())
+	return w.Store.FinishSync(ctx, a.target, 0, s.reached, afterSync())
 }
 
 // syncing is what one attempt brings to a cluster.
@@ -298,11 +314,11 @@ func runs(container string, pin image.Ref) bool {
 }
 
 // apply shows what is going on, and does it.
-func (w *Worker) apply(ctx context.Context, a *attempt, s *syncing) error {
+func (w *Worker) apply(ctx context.Context, a *attempt, s *syncing, patience time.Duration) error {
 	if err := w.Store.StartTarget(ctx, a.target, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.", s.reached.RenderedHash); err != nil {
 		return err
 	}
-	return w.bringObjects(ctx, a, s, w.HealthTimeout)
+	return w.bringObjects(ctx, a, s, patience)
 }
 
 // bringObjects applies the objects, waits until they are healthy, or will not be, and
@@ -312,13 +328,18 @@ func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patie
 	if err != nil {
 		return err
 	}
+	run.Patience = patience
 	result, err := s.door.Apply(ctx, run)
 	s.took(result)
 	w.lookouts[a.target.Cluster].watchFor(result)
 	if err != nil {
 		return s.ill(err)
 	}
-	if err := w.await(ctx, a, s, run.Target, result.Objects(), patience); err != nil || s.reached.Ill {
+	health, err := w.await(ctx, a, s, run.Target, result.Objects(), cluster.WaitOptions{Timeout: patience})
+	if err != nil || s.reached.Ill {
+		if s.reached.Ill && health.TimeUp && patience < w.HealthTimeout {
+			s.reached.Message = s.was.Message // why it is ill was found out when there was time for that
+		}
 		return err
 	}
 	after, err := s.door.ApplyPostSync(ctx, run)
@@ -378,21 +399,43 @@ func (s *syncing) ill(err error) error {
 
 // await waits until objects are healthy, or will not be, or something newer is there to
 // bring. They are the decrypted ones, so that what they hold is known where it is told.
-func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, target cluster.Target, objects []cluster.Object, patience time.Duration) error {
-	health, err := s.door.Wait(a.superseded, objects, cluster.WaitOptions{Timeout: patience, Rules: s.base.health, SameImage: w.sameImage, Secret: target.Secret})
+func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, target cluster.Target, objects []cluster.Object, o cluster.WaitOptions) (cluster.Health, error) {
+	o.Rules, o.SameImage, o.Secret = s.base.health, w.sameImage, target.Secret
+	health, err := s.door.Wait(a.superseded, objects, o)
 	if err != nil {
 		if ctx.Err() == nil && a.superseded.Err() != nil {
-			return context.Cause(a.superseded)
+			return health, context.Cause(a.superseded)
 		}
-		return err
+		return health, err
 	}
 	s.reached.State, s.reached.Message = store.TargetHealthy, ""
 	if !health.Healthy {
 		s.reached.State, s.reached.Message, s.reached.Ill = store.TargetFailed, health.Reason, true
-		return nil
+		return health, nil
 	}
-	s.reached.Stumbled = s.reached.Changed == 0 && health.Took > stumble
-	return nil
+	return health, nil
+}
+
+// lookFailed writes down that what a target has could not be looked at. A cluster may fail
+// to answer once; what other parts fail at says nothing about it.
+func (w *Worker) lookFailed(ctx context.Context, a *attempt, r store.Reached, cause error) error {
+	kind := fault.KindOf(cause)
+	if noAnswer := errors.Is(cause, cluster.ErrNoAnswer); noAnswer && a.try > 1 || !kind.Retryable() || kind == fault.Conflict {
+		return w.syncFailed(ctx, a.target, 0, r, cause)
+	}
+	return w.notLookedAt(ctx, a.target, cause)
+}
+
+// notLookedAt leaves a target what it was, says that nobody could look, and has it tried
+// again.
+func (w *Worker) notLookedAt(ctx context.Context, t store.Target, cause error) error {
+	if ctx.Err() != nil || errors.Is(cause, errSuperseded) {
+		return cause
+	}
+	r := stays(t)
+	r.State, r.Message, r.Ill, r.Held, r.HeldUntil, r.Unseen = t.State, t.Message, t.Ill, t.Held, moment(t.HeldUntil), true
+	r.Notes = append(r.Notes, postponed+explain(cause))
+	return errors.Join(cause, w.Store.FinishSync(ctx, t, 0, r, afterSync()))
 }
 
 // syncFailed writes down how an attempt failed. The error is returned only when
@@ -402,15 +445,14 @@ func (w *Worker) syncFailed(ctx context.Context, t store.Target, sync int64, r s
 		return cause // stopping, not failing: the next one goes on
 	}
 	r.State, r.Message = store.TargetFailed, explain(cause)
-	retryable := fault.KindOf(cause).Retryable()
-	if fault.Is(cause, fault.Transient) {
+	if errors.Is(cause, cluster.ErrNoAnswer) {
 		r.State = store.TargetUnreachable
 	}
 	if err := w.Store.FinishSync(ctx, t, sync, r, afterSync()); err != nil {
 		return err
 	}
 	w.Log.WarnContext(ctx, "a sync did not succeed", "target", t.ID, "cluster", t.Cluster, "app", t.App, "error", cause)
-	if retryable {
+	if fault.KindOf(cause).Retryable() {
 		return cause
 	}
 	return nil

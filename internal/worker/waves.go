@@ -93,9 +93,9 @@ func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion
 	}
 	r.Held, r.HeldUntil = turn.Why, turn.Until
 	if err != nil {
-		return w.syncFailed(ctx, t, 0, r, err)
+		return w.lookFailed(ctx, a, r, err)
 	}
-	return w.Store.FinishSync(ctx, t, 0, r, afterSync())
+	return w.Store.FinishSync(ctx, a.target, 0, r, afterSync())
 }
 
 // has renders what a target was brought last, as it was then. Where that cannot be done

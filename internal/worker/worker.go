@@ -104,7 +104,8 @@ func (w *Worker) Register(workers *river.Workers) {
 	river.AddWorker(workers, worked(w, job.Timeout, w.catchUpPair))
 	river.AddWorker(workers, worked(w, job.Timeout, w.survey))
 	river.AddWorker(workers, worked(w, job.Timeout, w.reconcile))
-	river.AddWorker(workers, worked(w, job.SyncTimeout, w.sync))
+	// What is waited for has to fail before the attempt is cut off, or nobody would be told.
+	river.AddWorker(workers, worked(w, max(job.SyncTimeout, w.HealthTimeout+job.SyncTimeout/3), w.sync))
 	river.AddWorker(workers, worked(w, job.Timeout, w.try))
 	river.AddWorker(workers, worked(w, job.StrangerTimeout, w.stranger))
 	river.AddWorker(workers, worked(w, job.Timeout, w.learn))

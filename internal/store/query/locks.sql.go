@@ -9,6 +9,16 @@ import (
 	"context"
 )
 
+const lockDrift = `-- name: LockDrift :exec
+SELECT pg_advisory_xact_lock(hashtextextended('tagboat drift ' || $1::bigint, 0))
+`
+
+// One at a time tells of a drift.
+func (q *Queries) LockDrift(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, lockDrift, id)
+	return err
+}
+
 const lockMerge = `-- name: LockMerge :exec
 SELECT pg_advisory_xact_lock(hashtextextended('tagboat merge ' || $1::bigint || ' ' || $2::text, 0))
 `

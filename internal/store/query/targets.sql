@@ -44,6 +44,15 @@ UPDATE target SET state = @state, message = @message, rendered_hash = @rendered_
     held = '', held_until = NULL, updated_at = @at
 WHERE id = @id AND fence = @fence;
 
+-- name: AilTarget :execrows
+-- What was healthy is not ready just now. Since when it was healthy stays: it may have been
+-- a moment.
+UPDATE target SET state = @state, message = @message, updated_at = @at WHERE id = @id AND fence = @fence;
+
+-- name: SetTargetDrift :execrows
+UPDATE target SET notes = @notes, drift = @drift, drift_code = @drift_code, drift_since = coalesce(drift_since, @at), heals = @heals
+WHERE id = @id AND fence = @fence;
+
 -- name: SetTarget :execrows
 -- By the attempt that holds the fence, and by no older one. What was healthy counts on,
 -- unless nobody has seen it so since @unbroken.

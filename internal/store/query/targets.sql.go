@@ -10,6 +10,34 @@ import (
 	"time"
 )
 
+const ailTarget = `-- name: AilTarget :execrows
+UPDATE target SET state = $1, message = $2, updated_at = $3 WHERE id = $4 AND fence = $5
+`
+
+type AilTargetParams struct {
+	State   string
+	Message string
+	At      time.Time
+	ID      int64
+	Fence   int64
+}
+
+// What was healthy is not ready just now. Since when it was healthy stays: it may have been
+// a moment.
+func (q *Queries) AilTarget(ctx context.Context, arg AilTargetParams) (int64, error) {
+	result, err := q.db.Exec(ctx, ailTarget,
+		arg.State,
+		arg.Message,
+		arg.At,
+		arg.ID,
+		arg.Fence,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const finishSync = `-- name: FinishSync :exec
 UPDATE sync SET state = $1, message = $2, changed = $3, finished_at = $4 WHERE id = $5
 `
@@ -320,6 +348,37 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) (int64, er
 		arg.Notes,
 		arg.Drift,
 		arg.DriftCode,
+		arg.Heals,
+		arg.ID,
+		arg.Fence,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const setTargetDrift = `-- name: SetTargetDrift :execrows
+UPDATE target SET notes = $1, drift = $2, drift_code = $3, drift_since = coalesce(drift_since, $4), heals = $5
+WHERE id = $6 AND fence = $7
+`
+
+type SetTargetDriftParams struct {
+	Notes     []string
+	Drift     []byte
+	DriftCode string
+	At        *time.Time
+	Heals     []byte
+	ID        int64
+	Fence     int64
+}
+
+func (q *Queries) SetTargetDrift(ctx context.Context, arg SetTargetDriftParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setTargetDrift,
+		arg.Notes,
+		arg.Drift,
+		arg.DriftCode,
+		arg.At,
 		arg.Heals,
 		arg.ID,
 		arg.Fence,

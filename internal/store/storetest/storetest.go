@@ -27,7 +27,7 @@ var process struct {
 
 // Main runs the tests of a package, and stops the server that they used, if any
 // of them used one. It does not return.
-func Main(m *testing.M) {
+func Main(m *testing.M, stop ...func()) {
 	var started *localpg.Server
 	process.server = sync.OnceValues(func() (_ *localpg.Server, err error) {
 		if started, err = localpg.Start(context.Background(), localpg.Options{}); err != nil {
@@ -39,6 +39,9 @@ func Main(m *testing.M) {
 	code := m.Run()
 	if started != nil {
 		started.Stop()
+	}
+	for _, f := range stop {
+		f()
 	}
 	os.Exit(code)
 }
