@@ -95,6 +95,33 @@ func TestWhoAgreesWithGitClaimsNothing(t *testing.T) {
 	}
 }
 
+// It is the same with an object that bears a note of ours that is not in Git, because an
+// attempt at it was broken off once.
+func TestAChangeAndBackOfWhatWasBrokenOff(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(configMap("settings", "mode", "fast"))
+	e := s.book.entry(t, "ConfigMap", "settings")
+	e.State, e.Fingerprint = cluster.Intended, ""
+	s.book.entries[e.ID] = e
+	s.mustApply(configMap("settings", "mode", "fast"))
+	if s.get(configMaps, "settings").GetAnnotations()[cluster.EpochAnnotation] == "" {
+		t.Fatal("it bears no note")
+	}
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"fast"}}`)
+	d := s.drift(s.cluster, s.book, nil, configMap("settings", "mode", "fast"))
+	if len(d.Objects) > 0 || len(d.Accepted) > 0 || len(d.Reown) != 1 {
+		t.Fatalf("it is not to be ours again: %+v", d)
+	}
+	s.mustApply(configMap("settings", "mode", "fast")) // as whoever looks for drift does then
+	if r := s.mustApply(configMap("settings", "mode", "faster")); r.Count(cluster.Configured) != 1 {
+		t.Errorf("the next commit: %v", outcomes(r))
+	}
+	if d := s.drift(s.cluster, s.book, nil, configMap("settings", "mode", "faster")); len(d.Objects)+len(d.Accepted)+len(d.Reown) > 0 {
+		t.Errorf("and after that: %+v", d)
+	}
+}
+
 // Whoever applies the field themselves, with kubectl apply --server-side, goes on wanting
 // it, and a controller does, too, though they agree for now.
 func TestWhoAppliesAFieldOrControlsItClaimsIt(t *testing.T) {
