@@ -111,7 +111,7 @@ func changes(manager string, live, tried Object) (out []FieldChange, err error) 
 }
 
 // owned are the fields that the manager's applies own.
-func owned(o Object, manager string) (*fieldpath.Set, error) {
+func owned(o metav1.Object, manager string) (*fieldpath.Set, error) {
 	for _, entry := range o.GetManagedFields() {
 		if entry.Manager == manager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" {
 			return fieldsIn(entry)

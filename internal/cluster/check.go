@@ -159,7 +159,7 @@ func (p *plan) checkOne(ctx context.Context, ch *change) error {
 	case err == nil:
 		err = p.adopt(ctx, ch, would)
 	case isFieldConflict(err):
-		would, err = p.contest(ctx, ch, err)
+		would, err = p.contest(ctx, ch, err, changesMind)
 	}
 	if apierrors.IsNotFound(err) && p.comes(err) {
 		ch.waitsFor = err
@@ -233,8 +233,9 @@ func (p *plan) migrate(ch *change, live Metadata) (err error) {
 }
 
 // contest decides about a conflict of fields. The server compares values, so those who
-// hold the same value as we set are not in it.
-func (p *plan) contest(ctx context.Context, ch *change, cause error) (Metadata, error) {
+// hold the same value as we set are not in it. looks is how often it may be found that
+// the object has changed meanwhile.
+func (p *plan) contest(ctx context.Context, ch *change, cause error, looks int) (Metadata, error) {
 	live, err := p.read(ctx, ch)
 	if err != nil {
 		return nil, err
@@ -261,12 +262,25 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error) (Metadata, 
 			others = append(others, h)
 		}
 	}
-	if !understood || len(others) > 0 && !p.forced(ch, others) {
+	forced := p.forced(ch, others)
+	if !understood || len(others) > 0 && !forced && !p.agree(live, ch, others) {
 		return nil, p.refuseHolders(ch, holders, cause)
 	}
 	// The migration cannot be dry-run, but what it comes to can.
 	ch.force = len(others) > 0
-	return p.try(ctx, ch)
+	would, err := p.try(ctx, ch)
+	if err != nil || !ch.force || forced || would.ResourceVersion == live.ResourceVersion {
+		return would, err
+	}
+	// Who agreed when it was read may not any more.
+	if looks == 1 {
+		return nil, fault.Errorf(fault.Conflict, "%s in cluster %s has just been changed; it is looked at again", name(ch.desired), p.c.name)
+	}
+	ch.force, ch.migration = false, nil
+	if would, err = p.try(ctx, ch); isFieldConflict(err) {
+		return p.contest(ctx, ch, err, looks-1)
+	}
+	return would, err
 }
 
 // read reads an object's metadata. It is there, as far as we know.

@@ -233,6 +233,9 @@ func (l *looking) confirm(ctx context.Context, s *suspect) error {
 		}
 		return nil
 	}
+	if epoch := live.GetAnnotations()[EpochAnnotation]; epoch != "" {
+		annotate(wanted, EpochAnnotation, epoch) // as an apply does
+	}
 	body, err := json.Marshal(wanted.Object)
 	if err != nil {
 		return fmt.Errorf("write down %s: %w", s.id, err)

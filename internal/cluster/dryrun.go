@@ -117,7 +117,7 @@ func (p *plan) tryEach(ctx context.Context) ([]*comparison, []error) {
 
 // compare reads an object, and then decides as an apply does.
 func (p *plan) compare(ctx context.Context, co *comparison) error {
-	live, err := co.api.Get(ctx, co.desired.GetName(), metav1.GetOptions{})
+	live, err := co.whatIsThere(ctx)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return p.c.classify(err, action{"read", co.desired})
 	}
@@ -134,6 +134,15 @@ func (p *plan) compare(ctx context.Context, co *comparison) error {
 		return err
 	}
 	return p.checkOne(ctx, co.change)
+}
+
+// whatIsThere is the object as the cluster has it.
+func (ch *change) whatIsThere(ctx context.Context) (live Object, err error) {
+	err = again(ctx, func() (err error) {
+		live, err = ch.api.Get(ctx, ch.desired.GetName(), metav1.GetOptions{})
+		return err
+	})
+	return live, err
 }
 
 func metadataOf(o Object) Metadata {
@@ -241,7 +250,7 @@ func (p *plan) left(ctx context.Context, before []Object) ([]string, error) {
 			continue
 		}
 		g.Go(func() error {
-			_, err := ch.api.Get(ctx, ch.desired.GetName(), metav1.GetOptions{})
+			_, err := ch.whatIsThere(ctx)
 			there[i] = !apierrors.IsNotFound(err) // what may not be read may be there
 			errs[i] = p.c.classify(err, action{"read", ch.desired})
 			return nil

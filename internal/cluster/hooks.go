@@ -135,7 +135,7 @@ func (p *plan) runHook(ctx context.Context, ch *change) error {
 // complete reports whether a Job has done its work, though it may be on its way out by
 // its time to live already.
 func (p *plan) complete(ctx context.Context, ch *change) bool {
-	live, err := ch.api.Get(ctx, ch.desired.GetName(), metav1.GetOptions{})
+	live, err := ch.whatIsThere(ctx)
 	return err == nil && live.GetUID() == uidOf(ch.seen) && condition(live, "Complete").true()
 }
 

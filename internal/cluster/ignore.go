@@ -64,12 +64,11 @@ func fits(pattern, name string) bool {
 
 // builtIn are the fields that clusters fill by themselves although people often have
 // them in Git: certificates of webhooks (cert-manager's cainjector and others put them
-// in), and Tagboat's own note on an object that came back.
+// in).
 var builtIn = []IgnoreRule{
 	{Kind: "*WebhookConfiguration", Fields: []string{"webhooks.*.clientConfig.caBundle"}},
 	{Kind: "CustomResourceDefinition", Fields: []string{"spec.conversion.webhook.clientConfig.caBundle"}},
 	{Kind: "APIService", Fields: []string{"spec.caBundle"}},
-	{Fields: []string{`metadata.annotations["tagboat.dev/epoch"]`}},
 }
 
 // scalers are the kinds that set the replicas of another object.

@@ -39,16 +39,9 @@ type sighting struct {
 // at once, and where that is not permitted, in one after the other.
 //
 // Any part that cannot be read is an error: what was not read must never be taken
-// for what is not there. It is asked for a few times, because that decides nothing.
-func (c *Cluster) sight(ctx context.Context, t Target, ids map[ID]string) (seen *sighting, err error) {
-	err = again(ctx, func() (err error) {
-		seen, err = c.sightOnce(ctx, t, ids)
-		return err
-	})
-	return seen, err
-}
-
-func (c *Cluster) sightOnce(ctx context.Context, t Target, ids map[ID]string) (*sighting, error) {
+// for what is not there. Each is asked for a few times, because that decides nothing, and
+// by itself: of a cluster that is unwell, all together would hardly ever answer at once.
+func (c *Cluster) sight(ctx context.Context, t Target, ids map[ID]string) (*sighting, error) {
 	places := map[schema.GroupKind]*place{}
 	for id, version := range ids {
 		p := places[id.GroupKind()]
@@ -61,7 +54,11 @@ func (c *Cluster) sightOnce(ctx context.Context, t Target, ids map[ID]string) (*
 	s := &sighting{objects: map[ID]Metadata{}, gone: map[schema.GroupKind]bool{}}
 	var mappings []*meta.RESTMapping
 	for gk, p := range places {
-		mapping, err := c.mappingOf(gk, p.version)
+		var mapping *meta.RESTMapping
+		err := again(ctx, func() (err error) {
+			mapping, err = c.mappingOf(gk, p.version)
+			return err
+		})
 		switch {
 		case meta.IsNoMatchError(err):
 			s.gone[gk] = true
@@ -135,7 +132,11 @@ func (c *Cluster) listKind(ctx context.Context, t Target, mapping *meta.RESTMapp
 // listIn asks for the newest state, which the API server answers from memory
 // (ConsistentListFromCache): an older one would show our own last writes as missing.
 func (c *Cluster) listIn(ctx context.Context, t Target, mapping *meta.RESTMapping, namespace string) ([]Metadata, error) {
-	list, err := c.metadata.Resource(mapping.Resource).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: TargetLabel + "=" + t.Label()})
+	var list *metav1.PartialObjectMetadataList
+	err := again(ctx, func() (err error) {
+		list, err = c.metadata.Resource(mapping.Resource).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: TargetLabel + "=" + t.Label()})
+		return err
+	})
 	if apierrors.IsNotFound(err) {
 		c.kinds.forget() // or it would be asked for what is not there for ever
 		return nil, fault.E(fault.Transient, c.hint("has just stopped serving %s; it is looked at again.", mapping.Resource.Resource), err)

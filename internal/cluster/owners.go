@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/tagboat/tagboat/internal/fault"
 )
@@ -212,8 +213,30 @@ func (p *plan) refuseHolders(ch *change, holders []holder, cause error) error {
 
 // forced reports whether the run may take the fields from all who hold them.
 func (p *plan) forced(ch *change, holders []holder) bool {
-	return p.run.Force == ForcePeople && !slices.ContainsFunc(holders, func(h holder) bool {
-		return !h.isPerson() || h.subresource == "scale" && p.scaled(ch)
+	return p.run.Force == ForcePeople && !slices.ContainsFunc(holders, func(h holder) bool { return !p.mayYield(ch, h) })
+}
+
+// mayYield reports whether it is people who hold the fields, and nobody in their name.
+func (p *plan) mayYield(ch *change, h holder) bool {
+	return h.isPerson() && !(h.subresource == "scale" && p.scaled(ch))
+}
+
+// agree reports whether people hold fields only beside us, at the very values that we have
+// applied: whoever sets another one takes the field from us. Such an entry is what is left
+// of an edit that was taken back, or was brought to Git, and claims nothing. Whoever
+// applies the fields, as kubectl apply --server-side does, goes on wanting them.
+func (p *plan) agree(live Metadata, ch *change, holders []holder) bool {
+	set, err := owned(live, p.manager())
+	if err != nil {
+		return false
+	}
+	ours := map[string]bool{}
+	set.Iterate(func(path fieldpath.Path) { ours[strings.TrimPrefix(path.String(), ".")] = true })
+	return !slices.ContainsFunc(holders, func(h holder) bool {
+		applies := slices.ContainsFunc(live.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
+			return e.Manager == h.manager && e.Operation == metav1.ManagedFieldsOperationApply
+		})
+		return applies || !p.mayYield(ch, h) || slices.ContainsFunc(h.fields, func(field string) bool { return !ours[field] })
 	})
 }
 

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +61,133 @@ func TestAChangeAndBack(t *testing.T) {
 	p := s.proxied()
 	if _, err := p.door.Apply(t.Context(), s.run(configMap("settings", "mode", "fast"))); err != nil || len(p.count()) != 1 {
 		t.Errorf("it is not healed for good: %v", err)
+	}
+}
+
+// Whoever has put a field to what is in Git holds it beside us from then on. That claims
+// nothing, and is no reason to refuse the next commit: be it that they changed it back, as
+// they were asked to, or that their change came to Git.
+func TestWhoAgreesWithGitClaimsNothing(t *testing.T) {
+	for name, c := range map[string]struct{ byHand, then string }{
+		"a change and back":         {"slow", "fast"},
+		"a change that goes to Git": {"slow", "slow"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.mustApply(configMap("settings", "mode", "fast"))
+			s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"`+c.byHand+`"}}`)
+			if c.then != c.byHand {
+				s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"`+c.then+`"}}`)
+			}
+			s.mustApply(configMap("settings", "mode", c.then))
+
+			if trial := s.try(nil, configMap("settings", "mode", "faster")); !slices.Equal(came(trial), []string{"ConfigMap settings configured"}) {
+				t.Errorf("a dry run tells %v", came(trial))
+			}
+			if r := s.mustApply(configMap("settings", "mode", "faster")); r.Count(cluster.Configured) != 1 || mode(s.get(configMaps, "settings")) != "faster" {
+				t.Errorf("the next commit: %v", outcomes(r))
+			}
+			// That goes for what they set before, and for nothing that they set later.
+			s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+			_, err := s.apply(configMap("settings", "mode", "fastest"))
+			expect(t, err, fault.Denied, "kubectl-edit", "data.mode", "force: people")
+		})
+	}
+}
+
+// It is the same with an object that bears a note of ours that is not in Git, because an
+// attempt at it was broken off once.
+func TestAChangeAndBackOfWhatWasBrokenOff(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(configMap("settings", "mode", "fast"))
+	e := s.book.entry(t, "ConfigMap", "settings")
+	e.State, e.Fingerprint = cluster.Intended, ""
+	s.book.entries[e.ID] = e
+	s.mustApply(configMap("settings", "mode", "fast"))
+	if s.get(configMaps, "settings").GetAnnotations()[cluster.EpochAnnotation] == "" {
+		t.Fatal("it bears no note")
+	}
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"fast"}}`)
+	d := s.drift(s.cluster, s.book, nil, configMap("settings", "mode", "fast"))
+	if len(d.Objects) > 0 || len(d.Accepted) > 0 || len(d.Reown) != 1 {
+		t.Fatalf("it is not to be ours again: %+v", d)
+	}
+	s.mustApply(configMap("settings", "mode", "fast")) // as whoever looks for drift does then
+	if r := s.mustApply(configMap("settings", "mode", "faster")); r.Count(cluster.Configured) != 1 {
+		t.Errorf("the next commit: %v", outcomes(r))
+	}
+	if d := s.drift(s.cluster, s.book, nil, configMap("settings", "mode", "faster")); len(d.Objects)+len(d.Accepted)+len(d.Reown) > 0 {
+		t.Errorf("and after that: %+v", d)
+	}
+}
+
+// Whoever applies the field themselves, with kubectl apply --server-side, goes on wanting
+// it, and a controller does, too, though they agree for now.
+func TestWhoAppliesAFieldOrControlsItClaimsIt(t *testing.T) {
+	claim := map[string]func(s *site){
+		"kubectl":       func(s *site) { s.applyAs("kubectl", configMaps, decode(s.t, configMap("settings", "mode", "fast"))[0]) },
+		"some-operator": func(s *site) { s.patchAs("some-operator", configMaps, "settings", `{"data":{"mode":"fast"}}`) },
+	}
+	for who, hold := range claim {
+		s := newSite(t)
+		s.mustApply(configMap("settings", "mode", "fast"))
+		s.patchAs("some-operator", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+		s.patchAs("some-operator", configMaps, "settings", `{"data":{"mode":null}}`)
+		hold(s)
+		s.mustApply(configMap("settings", "mode", "fast"))
+		_, err := s.apply(configMap("settings", "mode", "faster"))
+		expect(t, err, fault.Denied, who, "data.mode")
+		if got := mode(s.get(configMaps, "settings")); got != "fast" {
+			t.Errorf("%s's value is gone: %s", who, got)
+		}
+	}
+}
+
+// Who changes it between the look and the write has not agreed to anything.
+func TestAClaimThatComesInBetweenCounts(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(configMap("settings", "mode", "fast"))
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"fast"}}`)
+	s.mustApply(configMap("settings", "mode", "fast"))
+	p := s.proxied()
+	tried := 0
+	p.spoil = func(_ int, what string) spoiling {
+		if what == "DRYRUN configmaps" {
+			if tried++; tried == 2 { // the one that was decided to be forced
+				s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+			}
+		}
+		return passed
+	}
+	_, err := p.door.Apply(t.Context(), s.run(configMap("settings", "mode", "faster")))
+	expect(t, err, fault.Denied, "kubectl-edit", "data.mode")
+	if got := mode(s.get(configMaps, "settings")); got != "slow" {
+		t.Errorf("what they wanted is gone: %s", got)
+	}
+}
+
+// An object that moves all the time, as one does that rolls out, is looked at again.
+func TestAnObjectThatMovesIsStillTaken(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(configMap("settings", "mode", "fast"))
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"fast"}}`)
+	s.mustApply(configMap("settings", "mode", "fast"))
+	p := s.proxied()
+	tried := 0
+	p.spoil = func(_ int, what string) spoiling {
+		if what == "DRYRUN configmaps" {
+			if tried++; tried == 2 || tried == 4 { // those that were decided to be forced
+				s.patchAs("controller", configMaps, "settings", fmt.Sprintf(`{"data":{"seen":"%d"}}`, tried))
+			}
+		}
+		return passed
+	}
+	r, err := p.door.Apply(t.Context(), s.run(configMap("settings", "mode", "faster")))
+	if err != nil || r.Count(cluster.Configured) != 1 || mode(s.get(configMaps, "settings")) != "faster" || tried != 6 {
+		t.Errorf("%v, %v, after %d dry runs", outcomes(r), err, tried)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -158,6 +160,43 @@ func TestABusyClusterIsNotPressed(t *testing.T) {
 	if err != nil || r.Count(cluster.Created) != 20 {
 		t.Errorf("%v: %v", err, outcomes(r))
 	}
+}
+
+// Every other request of each sort fails, and not those of all sorts at the same time: what
+// is asked for again is what failed, and it comes to its end in one run.
+func TestEveryOtherRequestGoesWrong(t *testing.T) {
+	s := newSite(t)
+	p := s.proxied()
+	var mu sync.Mutex
+	asked, failed := map[string]int{}, map[string]int{}
+	p.spoil = func(_ int, what string) spoiling {
+		mu.Lock()
+		defer mu.Unlock()
+		if asked[what]++; asked[what]%2 == 0 {
+			return passed
+		}
+		failed[what]++
+		if strings.HasSuffix(what, "serviceaccounts") || strings.HasSuffix(what, "configmaps") == (failed[what]%2 == 0) {
+			return unwell
+		}
+		return busy
+	}
+	account := func(name string) string {
+		return "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: " + name + "}\n"
+	}
+	stays := []string{deployment("web", payments+":1.6.0"), configMap("settings", "mode", "fast"), account("robot")}
+	trial, err := p.door.DryRun(t.Context(), s.target(), cluster.ForceNever, decode(t, stays...), decode(t, account("goes")))
+	if err != nil || trial.Count(cluster.Created) != 3 {
+		t.Fatalf("a dry run: %v, %v", came(trial), err)
+	}
+	if _, err := p.door.Apply(t.Context(), s.run(append(stays, configMap("goes", "a", "b"), account("goes"))...)); err != nil {
+		t.Fatal(err)
+	}
+	stays[1] = configMap("settings", "mode", "slow")
+	if r, err := p.door.Apply(t.Context(), s.run(stays...)); err != nil || r.Count(cluster.Configured) != 1 || r.Count(cluster.Unchanged) != 2 {
+		t.Fatalf("the next commit: %v, %v", outcomes(r), err)
+	}
+	s.mustPrune(p.door, s.book, []string{"ConfigMap goes deleted", "ServiceAccount goes deleted"}, stays...)
 }
 
 // Whoever is told to stop between two objects stops there, and the next run goes on.

@@ -34,7 +34,8 @@ func codeOf(entries []cluster.Entry) string {
 // prune deletes what is not in Git any more, after everything else is healthy: what
 // replaces it runs by then. What needs a yes that nobody has said stays, and is told.
 func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
-	inventory, err := ledger{w.Store, a.target}.entries(ctx)
+	book := ledger{w.Store, a.target}
+	inventory, err := book.entries(ctx)
 	if err != nil {
 		return err
 	}
@@ -42,6 +43,9 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 	// What is kept no longer has a reason, perhaps.
 	if inventory, err = s.door.Reconsider(ctx, s.target, inventory); err != nil {
 		return err
+	}
+	if inventory, err = s.door.ForgetUnwritten(ctx, s.target, book, inventory, s.objects); err != nil {
+		return s.notDeleted(err)
 	}
 	left := cluster.Prunable(inventory, s.objects, nil)
 	if len(left.NeedsYes) > 0 {
@@ -69,7 +73,7 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 	if len(left.Remove) == 0 {
 		return nil
 	}
-	pruned, err := s.door.Prune(ctx, cluster.Removal{Target: s.target, Remove: left.Remove, Ledger: ledger{w.Store, a.target}, Go: a.goOn})
+	pruned, err := s.door.Prune(ctx, cluster.Removal{Target: s.target, Remove: left.Remove, Ledger: book, Go: a.goOn})
 	s.reached.Changed += pruned.Count(cluster.Deleted)
 	for _, o := range pruned.Objects {
 		if o.Outcome == cluster.Leaving { // told when it has gone
@@ -78,8 +82,13 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 		w.Log.InfoContext(ctx, "pruned", "target", a.target.ID, "cluster", a.target.Cluster, "object", o.ID.String(), "outcome", string(o.Outcome), "why", o.Why)
 		s.reached.Pruned = append(s.reached.Pruned, store.PrunedObject{Object: o.ID.String(), Outcome: string(o.Outcome), Why: o.Why})
 	}
+	return s.notDeleted(err)
+}
+
+// notDeleted tells of what only a person can mend, and leaves it at that: what runs is
+// healthy, and only what is left over could not be deleted.
+func (s *syncing) notDeleted(err error) error {
 	if err != nil && !fault.KindOf(err).Retryable() {
-		// What runs is healthy; only what is left over could not be deleted.
 		s.reached.Notes = append(s.reached.Notes, "What is not in Git any more could not be deleted: "+explain(err))
 		return nil
 	}
