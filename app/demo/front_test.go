@@ -104,6 +104,11 @@ func (f *front) lose(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
+// writes reports whether a request changes something.
+func writes(r *http.Request) bool {
+	return r.Method != http.MethodGet && !r.URL.Query().Has("dryRun")
+}
+
 var configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 
 // byHand is kubectl for the cluster of dev and staging.
