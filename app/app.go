@@ -188,9 +188,9 @@ func (a *App) newQueue(work *worker.Worker) (*river.Client[pgx.Tx], error) {
 		// People wait for promotions: fetch at once, not up to 100 ms later.
 		FetchCooldown: 5 * time.Millisecond,
 		// Whoever is elected has the sweeps put into the queue, also where it works on none.
-		// Gone replicas' jobs are given back by store.RescueJobs within seconds;
-		// this is for a job whose own process forgot it.
-		RescueStuckJobsAfter: time.Hour,
+		// Gone replicas' jobs are given back by store.RescueJobs within seconds; this is
+		// for those of a frozen one, and for a job whose own process forgot it.
+		RescueStuckJobsAfter: job.StuckAfter,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(a.config.sweeps()),
 			func() (river.JobArgs, *river.InsertOpts) { return job.Sweep{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
 	})

@@ -262,6 +262,10 @@ func (p *plan) mayTouch(live metav1.Object, desired Object) error {
 	if key == "" || p.ours(live) || key == p.run.Target.Key && installation == "" {
 		return nil // what an earlier Tagboat has applied names no installation
 	}
+	if key == p.run.Target.Key {
+		return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s, and two do not take turns: take the cluster out of one of them; or, where that one's database is lost, whoever runs this one starts it with TAGBOAT_INSTALLATION=%s, and it goes on with what that one has applied",
+			name(desired), p.c.name, p.run.Target.other(key, installation), installation)
+	}
 	return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s (this one is %q): keep the object in one overlay only, or remove its annotation %s to hand it over",
 		name(desired), p.c.name, p.run.Target.other(key, installation), p.run.Target.Key, TargetAnnotation)
 }

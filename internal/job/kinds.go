@@ -278,6 +278,12 @@ const (
 	StrangerTimeout = 15 * time.Minute
 )
 
+// StuckAfter is how long a job may count as running before somebody else does it, though
+// its process is not known to be gone: it may be frozen. Attempts that may take longer
+// have until their own timeout. It leaves a living process, whose attempts end at their
+// timeout, the time to say how they ended.
+const StuckAfter = Timeout + time.Minute
+
 // RetryAfter is how long to wait after the nth failed attempt: soon at first,
 // because most faults pass in a moment, and never longer than half a minute,
 // because people wait.

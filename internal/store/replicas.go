@@ -45,12 +45,13 @@ func presenceKey(replica string) int64 {
 }
 
 // RescueJobs gives back the jobs of replicas that are gone: those jobs are marked
-// running, but nobody runs them. River itself would wait an hour. It also ends a
+// running, but nobody runs them. River itself would wait for minutes. It also ends a
 // gone replica's leadership, so that periodic work goes on at once.
 //
 // A replica that is frozen is not gone: its connection holds. What it brings to clusters
 // is given back when the lease has ended that it should have renewed; the fence keeps it
-// from writing anything when it thaws.
+// from writing anything when it thaws. Its other jobs are given back by River
+// (job.StuckAfter).
 func (s *Store) RescueJobs(ctx context.Context) (rescued int64, err error) {
 	defer wrap(&err, "rescue the jobs of gone replicas")
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {

@@ -34,6 +34,7 @@ type attempt struct {
 	// newer says whether something else is wanted by now than is being brought; nil as
 	// long as nothing is.
 	newer atomic.Pointer[func(ctx context.Context) (bool, error)]
+	held  atomic.Pointer[time.Time] // from when on the lease was given last
 
 	over       context.CancelCauseFunc // of the context that everything of the attempt has
 	superseded context.Context         // ends, besides, when there is something newer to bring
@@ -56,9 +57,10 @@ func (w *Worker) take(ctx context.Context, id int64) (context.Context, *attempt,
 		w.Meter.TookOver(t.Cluster)
 	}
 	a := &attempt{w: w, target: t, done: make(chan struct{})}
+	a.held.Store(&asked)
 	ctx, a.over = context.WithCancelCause(ctx)
 	a.superseded, a.supersede = context.WithCancelCause(ctx)
-	go a.hold(ctx, asked)
+	go a.hold(ctx)
 	return ctx, a, nil
 }
 
@@ -76,7 +78,7 @@ func (a *attempt) end(ctx context.Context) {
 
 // hold renews the lease, and ends the attempt when it cannot be for too long. (By the
 // monotonic clock, whatever the injected one says: it is about this process.)
-func (a *attempt) hold(ctx context.Context, held time.Time) {
+func (a *attempt) hold(ctx context.Context) {
 	defer close(a.done)
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
@@ -88,13 +90,13 @@ func (a *attempt) hold(ctx context.Context, held time.Time) {
 		case <-tick.C:
 		}
 		asked := time.Now()
-		bounded, cancel := context.WithDeadline(ctx, held.Add(leaseFor-leaseMargin))
+		bounded, cancel := context.WithDeadline(ctx, a.until())
 		want, err := a.w.Store.RenewTarget(bounded, a.target, leaseFor)
 		cancel()
 		switch {
 		case err == nil:
-			held = asked
-		case errors.Is(err, store.ErrTakenOver), time.Since(held) >= leaseFor-leaseMargin:
+			a.held.Store(&asked)
+		case errors.Is(err, store.ErrTakenOver), time.Until(a.until()) <= 0:
 			a.over(store.ErrTakenOver)
 			return
 		default:
@@ -145,5 +147,14 @@ func (a *attempt) brings(s syncing) {
 }
 
 // goOn is asked before every write to the cluster: nil to go on. This is where an
-// attempt can be left and taken up again.
-func (a *attempt) goOn(context.Context) error { return context.Cause(a.superseded) }
+// attempt can be left and taken up again. Who wakes up after the lease has ended, because
+// the machine was frozen, may ask before the lease could be renewed in vain.
+func (a *attempt) goOn(context.Context) error {
+	if time.Until(a.until()) <= 0 {
+		a.over(store.ErrTakenOver)
+	}
+	return context.Cause(a.superseded)
+}
+
+// until is when the attempt has to stop, unless the lease is renewed.
+func (a *attempt) until() time.Time { return a.held.Load().Add(leaseFor - leaseMargin) }
