@@ -15,9 +15,15 @@ import (
 	"github.com/tagboat/tagboat/internal/store"
 )
 
-// maxSteps bounds the effects of one job. A promotion needs fewer than ten from
-// its proposal to its report; more means that two things undo each other.
-const maxSteps = 40
+// The effects of one job are bounded: more means that two things undo each other.
+const (
+	// maxSteps is for all but the clusters: fewer than ten lead from a proposal to its
+	// report.
+	maxSteps = 40
+	// stepsPerCluster is for those about one cluster: its deployment is made, and told how
+	// it took it, anew when that changes.
+	stepsPerCluster = 4
+)
 
 // standstill is when a promotion that GitHub or a rule of ours holds up is
 // looked at again, if nothing happens before.
@@ -26,8 +32,8 @@ const standstill = 10 * time.Minute
 // reconcile moves a promotion until there is nothing left to do: look, decide,
 // perform at most one effect, and look again.
 func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) error {
-	id := j.Args.Promotion
-	for range maxSteps {
+	id, most := j.Args.Promotion, maxSteps
+	for step := 0; step < most; step++ {
 		if asleep, err := w.asleep(ctx, j); asleep || err != nil {
 			return err
 		}
@@ -35,6 +41,7 @@ func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) err
 		if err != nil {
 			return err
 		}
+		most = maxSteps + stepsPerCluster*len(l.facts.Targets)
 		d := promotion.Decide(l.facts, l.shown, w.Now())
 		if err := errors.Join(w.observe(ctx, l, d.Gates), w.observeCompanions(ctx, l, d.Gates)); err != nil {
 			return err
@@ -60,7 +67,7 @@ func (w *Worker) reconcile(ctx context.Context, j *river.Job[job.Reconcile]) err
 			return w.passing(ctx, l, d.Effect, err)
 		}
 	}
-	return fault.Errorf(fault.Broken, "promotion %d does not come to rest after %d steps", id, maxSteps)
+	return fault.Errorf(fault.Broken, "promotion %d does not come to rest after %d steps", id, most)
 }
 
 // passing says on the board what an active promotion waits for, and has the queue

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -35,7 +36,9 @@ type ControlPlane struct {
 	Context    string // in the kubeconfig
 
 	process *child.Process
-	stdin   io.Closer // open as long as the control plane shall live
+	stdin   io.WriteCloser // open as long as the control plane shall live
+	answers <-chan []byte  // to what is written there; closed when it has ended
+	order   sync.Mutex     // one at a time
 	dir     string
 	temp    bool // dir is ours to remove
 }
@@ -100,15 +103,21 @@ func (cp *ControlPlane) launch(ctx context.Context, o Options) error {
 		stdout.Close()
 		return err
 	}
-	first := make(chan []byte, 1)
+	lines := make(chan []byte, 1) // nobody is told more than what was asked for
+	cp.answers = lines
 	go func() {
 		defer stdout.Close()
-		line, _ := bufio.NewReader(stdout).ReadBytes('\n') // an early end is an empty line
-		first <- line
-		_, _ = io.Copy(io.Discard, stdout)
+		defer close(lines)
+		for said := bufio.NewReader(stdout); ; {
+			line, err := said.ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			lines <- line
+		}
 	}()
 	select {
-	case line := <-first:
+	case line := <-lines: // an early end is an empty one
 		return cp.readReady(line)
 	case <-ctx.Done():
 		return ctx.Err()
@@ -134,6 +143,47 @@ func (cp *ControlPlane) lastWords() string {
 	}
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	return fmt.Sprintf(": %s", lines[len(lines)-1])
+}
+
+// StopAPIServer kills the API server, as a crash of its machine would, and waits until
+// it is gone: its address refuses connections. What etcd holds is kept, and the
+// controllers go on trying. StartAPIServer ends that.
+func (cp *ControlPlane) StopAPIServer(ctx context.Context) error {
+	return cp.tell(ctx, "stop kube-apiserver")
+}
+
+// StartAPIServer starts an API server that was stopped, at the same address and with
+// everything that was there, and waits until it is ready.
+func (cp *ControlPlane) StartAPIServer(ctx context.Context) error {
+	return cp.tell(ctx, "start kube-apiserver")
+}
+
+// tell has the control plane do something, and waits until it is done. A ctx that ends
+// meanwhile ends the control plane: its answer would be taken for that to something else.
+func (cp *ControlPlane) tell(ctx context.Context, order string) (err error) {
+	defer fault.Wrap(&err, "%s", order)
+	cp.order.Lock()
+	defer cp.order.Unlock()
+	if _, err := fmt.Fprintln(cp.stdin, order); err != nil {
+		return fault.E(fault.Broken, "The control plane has ended"+cp.lastWords(), err)
+	}
+	select {
+	case line, ok := <-cp.answers:
+		if !ok {
+			return fault.E(fault.Broken, "The control plane has ended"+cp.lastWords(), errors.New("no answer"))
+		}
+		var answer struct{ Error string }
+		if err := json.Unmarshal(line, &answer); err != nil {
+			return err
+		}
+		if answer.Error != "" {
+			return fault.Errorf(fault.Broken, "%s", answer.Error)
+		}
+		return nil
+	case <-ctx.Done():
+		_ = cp.stdin.Close()
+		return ctx.Err()
+	}
 }
 
 // Config is how package cluster reaches the control plane, under the name that

@@ -13,6 +13,10 @@
 // it ends, or its life is over. No container ever runs; see kubelet.go for how
 // images choose what becomes of their pods.
 //
+// "up" then does what the lines of its standard input say, one answer each:
+// "stop kube-apiserver" kills the API server, and "start kube-apiserver" starts it
+// again, at its address and with all that etcd has kept.
+//
 // The parts are processes because each stock command wants the process's signals,
 // feature gates and logging for itself. Everything listens on loopback only, on a
 // port that the kernel picked, with certificates made at each start.

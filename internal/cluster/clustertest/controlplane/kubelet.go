@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -87,11 +89,15 @@ func (k *kubelet) sync(p *corev1.Pod) {
 	switch {
 	case p.DeletionTimestamp != nil:
 		zero := int64(0)
-		err = pods.Delete(k.ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &p.UID}})
+		err = k.insist(func() error {
+			return pods.Delete(k.ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &p.UID}})
+		})
 	case p.Spec.NodeName == "":
-		err = pods.Bind(k.ctx, &corev1.Binding{
-			ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, UID: p.UID},
-			Target:     corev1.ObjectReference{Kind: "Node", Name: nodeName}}, metav1.CreateOptions{})
+		err = k.insist(func() error {
+			return pods.Bind(k.ctx, &corev1.Binding{
+				ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, UID: p.UID},
+				Target:     corev1.ObjectReference{Kind: "Node", Name: nodeName}}, metav1.CreateOptions{})
+		})
 	case p.Status.StartTime == nil: // bound, not yet reported on
 		if strings.HasPrefix(tag(p), "slow") {
 			time.AfterFunc(3*time.Second, func() { k.report(p, "") })
@@ -100,6 +106,17 @@ func (k *kubelet) sync(p *corev1.Pod) {
 		k.report(p, tag(p))
 	}
 	k.complain(p, err)
+}
+
+// insist does something until the API server has answered: while it is away nothing
+// tells of the pod a second time. Whatever comes later waits meanwhile.
+func (k *kubelet) insist(do func() error) (err error) {
+	_ = wait.PollUntilContextCancel(k.ctx, 100*time.Millisecond, true, func(context.Context) (bool, error) {
+		err = do()
+		var refused apierrors.APIStatus
+		return err == nil || errors.As(err, &refused) && refused.Status().Code < 500, nil
+	})
+	return err
 }
 
 // tag is the tag of the pod's first image, which decides what becomes of the pod.
@@ -184,7 +201,10 @@ func (k *kubelet) report(p *corev1.Pod, tag string) {
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.UID}, "status": s})
 	if err == nil {
-		_, err = k.cs.CoreV1().Pods(p.Namespace).Patch(k.ctx, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+		err = k.insist(func() error {
+			_, err := k.cs.CoreV1().Pods(p.Namespace).Patch(k.ctx, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+			return err
+		})
 	}
 	k.complain(p, err)
 }

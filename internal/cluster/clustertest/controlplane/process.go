@@ -7,7 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,20 +16,27 @@ import (
 
 // processes are the re-executions of this binary that make up one control plane.
 type processes struct {
-	dir      string
-	exited   chan error // one per process that ended, whatever the reason
-	children []*exec.Cmd
-	reaped   sync.WaitGroup
+	dir    string
+	exited chan error // one per process that ended without being stopped, whatever the reason
+	parts  map[string]*part
+}
+
+// part is one of the processes.
+type part struct {
+	args    []string
+	command *exec.Cmd
+	stopped atomic.Bool   // its end is wanted
+	gone    chan struct{} // closed when it has ended
 }
 
 func newProcesses(dir string) *processes {
-	return &processes{dir: dir, exited: make(chan error, 2)} // room for both, so that no waiter is stuck
+	return &processes{dir: dir, exited: make(chan error, 2), parts: map[string]*part{}} // room for both, so that no waiter is stuck
 }
 
 // start re-executes this binary as the named stock command; what it says goes to
 // a log file of that name in the state directory.
 func (p *processes) start(name string, args ...string) error {
-	log, err := os.Create(filepath.Join(p.dir, name+".log"))
+	log, err := os.OpenFile(filepath.Join(p.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -44,21 +51,46 @@ func (p *processes) start(name string, args ...string) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	p.children = append(p.children, c)
-	p.reaped.Go(func() {
+	started := &part{args: args, command: c, gone: make(chan struct{})}
+	p.parts[name] = started
+	go func() {
 		err := c.Wait()
 		log.Close()
-		p.exited <- fmt.Errorf("%s ended: %v (see %s)", name, err, log.Name())
-	})
+		if !started.stopped.Load() {
+			p.exited <- fmt.Errorf("%s ended: %v (see %s)", name, err, log.Name())
+		}
+		close(started.gone)
+	}()
 	return nil
+}
+
+// stop kills one of them, as a crash would, and waits until it is gone. The others
+// and etcd go on.
+func (p *processes) stop(name string) {
+	stopped := p.parts[name]
+	stopped.stopped.Store(true)
+	_ = stopped.command.Process.Kill()
+	<-stopped.gone
+}
+
+// again starts one that was stopped as it was started the first time: a port of its
+// own is kept for it by reservePort.
+func (p *processes) again(name string) error {
+	before := p.parts[name]
+	if !before.stopped.Load() {
+		return fmt.Errorf("%s runs", name)
+	}
+	return p.start(name, before.args...)
 }
 
 // kill ends all of them at once: the data is thrown away, nothing needs a grace.
 func (p *processes) kill() {
-	for _, c := range p.children {
-		_ = c.Process.Kill()
+	for _, one := range p.parts {
+		_ = one.command.Process.Kill()
 	}
-	p.reaped.Wait()
+	for _, one := range p.parts {
+		<-one.gone
+	}
 }
 
 // await polls done until it says nil, a process ends or a minute is over.

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -66,7 +66,16 @@ func run(args []string) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, *life, errors.New("its life (--max-life) is over"))
 		defer cancel()
 	}
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); stop() }() // closed when the caller ends, however
+	orders := make(chan string)
+	go func() {
+		defer stop() // standard input is closed when the caller ends, however
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			select {
+			case orders <- lines.Text():
+			case <-ctx.Done():
+			}
+		}
+	}()
 
 	if err := os.MkdirAll(*dir, 0o700); err != nil {
 		return err
@@ -79,16 +88,70 @@ func run(args []string) error {
 		return err
 	}
 	r.Seconds = time.Since(start).Seconds()
-	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+	answers := json.NewEncoder(os.Stdout)
+	if err := answers.Encode(r); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-processes.exited:
-		return err
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-processes.exited:
+			return err
+		case order := <-orders:
+			var a answer
+			if err := obey(ctx, order, r, processes); err != nil {
+				a.Error = err.Error()
+			}
+			if err := answers.Encode(a); err != nil {
+				return err
+			}
+		}
 	}
 }
+
+// answer is the line on standard output that follows each line of standard input.
+type answer struct {
+	Error string `json:"error,omitempty"`
+}
+
+// The lines that standard input may have. The API server comes back at the same
+// address, to what etcd has kept.
+const (
+	stopAPIServer  = "stop " + apiServer
+	startAPIServer = "start " + apiServer
+)
+
+func obey(ctx context.Context, order string, r ready, ps *processes) error {
+	switch order {
+	case stopAPIServer:
+		ps.stop(apiServer)
+		return nil
+	case startAPIServer:
+		if err := ps.again(apiServer); err != nil {
+			return err
+		}
+		cs, err := client(r.Kubeconfig)
+		if err != nil {
+			return err
+		}
+		return answering(ctx, cs, ps)
+	}
+	return fmt.Errorf("unknown order %q", order)
+}
+
+// answering waits until the API server does.
+func answering(ctx context.Context, cs kubernetes.Interface, ps *processes) error {
+	return ps.await(ctx, "/readyz", func(ctx context.Context) error {
+		return cs.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+	})
+}
+
+// apiServer and controllerManager are stock commands, by their names.
+const (
+	apiServer         = "kube-apiserver"
+	controllerManager = "kube-controller-manager"
+)
 
 // boot starts everything in order and waits until pods can be made.
 func boot(ctx context.Context, dir string, ps *processes) (r ready, err error) {
@@ -116,19 +179,17 @@ func boot(ctx context.Context, dir string, ps *processes) (r ready, err error) {
 	if err != nil {
 		return r, err
 	}
-	if err := ps.start("kube-apiserver", apiserverFlags(dir, etcd, port)...); err != nil {
+	if err := ps.start(apiServer, apiserverFlags(dir, etcd, port)...); err != nil {
 		return r, err
 	}
 	cs, err := client(r.Kubeconfig)
 	if err != nil {
 		return r, err
 	}
-	if err := ps.await(ctx, "/readyz", func(ctx context.Context) error {
-		return cs.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-	}); err != nil {
+	if err := answering(ctx, cs, ps); err != nil {
 		return r, err
 	}
-	if err := ps.start("kube-controller-manager", controllerFlags(dir, r.Kubeconfig)...); err != nil {
+	if err := ps.start(controllerManager, controllerFlags(dir, r.Kubeconfig)...); err != nil {
 		return r, err
 	}
 	if err := startKubelet(ctx, cs); err != nil {
