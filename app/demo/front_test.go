@@ -34,9 +34,8 @@ type front struct {
 	at    func(n int, w http.ResponseWriter, r *http.Request) (done bool) // nil: nothing
 }
 
-// frontBefore has Tagboat reach the clusters of environments, which are one, through a
-// front.
-func (s *scene) frontBefore(environments ...string) *front {
+// newFront is one that nobody goes through yet.
+func (s *scene) newFront() *front {
 	s.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", s.w.planes[0].Kubeconfig)
 	s.must(err)
@@ -52,6 +51,14 @@ func (s *scene) frontBefore(environments ...string) *front {
 		f.server.CloseClientConnections() // a watch would hold it up
 		f.server.Close()
 	})
+	return f
+}
+
+// frontBefore has Tagboat reach the clusters of environments, which are one, through a
+// front.
+func (s *scene) frontBefore(environments ...string) *front {
+	s.Helper()
+	f := s.newFront()
 	s.w.Tagboat.Kill()
 	for _, env := range environments {
 		s.must(os.WriteFile(filepath.Join(s.w.dir, env+".kubeconfig"), kubeconfig(f.server.URL), 0o600))
@@ -102,6 +109,11 @@ func (f *front) each(at func(n int, w http.ResponseWriter, r *http.Request) (don
 func (f *front) lose(r *http.Request) {
 	f.pass.ServeHTTP(httptest.NewRecorder(), r)
 	panic(http.ErrAbortHandler)
+}
+
+// writes reports whether a request changes something.
+func writes(r *http.Request) bool {
+	return r.Method != http.MethodGet && !r.URL.Query().Has("dryRun")
 }
 
 var configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
