@@ -24,6 +24,7 @@ func TestASyncWorker(t *testing.T) {
 	s.story("a cluster that nobody brings is told", nobodyBrings)
 	s.must(first.Start(s.ctx))
 	s.story("a worker brings it", func(s *scene) { workerBrings(s, first, digest) })
+	s.story("what a cluster refuses is not merged: it is asked through the worker", renamedSelector)
 	s.must(second.Start(s.ctx))
 	s.story("one of two workers is killed in the middle of a sync, and the other one goes on", func(s *scene) { otherGoesOn(s, first, second) })
 	s.story("two workers bring a version once", twoBringOnce)
