@@ -34,9 +34,8 @@ type front struct {
 	at    func(n int, w http.ResponseWriter, r *http.Request) (done bool) // nil: nothing
 }
 
-// frontBefore has Tagboat reach the clusters of environments, which are one, through a
-// front.
-func (s *scene) frontBefore(environments ...string) *front {
+// newFront is one that nobody goes through yet.
+func (s *scene) newFront() *front {
 	s.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", s.w.planes[0].Kubeconfig)
 	s.must(err)
@@ -52,6 +51,14 @@ func (s *scene) frontBefore(environments ...string) *front {
 		f.server.CloseClientConnections() // a watch would hold it up
 		f.server.Close()
 	})
+	return f
+}
+
+// frontBefore has Tagboat reach the clusters of environments, which are one, through a
+// front.
+func (s *scene) frontBefore(environments ...string) *front {
+	s.Helper()
+	f := s.newFront()
 	s.w.Tagboat.Kill()
 	for _, env := range environments {
 		s.must(os.WriteFile(filepath.Join(s.w.dir, env+".kubeconfig"), kubeconfig(f.server.URL), 0o600))

@@ -151,6 +151,7 @@ var Verbs = []Verb{
 		Verb: "prune-ok", Args: "<env> [app] <code>", min: 2, max: 3, last: "code",
 		Description: "Say yes to the deletion of what is in the clusters and not in Git any more, where Tagboat asks before it deletes. The code names exactly the list that was shown; another list has another one.",
 		Example:     "/prune-ok prod payments 3f9a2c", Kind: Moves, Least: Write,
+		Who: "write; where the environment names who may `override` or else `freeze`, only they",
 		build: func(line string, args []string) Command {
 			args = append(args, "")
 			return PruneOK{Line: line, Env: args[0], First: args[1], Second: args[2]}

@@ -24,6 +24,24 @@ type Permission struct {
 	Users []string `yaml:"users"` // logins
 }
 
+// Keeps is to whom the environment keeps a command; false where it keeps it to nobody in
+// particular.
+//
+// What a yes to a deletion deletes, no revert brings back. So where commands does not say
+// who may say it, they may who break the glass there, by override, or else they who stop
+// the environment: freeze of commands.
+func (e Environment) Keeps(verb string) (Permission, bool) {
+	p, kept := e.Commands[verb]
+	switch {
+	case kept || verb != "prune-ok":
+		return p, kept
+	case e.Override != nil:
+		return Permission{Teams: e.Override.Teams, Users: e.Override.Users}, true
+	}
+	p, kept = e.Commands["freeze"]
+	return p, kept
+}
+
 // commands checks who may use which command.
 func (r *reader) commands(e *Environment, at string) {
 	at += ".commands"

@@ -88,7 +88,7 @@ type Environment struct {
 	Override   *Override   `yaml:"override"`   // who may override gates; nil: nobody
 	Rollback   *Rollback   `yaml:"rollback"`   // its fast lane back; nil: as it is by default
 	Signatures []Signature `yaml:"signatures"` // that an image must carry, all of them
-	Commands   Commands    `yaml:"commands"`   // who may use which comment command; the others are not narrowed
+	Commands   Commands    `yaml:"commands"`   // who may use which comment command; see Keeps for the others
 	Drift      string      `yaml:"drift"`      // report, heal or off; "" is report
 	Force      string      `yaml:"force"`      // whose fields a sync may take: ForcePeople; "" is nobody's
 	Waves      []Wave      `yaml:"waves"`      // in which its clusters change one after the other; none: all at once

@@ -36,7 +36,7 @@ type talk struct {
 const talkedAbout = `apiVersion: tagboat.dev/v1
 environments:
   - {name: dev, clusters: [dev]}
-  - {name: prod, clusters: [prod], commands: {promote: {role: maintain}, freeze: {teams: [sre], users: [alice]}, unhold: {role: admin, teams: [sre]}}}
+  - {name: prod, clusters: [prod], override: {users: [bob, carol]}, commands: {promote: {role: maintain}, freeze: {teams: [sre], users: [alice]}, unhold: {role: admin, teams: [sre]}}}
 `
 
 func newTalk(t *testing.T, private bool) *talk {
@@ -175,6 +175,11 @@ func TestWhoMayCommandWhere(t *testing.T) {
 		k.says("alice", "/help", "rocket", "For you only in dev.")
 		k.says("alice", "/thaw prod\n/thaw dev", "rocket")
 		k.says("alice", "/thaw prod", "confused", "prod is not frozen.")
+	})
+	t.Run("a yes to a deletion is for those who break the glass", func(*testing.T) {
+		k.says("alice", "/prune-ok prod payments 3f9a2c", "confused", "In prod only bob and carol can use /prune-ok, says tagboat.yaml; alice cannot. Ask one of them.")
+		k.says("carol", "/prune-ok prod payments 3f9a2c", "confused", "Nothing of payments in prod waits for a yes to be deleted.")
+		k.says("alice", "/prune-ok dev payments 3f9a2c", "confused", "Nothing of payments in dev waits for a yes to be deleted.")
 	})
 	t.Run("what GitHub says now counts", func(*testing.T) {
 		k.sim.RemoveTeamMember("acme", "sre", "bob")

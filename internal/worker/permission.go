@@ -125,7 +125,7 @@ func rulesOf(config *envrepo.Config, v command.Verb, env string) (rules []comman
 	_, known := config.Environment(env)
 	all := !known && (env == command.All || env == command.Organisation)
 	for _, e := range config.Environments {
-		if p, narrowed := e.Commands[v.Verb]; narrowed && (all || e.Name == env) {
+		if p, kept := e.Keeps(v.Verb); kept && (all || e.Name == env) {
 			rules = append(rules, command.Rule{Env: e.Name, Role: command.RoleOf(p.Role), Teams: p.Teams, Users: p.Users})
 		}
 	}
