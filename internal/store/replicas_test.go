@@ -97,8 +97,8 @@ func TestAReplicaThatLeavesIsGone(t *testing.T) {
 	until(t, "its job is given back", func() bool { return w.rescue(w.store) == 1 })
 }
 
-// A replica that is frozen keeps its connection, and so its jobs for a while. A target that it had
-// taken is brought by another one as soon as the lease has ended.
+// A replica that is frozen keeps its connection, and so its jobs for a while. A target that
+// it had taken is brought by another one as soon as the lease has ended.
 func TestTheSyncsOfAFrozenReplicaAreGivenBack(t *testing.T) {
 	w := newWorld(t)
 	presence, err := w.store.Appear(w.ctx, "frozen")
