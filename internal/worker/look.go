@@ -483,6 +483,9 @@ func checkHash(c checklist.Check) string {
 	return hash(c.Title, c.Summary, c.Text, c.Conclusion, annotationsHash(c))
 }
 
+// code is a hash that people can write.
+func code(parts []string) string { return hash(parts...)[:12] }
+
 func hash(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
