@@ -256,8 +256,13 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error) (Metadata, 
 		return nil, err
 	}
 	var others []holder // whose fields the migration does not bring
+	undone := false
 	for _, h := range holders {
-		if ch.migration == nil || !clientSideAppliers.Has(h.manager) && h.manager != formerManager {
+		switch {
+		case ch.migration != nil && (clientSideAppliers.Has(h.manager) || h.manager == formerManager):
+		case !first && h.undone(live, p.manager()):
+			undone = true
+		default:
 			others = append(others, h)
 		}
 	}
@@ -265,7 +270,7 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error) (Metadata, 
 		return nil, p.refuseHolders(ch, holders, cause)
 	}
 	// The migration cannot be dry-run, but what it comes to can.
-	ch.force = len(others) > 0
+	ch.force = undone || len(others) > 0
 	return p.try(ctx, ch)
 }
 

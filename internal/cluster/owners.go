@@ -97,6 +97,33 @@ func (h holder) isPerson() bool {
 	return h.subresource != "status" && (h.manager == "kubectl" || strings.HasPrefix(h.manager, "kubectl-") || clientTools.Has(h.manager))
 }
 
+// undone reports whether a person has changed the fields by hand, and back to what we
+// have applied, so that they are ours along with theirs: then nobody wants them otherwise.
+// Whoever applies declares what shall be, and holds it.
+func (h holder) undone(live Metadata, ours string) bool {
+	if !h.isPerson() || h.subresource != "" {
+		return false
+	}
+	shared := map[string]bool{}
+	for _, e := range live.ManagedFields {
+		applied := e.Operation == metav1.ManagedFieldsOperationApply
+		if applied && e.Manager == h.manager {
+			return false
+		}
+		if !applied || e.Manager != ours {
+			continue
+		}
+		set, err := fieldsIn(e)
+		if err != nil {
+			return false
+		}
+		for path := range set.All() {
+			shared[strings.TrimPrefix(path.String(), ".")] = true
+		}
+	}
+	return !slices.ContainsFunc(h.fields, func(f string) bool { return !shared[f] })
+}
+
 // deployers are those who put whole objects into clusters and would undo what is
 // written to one of theirs: by their field managers, and by the marks on their objects.
 var deployers = []struct {
