@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -31,21 +30,6 @@ Examples:
   tagboat audit --env prod --since 24h --limit 100 --output json | jq '.changes[] | {app, approvals}'
   tagboat audit verify
   tagboat audit list --since 2026-01-01 --until 2026-04-01 --output csv > first-quarter.csv`
-}
-
-// database is how a command that needs no server finds the database.
-type database struct {
-	Database string `env:"TAGBOAT_DATABASE_URL" help:"PostgreSQL database of the server; as a file, TAGBOAT_DATABASE_URL_FILE." placeholder:"URL"`
-}
-
-func (d database) url() (string, error) { return app.DatabaseURL(d.Database, os.Getenv) }
-
-func (d database) audit(ctx context.Context) (*app.Auditor, error) {
-	url, err := d.url()
-	if err != nil {
-		return nil, err
-	}
-	return app.OpenAudit(ctx, url)
 }
 
 // about is what an audit is about.

@@ -1,57 +1,17 @@
 package main
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
-	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/store"
-	"github.com/tagboat/tagboat/internal/store/localpg"
 )
 
 // TestAuditCommandLine plays the scripts of testdata/audit, each on a database of
 // its own in which payments 1.7.0 came to prod.
 func TestAuditCommandLine(t *testing.T) {
-	server, err := localpg.Start(t.Context(), localpg.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
-	if err := server.CreateDatabase(t.Context(), "told", ""); err != nil {
-		t.Fatal(err)
-	}
-	tell(t, server.URL("told"))
-	testscript.Run(t, testscript.Params{
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "sql": sql},
-		Dir:  "../../testdata/audit",
-		Setup: func(env *testscript.Env) error {
-			name := strings.ReplaceAll(env.T().(testing.TB).Name(), "/", "_")
-			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("TAGBOAT_DATABASE_URL", server.URL(name))
-			env.Setenv("EMPTY", server.URL("postgres"))
-			return server.CreateDatabase(context.Background(), name, "told")
-		},
-	})
-}
-
-// sql lets a script do to the database what only its owner can, with the triggers
-// off.
-func sql(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: sql STATEMENTS")
-	}
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, ts.Getenv("TAGBOAT_DATABASE_URL"))
-	ts.Check(err)
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, "SET session_replication_role = replica; "+args[0])
-	ts.Check(err)
+	onDatabase(t, "audit", tell)
 }
 
 // tell writes down how payments 1.7.0 came to prod: alice asked, bob and carol
@@ -61,32 +21,23 @@ func tell(t *testing.T, url string) {
 	ctx := t.Context()
 	now := time.Date(2026, 3, 5, 9, 0, 0, 0, time.UTC)
 	s, err := store.Open(ctx, url, store.Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must := musts(t)
+	must(err)
 	defer s.Close()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	wake := func(id int64) river.JobArgs { return job.Reconcile{Promotion: id} }
-	sync := func(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
 	sha := func(c string) string { return strings.Repeat(c, 40) }
 	digest := "sha256:" + strings.Repeat("a", 64)
 	alice, bob, carol := store.Actor{ID: 11, Login: "alice"}, store.Actor{ID: 12, Login: "bob"}, store.Actor{ID: 13, Login: "carol"}
 
 	repo, err := s.SeeRepo(ctx, store.SeenRepo{GitHubID: 7, Owner: "acme", Name: "env", Installation: 1, DefaultBranch: "main"}, nil)
 	must(err)
-	must(s.KeepTargets(ctx, repo.ID, "heads", []store.NewTarget{{App: "payments", Env: "prod", Cluster: "prod-eu", Branch: "main"}}, sync))
+	must(s.KeepTargets(ctx, repo.ID, "heads", []store.NewTarget{{App: "payments", Env: "prod", Cluster: "prod-eu", Branch: "main"}}, syncs))
 	a, err := s.Ledger(ctx, store.Verified{Image: "registry.example.com/payments", Tag: "1.7.0", Digest: digest, MediaType: "index"})
 	must(err)
 	_, err = s.Refuse(ctx, store.Verified{Image: "registry.example.com/payments", Tag: "=cmd()", Digest: digest}, "no version")
 	must(err)
 	out, err := s.Propose(ctx, store.Proposal{
 		Repo: repo.ID, App: "payments", Env: "prod", Artifact: a.ID, Requester: alice, Reason: "alice asked for it.", Branch: "tagboat/prod/payments", BaseBranch: "main",
-	}, wake)
+	}, reconcile)
 	must(err)
 	id := out.Promotion.ID
 	commit := store.Commit{HeadSHA: sha("1"), BaseSHA: sha("b"), EditHash: "e1", Digest: digest, OldTag: "1.6.0", OldDigest: "sha256:" + strings.Repeat("0", 64), Diff: "-1.6.0\n+1.7.0"}
@@ -99,12 +50,12 @@ func tell(t *testing.T, url string) {
 	}
 	for i, who := range []store.Actor{alice, bob, carol} {
 		at := now.Truncate(time.Second)
-		must(s.RecordReview(ctx, id, store.NewReview{ReviewID: int64(i + 1), Reviewer: who, State: "APPROVED", HeadSHA: sha("1"), SubmittedAt: at}, 0, wake))
+		must(s.RecordReview(ctx, id, store.NewReview{ReviewID: int64(i + 1), Reviewer: who, State: "APPROVED", HeadSHA: sha("1"), SubmittedAt: at}, 0, reconcile))
 		if who != alice {
 			grounds.ApprovedBy = append(grounds.ApprovedBy, store.Approved{Actor: who, Review: int64(i + 1), Head: sha("1"), Edit: "e1", Digest: digest, At: at})
 		}
 	}
-	must(s.RecordTicks(ctx, id, []store.NewTick{{Item: "on-call informed", Checked: true}}, bob, "body", 0, wake))
+	must(s.RecordTicks(ctx, id, []store.NewTick{{Item: "on-call informed", Checked: true}}, bob, "body", 0, reconcile))
 	p, err := s.Promotion(ctx, id)
 	must(err)
 	must(s.Merge(ctx, repo.ID, "prod", func(m store.Merging) (err error) {
@@ -114,13 +65,13 @@ func tell(t *testing.T, url string) {
 		}); err != nil {
 			return err
 		}
-		return m.Merged(ctx, p, alice, sha("9"), grounds, sync)
+		return m.Merged(ctx, p, alice, sha("9"), grounds, syncs)
 	}))
 	targets, err := s.Targets(ctx)
 	must(err)
 	must(s.FinishSync(ctx, targets[0], 1, store.Reached{
 		Commit: sha("9"), RenderedHash: strings.Repeat("f", 64), Tag: "1.7.0", Digest: digest, State: store.TargetHealthy, Changed: 2,
-	}, store.After{Promotion: wake, Target: sync}))
+	}, store.After{Promotion: reconcile, Target: syncs}))
 	if p, err = s.Promotion(ctx, id); err == nil {
 		err = s.RecordDeployed(ctx, p, digest)
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-
-	"github.com/tagboat/tagboat/app"
 )
 
 type explainCommand struct {
@@ -32,11 +30,7 @@ Examples:
 
 // Run explains.
 func (c explainCommand) Run(ctx context.Context, s streams) error {
-	url, err := c.url()
-	if err != nil {
-		return err
-	}
-	e, err := app.OpenExplain(ctx, url)
+	e, err := c.explain(ctx)
 	if err != nil {
 		return err
 	}

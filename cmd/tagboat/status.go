@@ -32,11 +32,7 @@ Examples:
 
 // Run tells.
 func (c statusCommand) Run(ctx context.Context, s streams) error {
-	url, err := c.url()
-	if err != nil {
-		return err
-	}
-	e, err := app.OpenExplain(ctx, url)
+	e, err := c.explain(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,41 +1,17 @@
 package main
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/riverqueue/river"
-	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/store"
-	"github.com/tagboat/tagboat/internal/store/localpg"
 )
 
 // TestStatusCommandLine plays the scripts of testdata/status on a database with two env
 // repos, in which some of what runs is ill.
 func TestStatusCommandLine(t *testing.T) {
-	server, err := localpg.Start(t.Context(), localpg.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
-	if err := server.CreateDatabase(t.Context(), "running", ""); err != nil {
-		t.Fatal(err)
-	}
-	runs(t, server.URL("running"))
-	testscript.Run(t, testscript.Params{
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
-		Dir:  "../../testdata/status",
-		Setup: func(env *testscript.Env) error {
-			name := strings.ReplaceAll(env.T().(testing.TB).Name(), "/", "_")
-			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("TAGBOAT_DATABASE_URL", server.URL(name))
-			return server.CreateDatabase(context.Background(), name, "running")
-		},
-	})
+	onDatabase(t, "status", runs)
 }
 
 // runs writes down what runs where.
@@ -44,18 +20,9 @@ func runs(t *testing.T, url string) {
 	ctx := t.Context()
 	now := time.Date(2026, 3, 5, 8, 0, 0, 0, time.UTC)
 	s, err := store.Open(ctx, url, store.Options{Now: func() time.Time { return now }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must := musts(t)
+	must(err)
 	defer s.Close()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	wake := func(id int64) river.JobArgs { return job.Reconcile{Promotion: id} }
-	sync := func(t store.Target) river.JobArgs { return job.Sync{Target: t.ID, Cluster: t.Cluster} }
 	digest := func(c string) string { return "sha256:" + strings.Repeat(c, 64) }
 	commit := func(c string) string { return strings.Repeat(c, 40) }
 	acme, err := s.SeeRepo(ctx, store.SeenRepo{GitHubID: 7, Owner: "acme", Name: "env", Installation: 1, DefaultBranch: "main"}, nil)
@@ -65,10 +32,10 @@ func runs(t *testing.T, url string) {
 		{App: "payments", Env: "prod", Cluster: "prod-eu", Branch: "main", Position: 2, Wave: 1},
 		{App: "payments", Env: "prod", Cluster: "prod-us", Branch: "main", Position: 2, Wave: 2},
 		{App: "catalog", Env: "staging", Cluster: "staging", Branch: "main", Position: 1},
-	}, sync))
+	}, syncs))
 	beta, err := s.SeeRepo(ctx, store.SeenRepo{GitHubID: 8, Owner: "beta", Name: "env", Installation: 2, DefaultBranch: "main"}, nil)
 	must(err)
-	must(s.KeepTargets(ctx, beta.ID, "heads", []store.NewTarget{{App: "shop", Env: "staging", Cluster: "staging", Branch: "main", Position: 1}}, sync))
+	must(s.KeepTargets(ctx, beta.ID, "heads", []store.NewTarget{{App: "shop", Env: "staging", Cluster: "staging", Branch: "main", Position: 1}}, syncs))
 
 	reach := func(app, cluster string, r store.Reached) {
 		t.Helper()
@@ -76,7 +43,7 @@ func runs(t *testing.T, url string) {
 		must(err)
 		for _, target := range targets {
 			if target.App == app && target.Cluster == cluster {
-				must(s.FinishSync(ctx, target, 0, r, store.After{Promotion: wake, Target: sync}))
+				must(s.FinishSync(ctx, target, 0, r, store.After{Promotion: reconcile, Target: syncs}))
 			}
 		}
 	}

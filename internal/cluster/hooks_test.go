@@ -30,14 +30,11 @@ const (
 
 // kinds are the kinds of what was written, in the order in which it was.
 func (p *proxy) writes() (lines []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, what := range p.asked {
-		if verb, resource, _ := strings.Cut(what, " "); verb == "WRITE" || verb == "DELETE" {
+	for _, r := range p.taken() {
+		if verb, resource, _ := strings.Cut(r.what, " "); verb == "WRITE" || verb == "DELETE" {
 			lines = append(lines, strings.ToLower(verb)+" "+resource)
 		}
 	}
-	p.asked = nil
 	return lines
 }
 

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/tagboat/tagboat/internal/fault"
 )
 
 // IgnoreRule says which changes in a cluster are no drift. All that it names has to
@@ -23,22 +21,6 @@ type IgnoreRule struct {
 	Managers []string // field managers, by pattern: "kube-controller-manager"
 }
 
-// Check is nil for a rule that can be used, else an Invalid error that says what is
-// wrong with it.
-func (r IgnoreRule) Check() error {
-	for _, pattern := range slices.Concat([]string{r.Kind, r.Namespace, r.Name}, r.Managers) {
-		if _, err := path.Match(pattern, ""); err != nil {
-			return fault.Errorf(fault.Invalid, "%q is no pattern: a bracket is not closed, or a backslash ends it", pattern)
-		}
-	}
-	for _, field := range r.Fields {
-		if _, err := parseField(field); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // covers reports whether a change of an object is ignored. A rule that cannot be used
 // covers nothing.
 func (r IgnoreRule) covers(id ID, c FieldChange) bool {
@@ -49,8 +31,8 @@ func (r IgnoreRule) covers(id ID, c FieldChange) bool {
 		return false
 	}
 	return len(r.Fields) == 0 || slices.ContainsFunc(r.Fields, func(f string) bool {
-		steps, err := parseField(f)
-		return err == nil && leadsTo(steps, c.steps)
+		steps, ok := stepsTo(f)
+		return ok && leadsTo(steps, c.steps)
 	})
 }
 
@@ -101,41 +83,36 @@ func literal(name string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
 }
 
-// parseField takes a path apart: "spec.containers[name=web].image" and
-// "/spec/containers/0/image" into their steps.
-func parseField(field string) (steps []string, err error) {
-	wrong := func(what string) ([]string, error) {
-		return nil, fault.Errorf(fault.Invalid, "%q is no path to a field: %s; write spec.replicas, metadata.labels[\"app.kubernetes.io/name\"], spec.containers[name=web].image or /spec/replicas", field, what)
-	}
+// stepsTo takes a path apart: "spec.containers[name=web].image" and
+// "/spec/containers/0/image" into their steps; ok is false for what is none, which
+// tagboat.yaml may not say.
+func stepsTo(field string) (steps []string, ok bool) {
 	if rest, pointer := strings.CutPrefix(field, "/"); pointer {
 		for _, step := range strings.Split(rest, "/") {
 			steps = append(steps, strings.NewReplacer("~1", "/", "~0", "~").Replace(step))
 		}
-		return steps, nil
+		return steps, true
 	}
 	for rest := field; rest != ""; {
 		if inner, bracket := strings.CutPrefix(rest, "["); bracket {
 			step, after, closed := closing(inner)
 			if !closed {
-				return wrong("a bracket is not closed")
+				return nil, false
 			}
 			steps, rest = append(steps, step), after
-		} else {
-			rest = strings.TrimPrefix(rest, ".")
-			end := strings.IndexAny(rest, ".[")
-			if end < 0 {
-				end = len(rest)
-			}
-			if end == 0 {
-				return wrong("a name is missing")
-			}
-			steps, rest = append(steps, rest[:end]), rest[end:]
+			continue
 		}
+		rest = strings.TrimPrefix(rest, ".")
+		end := strings.IndexAny(rest, ".[")
+		if end < 0 {
+			end = len(rest)
+		}
+		if end == 0 {
+			return nil, false
+		}
+		steps, rest = append(steps, rest[:end]), rest[end:]
 	}
-	if len(steps) == 0 {
-		return wrong("it is empty")
-	}
-	return steps, nil
+	return steps, len(steps) > 0
 }
 
 // closing is what stands in a bracket, without quotes, and what comes after it.

@@ -5,8 +5,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
-	"github.com/tagboat/tagboat/internal/fault"
 )
 
 func TestPathsOfFields(t *testing.T) {
@@ -21,21 +19,21 @@ func TestPathsOfFields(t *testing.T) {
 		"webhooks[*].clientConfig":                  {"webhooks", "*", "clientConfig"},
 		`data["a]b"]`:                               {"data", "a]b"},
 	} {
-		got, err := parseField(field)
-		if diff := cmp.Diff(want, got); diff != "" || err != nil {
-			t.Errorf("%s: %v (-want +got):\n%s", field, err, diff)
+		got, ok := stepsTo(field)
+		if diff := cmp.Diff(want, got); diff != "" || !ok {
+			t.Errorf("%s: %t (-want +got):\n%s", field, ok, diff)
 		}
 	}
 	for _, field := range []string{"", "spec[", "spec..replicas", ".", "spec.", `data["a]`} {
-		if err := (IgnoreRule{Fields: []string{field}}).Check(); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%q: %v", field, err)
+		if got, ok := stepsTo(field); ok {
+			t.Errorf("%q leads to %q", field, got)
 		}
 	}
-	if err := (IgnoreRule{Name: "web[", Fields: []string{"spec"}}).Check(); !fault.Is(err, fault.Invalid) {
-		t.Errorf("a pattern that is none: %v", err)
-	}
-	if err := (IgnoreRule{Kind: "Deploy*", Name: "web-?", Managers: []string{"kube-*"}, Fields: []string{"/spec"}}).Check(); err != nil {
-		t.Error(err)
+	change := FieldChange{steps: []element{{name: "spec"}}, Manager: "kube-x"}
+	for _, rule := range []IgnoreRule{{Name: "web["}, {Managers: []string{"kube-["}}, {Fields: []string{"spec["}}} {
+		if rule.covers(ID{Kind: "Pod", Name: "web"}, change) {
+			t.Errorf("%+v, which cannot be used, covers something", rule)
+		}
 	}
 }
 

@@ -62,6 +62,29 @@ func TestAChangeAndBack(t *testing.T) {
 	if _, err := p.door.Apply(t.Context(), s.run(configMap("settings", "mode", "fast"))); err != nil || len(p.count()) != 1 {
 		t.Errorf("it is not healed for good: %v", err)
 	}
+	// Nobody wants it otherwise than Git had it: so the next version is in nobody's way.
+	if r := s.mustApply(configMap("settings", "mode", "faster")); r.Count(cluster.Configured) != 1 || mode(s.get(configMaps, "settings")) != "faster" {
+		t.Errorf("the next version: %v", outcomes(r))
+	}
+}
+
+// Whoever declares a value holds it, be it the same as ours: only what people have done by
+// hand, and undone, is nobody's any more.
+func TestWhatIsDeclaredAlongWithUsStays(t *testing.T) {
+	for who, hold := range map[string]func(s *site){
+		"kubectl": func(s *site) { s.applyAs("kubectl", configMaps, decode(t, configMap("settings", "mode", "fast"))[0]) },
+		"some-operator": func(s *site) {
+			s.patchAs("some-operator", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+			s.patchAs("some-operator", configMaps, "settings", `{"data":{"mode":"fast"}}`)
+		},
+	} {
+		s := newSite(t)
+		s.mustApply(configMap("settings", "mode", "fast"))
+		hold(s)
+		s.mustApply(configMap("settings", "mode", "fast"))
+		_, err := s.apply(configMap("settings", "mode", "faster"))
+		expect(t, err, fault.Denied, who, "data.mode")
+	}
 }
 
 // Whoever has put a field to what is in Git holds it beside us from then on. That claims

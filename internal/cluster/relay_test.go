@@ -18,9 +18,17 @@ type relay struct {
 	server *httptest.Server
 
 	mu       sync.Mutex
-	requests []string // "GET /api/v1/namespaces/x/configmaps/y", without those for the kinds
-	meddle   func(n int, r *http.Request) deed
+	requests []request // without those for the kinds
+	meddle   func(n int, r request) deed
 }
+
+// request is one that is about objects.
+type request struct {
+	*http.Request
+	what string // "LIST configmaps", "DRYRUN configmaps", "WRITE configmaps", …
+}
+
+func (r request) String() string { return r.Method + " " + r.URL.Path } // "GET /api/v1/namespaces/x/configmaps/y"
 
 // deed is what becomes of a request.
 type deed func(w http.ResponseWriter, r *http.Request, pass func(http.ResponseWriter, *http.Request))
@@ -36,6 +44,11 @@ func loseAnswer(_ http.ResponseWriter, r *http.Request, pass func(http.ResponseW
 
 func ailing(w http.ResponseWriter, _ *http.Request, _ func(http.ResponseWriter, *http.Request)) {
 	http.Error(w, "no leader", http.StatusInternalServerError)
+}
+
+func tooMany(w http.ResponseWriter, _ *http.Request, _ func(http.ResponseWriter, *http.Request)) {
+	w.Header().Set("Retry-After", "0")
+	http.Error(w, "too many", http.StatusTooManyRequests)
 }
 
 func (s *site) relay() *relay {
@@ -57,31 +70,78 @@ func (s *site) relay() *relay {
 }
 
 func (r *relay) note(req *http.Request) deed {
+	what, counted := requestName(req)
+	if !counted {
+		return nil
+	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	parts := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
-	if parts[0] == "version" || parts[0] == "api" && len(parts) < 3 || parts[0] == "apis" && len(parts) < 4 {
+	one := request{req, what}
+	r.requests = append(r.requests, one)
+	n, meddle := len(r.requests), r.meddle
+	r.mu.Unlock()
+	if meddle == nil {
 		return nil
 	}
-	r.requests = append(r.requests, req.Method+" "+req.URL.Path)
-	if r.meddle == nil {
-		return nil
-	}
-	return r.meddle(len(r.requests), req)
+	return meddle(n, one)
 }
 
-// asked are the requests so far, which it forgets.
-func (r *relay) asked() []string {
+// requestName says what a request is, and whether it is one about objects.
+func requestName(r *http.Request) (string, bool) {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	switch {
+	case len(parts) > 2 && parts[0] == "api":
+		parts = parts[2:]
+	case len(parts) > 3 && parts[0] == "apis":
+		parts = parts[3:]
+	default:
+		return "", false // discovery
+	}
+	if len(parts) > 2 && parts[0] == "namespaces" {
+		parts = parts[2:]
+	}
+	resource, named := parts[0], len(parts) > 1
+	verb := r.Method
+	switch {
+	case r.URL.Query().Has("dryRun"):
+		verb = "DRYRUN"
+	case r.Method == http.MethodPatch, r.Method == http.MethodPost:
+		verb = "WRITE"
+	case r.Method == http.MethodGet && !named:
+		verb = "LIST"
+	}
+	return verb + " " + resource, true
+}
+
+// taken are the requests so far, which it forgets.
+func (r *relay) taken() []request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer func() { r.requests = nil }()
 	return r.requests
 }
 
+// asked are the requests so far, which it forgets, as they were made.
+func (r *relay) asked() (lines []string) {
+	for _, one := range r.taken() {
+		lines = append(lines, one.String())
+	}
+	return lines
+}
+
+// from has something done at each request from now on, counted from 1, one at a time.
 func (r *relay) from(meddle func(n int, req *http.Request) deed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.requests, r.meddle = nil, meddle
+	r.requests, r.meddle = nil, nil
+	if meddle == nil {
+		return
+	}
+	var turn sync.Mutex
+	r.meddle = func(n int, req request) deed {
+		turn.Lock()
+		defer turn.Unlock()
+		return meddle(n, req.Request)
+	}
 }
 
 // inventory reads what the site's target has off the cluster.

@@ -224,7 +224,7 @@ func (r *reader) ignored(c *Config) {
 }
 
 // fieldGrammar is how a field is named: names and brackets, or a JSON pointer.
-var fieldGrammar = regexp.MustCompile(`^(?:/[^/]+)+$|^[A-Za-z_*][^.\[\]]*(?:\.[^.\[\]]+|\[(?:"[^"]*"|[^\]]*)\])*$`)
+var fieldGrammar = regexp.MustCompile(`^(?:/[^/]+)+$|^[A-Za-z_*][^.\[\]]*(?:\.[^.\[\]]+|\[(?:"[^"]*"|[^\]"]+)\])*$`)
 
 // cycles reports environments that wait for themselves.
 func (r *reader) cycles(c *Config) {

@@ -163,19 +163,21 @@ func (s *Store) Takings(ctx context.Context, repo int64, app, env string) (_ []T
 }
 
 // Allow takes a version off the denylist of an (app, environment), by its tag or, where it
-// has none, by the beginning of its digest, and has the promotions that wait there looked at. It answers what was denied; nothing where nothing was. What
-// the same delivery allowed before is allowed.
-func (s *Store) Allow(ctx context.Context, scope Scope, version string, by Actor, delivery int64, job func(promotion int64) river.JobArgs) (lifted []Denial, err error) {
+// has none, by the beginning of its digest, and has the promotions that wait there looked
+// at. It answers what was denied; nothing where nothing was. What the same command allowed
+// before is allowed: whoever has taken it back again since is not overruled by a command
+// that is worked on twice.
+func (s *Store) Allow(ctx context.Context, scope Scope, version string, by Actor, command int64, job func(promotion int64) river.JobArgs) (lifted []Denial, err error) {
 	defer wrap(&err, "allow %s in %s", version, scope.Env)
 	digest, _ := image.DigestPrefix(version)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		now := s.now()
-		lifted, err = q.LiftDenial(ctx, query.LiftDenialParams{At: &now, By: by.Login, DeliveryID: reference(delivery), RepoID: scope.Repo, App: scope.App, Env: scope.Env, Tag: version, Digest: digest})
-		if err != nil {
+		lifted, err = q.AllowedBy(ctx, query.AllowedByParams{RepoID: scope.Repo, App: scope.App, Env: scope.Env, Tag: version, Digest: digest, CommandID: reference(command)})
+		if err != nil || len(lifted) > 0 {
 			return err
 		}
-		if len(lifted) == 0 {
-			lifted, err = q.AllowedBy(ctx, query.AllowedByParams{RepoID: scope.Repo, App: scope.App, Env: scope.Env, Tag: version, Digest: digest, DeliveryID: reference(delivery)})
+		now := s.now()
+		lifted, err = q.LiftDenial(ctx, query.LiftDenialParams{At: &now, By: by.Login, CommandID: reference(command), RepoID: scope.Repo, App: scope.App, Env: scope.Env, Tag: version, Digest: digest})
+		if err != nil || len(lifted) == 0 {
 			return err
 		}
 		promotions, err := q.ActivePromotionsOfRepo(ctx, scope.Repo)
@@ -183,6 +185,10 @@ func (s *Store) Allow(ctx context.Context, scope Scope, version string, by Actor
 			return err
 		}
 		if err := s.wake(ctx, tx, q, promotions, job); err != nil {
+			return err
+		}
+		delivery, err := deliveryOf(ctx, q, command)
+		if err != nil {
 			return err
 		}
 		for _, d := range lifted {

@@ -87,6 +87,31 @@ func TestTheMergeOfARollbackHoldsThePairAndDeniesWhatItTookBack(t *testing.T) {
 	}
 }
 
+// A command that a crash interrupted is worked on once more, also where nobody told of it:
+// its answer is the same, and what was taken back anew since stays denied.
+func TestACommandAllowsOnce(t *testing.T) {
+	w, _, bad, back := rolledBack(t)
+	w.merge(back, bob, sha("8"))
+	allow := w.found(1, "/allow prod payments 1.7.0")
+	for range 2 {
+		lifted, err := w.store.Allow(w.ctx, w.pair(), "1.7.0", alice, allow, reconcile)
+		if err != nil || len(lifted) != 1 || lifted[0].Digest != bad.Digest || w.denied(bad) {
+			t.Fatalf("allowed %+v, %v", lifted, err)
+		}
+	}
+	if n := w.count("SELECT count(*) FROM audit WHERE action = 'digest allowed'"); n != 1 {
+		t.Errorf("the log says %d times that it was allowed", n)
+	}
+	_, err := w.store.RecordRevert(w.ctx, w.revert(bad, "by hand", sha("7")), reconcile)
+	w.must(err)
+	if lifted, err := w.store.Allow(w.ctx, w.pair(), "1.7.0", alice, allow, reconcile); err != nil || len(lifted) != 1 || !w.denied(bad) {
+		t.Errorf("after it was taken back anew: %+v, %v; denied: %t", lifted, err, w.denied(bad))
+	}
+	if lifted, err := w.store.Allow(w.ctx, w.pair(), "1.7.0", alice, w.found(2, "/allow prod payments 1.7.0"), reconcile); err != nil || len(lifted) != 1 || w.denied(bad) {
+		t.Errorf("another command: %+v, %v; denied: %t", lifted, err, w.denied(bad))
+	}
+}
+
 // Somebody has their reasons for a hold already: they stay the ones that people read.
 func TestAHoldThatIsThereStays(t *testing.T) {
 	w, _, bad, back := rolledBack(t)

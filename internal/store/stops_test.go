@@ -79,16 +79,19 @@ func TestAStopHoldsWhatItNames(t *testing.T) {
 	}
 }
 
+// found is a command that was found, and not told of: it has no delivery.
+func (w *world) found(comment int64, body string) (command int64) {
+	w.Helper()
+	w.must(w.store.RecordCommand(w.ctx, store.NewCommand{Owner: "acme", Repo: "env", Number: 7, Comment: comment, Body: body, Author: alice, SaidAt: w.clock.now()},
+		func(id int64) river.JobArgs { command = id; return job.Answer{Command: id} }))
+	return command
+}
+
 // A command that a crash interrupted is worked on once more: what it stopped or lifted
 // before is not stopped or lifted again, whatever became of it since.
 func TestACommandStopsAndLiftsOnce(t *testing.T) {
 	w := newWorld(t)
-	said := func(comment int64) (command int64) { // found, and not told: there is no delivery
-		t.Helper()
-		w.must(w.store.RecordCommand(w.ctx, store.NewCommand{Owner: "acme", Repo: "env", Number: 7, Comment: comment, Body: "/freeze prod", Author: alice, SaidAt: w.clock.now()},
-			func(id int64) river.JobArgs { command = id; return job.Answer{Command: id} }))
-		return command
-	}
+	said := func(comment int64) int64 { return w.found(comment, "/freeze prod") }
 	prod := store.Scope{Owner: w.repo.Owner, Repo: w.repo.ID, Env: "prod"}
 	freeze, thaw := said(1), said(2)
 	stop := store.NewStop{Scope: prod, By: alice, Reason: "holidays", Command: freeze}

@@ -41,7 +41,7 @@ func (w *Worker) allow(ctx context.Context, r request, cmd command.Allow) (strin
 		return "", fault.Errorf(fault.Invalid, "Which app? Write /allow %s <app> %s.", cmd.Env, tag)
 	}
 	scope := store.Scope{Owner: r.repo.Owner, Repo: r.repo.ID, Env: cmd.Env, App: app}
-	lifted, err := w.Store.Allow(ctx, scope, tag, store.Actor{ID: r.command.AuthorID, Login: r.command.Author}, deliveryOf(r.command), reconcileJob)
+	lifted, err := w.Store.Allow(ctx, scope, tag, store.Actor{ID: r.command.AuthorID, Login: r.command.Author}, r.command.ID, reconcileJob)
 	if err == nil && len(lifted) == 0 {
 		err = fault.Errorf(fault.NotFound, "%s is not denied to %s.", tag, inPlain(app, cmd.Env))
 	}

@@ -2,8 +2,6 @@ package worker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -153,26 +151,26 @@ func driftCode(d cluster.Drifted) string {
 	if len(d.Objects) == 0 {
 		return ""
 	}
-	h := sha256.New()
+	var parts []string
 	for _, o := range d.Objects {
-		fmt.Fprintf(h, "%q %q %q %d\n", o.Object, o.State, o.Why, o.More)
+		parts = append(parts, o.Object, string(o.State), o.Why, fmt.Sprint(len(o.Changes), " and ", o.More))
 		for _, c := range o.Changes {
-			fmt.Fprintf(h, "%q %q %q %q\n", c.Path, c.Want, c.Is, c.Manager)
+			parts = append(parts, c.Path, c.Want, c.Is, c.Manager)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil))[:12]
+	return code(parts)
 }
 
 // fightCode names what is changed and by whom, whatever the values are.
 func fightCode(d cluster.Drifted) string {
-	h := sha256.New()
+	var parts []string
 	for _, o := range d.Objects {
-		fmt.Fprintf(h, "%q %q\n", o.Object, o.State)
+		parts = append(parts, o.Object, string(o.State), fmt.Sprint(len(o.Changes)))
 		for _, c := range o.Changes {
-			fmt.Fprintf(h, "%q %q\n", c.Path, c.Manager)
+			parts = append(parts, c.Path, c.Manager)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil))[:12]
+	return code(parts)
 }
 
 // healed is one time that a change was taken back.

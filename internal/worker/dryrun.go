@@ -17,7 +17,6 @@ import (
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/promotion"
-	"github.com/tagboat/tagboat/internal/render"
 	"github.com/tagboat/tagboat/internal/store"
 )
 
@@ -157,7 +156,7 @@ const answerPoll = 200 * time.Millisecond
 
 // try asks a cluster that this process reaches what it would say to a promotion.
 func (w *Worker) try(ctx context.Context, j *river.Job[job.Try]) error {
-	l, err := w.look(ctx, j.Args.Promotion, false)
+	l, err := w.lookAtOne(ctx, j.Args.Promotion)
 	if err != nil || !l.facts.State.Active() || l.contents[j.Args.Cluster] == "" {
 		return err // there is nothing to ask any more
 	}
@@ -183,19 +182,11 @@ func (l *look) settled(name string) bool {
 // or that it says nothing, is the answer.
 func (w *Worker) askCluster(ctx context.Context, l *look, name string) (store.NewDryRun, error) {
 	run := store.NewDryRun{Cluster: name, Rendered: l.contents[name], Outcome: store.DryRunUnclear, Objects: []byte("{}")}
-	source := sourceFor(l.base.config, l.pair, name)
-	is, err := w.Render.Build(ctx, renderScope(l.repo), render.Edited(l.base.tree, l.pair.File, l.edit.After), source)
+	is, was, err := w.brings(ctx, l, name)
 	if err != nil {
 		return run, err
 	}
-	var before []cluster.Object
-	// Where the base renders to nothing, there is nothing to leave behind.
-	was, err := w.Render.Build(ctx, renderScope(l.repo), l.base.tree, source)
-	if err == nil {
-		before, _ = cluster.Decode(was)
-	} else if fault.KindOf(err).Retryable() {
-		return run, err
-	}
+	before, _ := cluster.Decode(was) // nothing that no sync could have brought
 	trial, err := w.dryRun(ctx, l, name, is, before)
 	run.At = w.Now()
 	if err != nil {
@@ -210,6 +201,19 @@ func (w *Worker) askCluster(ctx context.Context, l *look, name string) (store.Ne
 	}
 	run.Objects, err = json.Marshal(trial)
 	return run, err
+}
+
+// brings is what a merge would bring to a cluster, and what is there to leave behind: where
+// the base cannot be rendered, that is nothing.
+func (w *Worker) brings(ctx context.Context, l *look, name string) (is, was []byte, err error) {
+	source := sourceFor(l.base.config, l.pair, name)
+	if is, err = w.Render.Build(ctx, renderScope(l.repo), l.after(), source); err != nil {
+		return nil, nil, err
+	}
+	if was, err = w.Render.Build(ctx, renderScope(l.repo), l.base.tree, source); err != nil && !fault.KindOf(err).Retryable() {
+		return is, nil, nil
+	}
+	return is, was, err
 }
 
 func (w *Worker) dryRun(ctx context.Context, l *look, name string, manifests []byte, before []cluster.Object) (cluster.Trial, error) {

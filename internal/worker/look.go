@@ -34,7 +34,8 @@ type look struct {
 	pair     envrepo.Pair
 	env      envrepo.Environment
 	edit     overlay.Edit
-	template string // of the pull request's body; "" is the default
+	edits    []overlay.Edit // of the commit that carries it: those of its set, too
+	template string         // of the pull request's body; "" is the default
 	targets  []store.Target
 
 	deployments []store.Deployment // once it is merged
@@ -42,6 +43,7 @@ type look struct {
 	facts       promotion.Facts
 	standing    map[string]store.Standing // since when the gates say what they say
 	contents    map[string]string         // cluster -> hash of what is rendered for it
+	still       bool                      // nothing is rendered otherwise than without the commit
 	reached     []string                  // of the environment's clusters, those that some Tagboat reaches
 	required    []github.RequiredCheck
 	approval    approval.Result
@@ -153,16 +155,19 @@ func (l *look) beforeMerge(ctx context.Context, fresh bool) (err error) {
 	if l.facts.RuleErr != "" {
 		return nil
 	}
-	return errors.Join(l.signatures(ctx), l.checks(ctx), l.reviews(ctx, fresh), l.ownChecklist(ctx, fresh), l.upstream(ctx), l.rendered(ctx), l.trials(ctx), l.stops(ctx), l.voices(ctx, fresh), l.requests(ctx), l.between(ctx), l.carries(ctx))
+	return errors.Join(l.signatures(ctx), l.checks(ctx), l.reviews(ctx, fresh), l.ownChecklist(ctx, fresh), l.upstream(ctx), l.renderedAlone(ctx), l.stops(ctx), l.voices(ctx, fresh), l.requests(ctx), l.between(ctx), l.carries(ctx))
 }
 
-// rule reads tagboat.yaml and plans the edit on the base branch.
+// rule reads tagboat.yaml and plans the edit on the base branch. What is looked at along
+// with another has its base: the branch may move between two looks.
 func (l *look) rule(ctx context.Context, fresh bool) (err error) {
 	read := l.w.bases.recent
 	if fresh {
 		read = l.w.bases.fresh
 	}
-	l.base, err = read(ctx, l.repo, l.row.BaseBranch)
+	if l.base == nil {
+		l.base, err = read(ctx, l.repo, l.row.BaseBranch)
+	}
 	if err == nil {
 		l.pair, l.env, err = l.base.pair(l.row.App, l.row.Env)
 	}
@@ -197,6 +202,7 @@ func (l *look) plan(ctx context.Context) error {
 	if err != nil {
 		return lasting(err, &l.facts.Plan.Err)
 	}
+	l.edits = []overlay.Edit{l.edit}
 	l.facts.Plan = promotion.Plan{Nothing: !l.edit.Changed(), Current: l.edit.Old, Hash: l.edit.Hash()}
 	l.facts.Plan.Back, err = l.w.goesBack(ctx, l.artifact, l.edit.Old)
 	return err
@@ -476,6 +482,9 @@ func (l *look) shown(gates []promotion.Gate) promotion.Shown {
 func checkHash(c checklist.Check) string {
 	return hash(c.Title, c.Summary, c.Text, c.Conclusion, annotationsHash(c))
 }
+
+// code is a hash that people can write.
+func code(parts []string) string { return hash(parts...)[:12] }
 
 func hash(parts ...string) string {
 	h := sha256.New()

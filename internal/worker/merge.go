@@ -52,9 +52,6 @@ func (w *Worker) merge(ctx context.Context, first *look, write bool) error {
 		default:
 			return nil // the world moved; the next look decides anew
 		}
-		if err := l.oneBase(); err != nil {
-			return err
-		}
 		if err := w.guard(ctx, l, l.row.BaseSHA, l.row.SeenHeadSHA); err != nil {
 			return err
 		}

@@ -78,7 +78,7 @@ func (w *Worker) planned(ctx context.Context, l *look) (*look, error) {
 	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.OpenPull {
 		return nil, err
 	}
-	return l, l.oneBase()
+	return l, nil
 }
 
 // askRegistryForAll keeps what the tags are now of all that a pull request carries.
@@ -307,9 +307,6 @@ func (w *Worker) renew(ctx context.Context, l *look) error {
 	}
 	l, err = w.look(ctx, l.row.ID, true)
 	if err != nil || promotion.Decide(l.facts, l.shown, w.Now()).Effect != promotion.Regenerate {
-		return err
-	}
-	if err := l.oneBase(); err != nil {
 		return err
 	}
 	commit, err := w.commit(ctx, l)

@@ -2,8 +2,6 @@ package worker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -24,11 +22,11 @@ type surplus struct {
 // codeOf names exactly a list of objects, the very objects: one that was deleted and
 // made anew is another one.
 func codeOf(entries []cluster.Entry) string {
-	h := sha256.New()
+	var parts []string
 	for _, e := range entries {
-		fmt.Fprintf(h, "%q %q %q %q %q\n", e.Group, e.Kind, e.Namespace, e.Name, e.UID)
+		parts = append(parts, e.Group, e.Kind, e.Namespace, e.Name, e.UID)
 	}
-	return hex.EncodeToString(h.Sum(nil))[:12]
+	return code(parts)
 }
 
 // prune deletes what is not in Git any more, after everything else is healthy: what

@@ -3,6 +3,7 @@ package worker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/tagboat/tagboat/internal/checklist"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/manifest"
+	"github.com/tagboat/tagboat/internal/overlay"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/render"
 )
@@ -26,19 +28,44 @@ type rendering struct {
 	markdown string
 	policy   promotion.Policy
 	remarks  []checklist.Annotation
+	still    bool              // no object differs
 	contents map[string]string // cluster -> hash of what is rendered for it, with the edit and without it
+}
+
+// renderedAlone is what the edit of a promotion by itself does to its clusters, and what
+// those answered. Of a set, the commit has to be known whole before.
+func (l *look) renderedAlone(ctx context.Context) error {
+	if l.row.SetID != nil {
+		return nil
+	}
+	return errors.Join(l.rendered(ctx), l.trials(ctx))
+}
+
+// after is the base as the commit makes it.
+func (l *look) after() (tree render.Tree) {
+	tree = l.base.tree
+	for _, e := range l.edits {
+		tree = render.Edited(tree, e.Path, e.After)
+	}
+	return tree
 }
 
 // rendered renders the overlays of the environment's clusters with the edit and
 // without it. Both come from the cache where nothing but the image moved; what came
 // of it is kept, for a promotion is looked at often.
 func (l *look) rendered(ctx context.Context) error {
-	if l.facts.Plan.Err != "" || l.facts.Plan.Nothing {
+	if l.facts.Plan.Err != "" {
+		return nil
+	}
+	if l.still = !slices.ContainsFunc(l.edits, overlay.Edit.Changed); l.still {
 		return nil
 	}
 	// Waivers end at the end of a day.
 	today := l.w.Now().UTC().Format(time.DateOnly)
-	key := strings.Join([]string{renderScope(l.repo), l.base.from, l.base.commit, l.row.App, l.row.Env, l.edit.Hash(), today}, " ")
+	key := strings.Join([]string{renderScope(l.repo), l.base.from, l.base.commit, l.row.App, l.row.Env, today}, " ")
+	for _, e := range l.edits {
+		key += " " + e.Hash()
+	}
 	r, known := l.w.renderings.Get(key)
 	if !known {
 		var err error
@@ -46,6 +73,9 @@ func (l *look) rendered(ctx context.Context) error {
 			return err
 		}
 		l.w.renderings.Add(key, r)
+	}
+	if l.still = r.still; l.still && l.facts.Plan.Nothing {
+		return nil
 	}
 	l.facts.Rendered, l.facts.Policy = r.facts, r.policy
 	l.model.Rendered, l.model.Annotations, l.contents = r.markdown, r.remarks, r.contents
@@ -55,7 +85,7 @@ func (l *look) rendered(ctx context.Context) error {
 // compareRendered compares cluster by cluster; overlays that several share are
 // compared once. An error is one that passes.
 func (l *look) compareRendered(ctx context.Context) (r rendering, err error) {
-	after := render.Edited(l.base.tree, l.pair.File, l.edit.After)
+	after := l.after()
 	var diffs []manifest.OverlayDiff
 	judged := l.judging(after)
 	of := map[string]int{}
@@ -83,6 +113,7 @@ func (l *look) compareRendered(ctx context.Context) (r rendering, err error) {
 		}
 		diffs = append(diffs, d)
 	}
+	r.still = !slices.ContainsFunc(diffs, func(d manifest.OverlayDiff) bool { return d.Err != "" || !d.Diff.Empty() })
 	r.facts.Known, r.facts.Summary = true, summary(diffs)
 	r.markdown = manifest.Markdown(diffs, maxRendered)
 	r.policy, r.remarks = judged.result()

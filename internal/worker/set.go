@@ -9,8 +9,8 @@ import (
 	"slices"
 
 	"github.com/tagboat/tagboat/internal/checklist"
-	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/github"
+	"github.com/tagboat/tagboat/internal/overlay"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/store"
 )
@@ -35,6 +35,7 @@ func (l *look) withCompanions(ctx context.Context, fresh bool) error {
 		}
 		c, err := l.w.begin(ctx, m.ID)
 		if err == nil && c.facts.State.Active() {
+			c.base = l.base
 			err = c.beforeMerge(ctx, fresh)
 		}
 		if err != nil {
@@ -44,6 +45,11 @@ func (l *look) withCompanions(ctx context.Context, fresh bool) error {
 	}
 	all := l.together()
 	shareCommit(all)
+	for _, m := range all {
+		if err := m.renderedInSet(ctx); err != nil {
+			return err
+		}
+	}
 	if err := shareDescription(ctx, all, set.Origin, fresh); err != nil {
 		return err
 	}
@@ -56,6 +62,25 @@ func (l *look) withCompanions(ctx context.Context, fresh bool) error {
 		m.facts.Companions = slices.Delete(slices.Clone(alone), i, i+1)
 	}
 	return nil
+}
+
+// lookAtOne is a look at a promotion as it is carried: one that another acts for is looked
+// at along with that one.
+func (w *Worker) lookAtOne(ctx context.Context, id int64) (*look, error) {
+	l, err := w.look(ctx, id, false)
+	if err != nil || l.row.LedBy == nil || !l.facts.State.Active() {
+		return l, err
+	}
+	leader, err := w.look(ctx, *l.row.LedBy, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range leader.companions {
+		if m.row.ID == id {
+			return m, nil
+		}
+	}
+	return l, nil // the other has ended meanwhile
 }
 
 // together are the looks at all that a pull request carries; the one that acts for all
@@ -84,24 +109,40 @@ func (l *look) apps() (names []string) {
 	return names
 }
 
-// shareCommit makes one edit of all: they are made by one commit. What the base has
-// already stays in the set, and changes nothing.
+// shareCommit makes one edit of all: they are made by one commit.
 func shareCommit(all []*look) {
 	files := map[string]string{} // app by file
+	var edits []overlay.Edit
 	for _, m := range all {
 		if other, taken := files[m.pair.File]; taken && m.pair.File != "" && m.facts.Plan.Err == "" {
 			m.facts.Plan.Err = fmt.Sprintf("%s and %s are both in %s, and one commit cannot edit it twice. Ask for each by itself.", other, m.row.App, m.pair.File)
 		}
 		files[m.pair.File] = m.row.App
-		if m.facts.Plan.Nothing {
-			m.facts.Rendered = promotion.Rendered{Known: true, Summary: "The base branch has this version already; nothing changes in the clusters."}
-			m.facts.Rule.Trying = promotion.TryNothing
+		if m.facts.RuleErr == "" && m.facts.Plan.Err == "" && m.edit.Changed() {
+			edits = append(edits, m.edit)
 		}
 	}
 	hash := editHash(all)
 	for _, m := range all {
-		m.facts.Plan.Hash = hash
+		m.facts.Plan.Hash, m.edits = hash, edits
 	}
+}
+
+// renderedInSet is what the commit of all does to one of them. What the base has already
+// stays in the set, and changes nothing, unless its overlay takes in what another's edit
+// changes.
+func (l *look) renderedInSet(ctx context.Context) error {
+	if !l.facts.State.Active() || l.facts.RuleErr != "" {
+		return nil
+	}
+	if err := l.rendered(ctx); err != nil {
+		return err
+	}
+	if l.facts.Plan.Nothing && l.still {
+		l.facts.Rendered = promotion.Rendered{Known: true, Summary: "The base branch has this version already; nothing changes in the clusters."}
+		return nil
+	}
+	return l.trials(ctx)
 }
 
 // editHash names the edits of one commit; "" where one of them is not known.
@@ -218,17 +259,6 @@ func (w *Worker) keepHead(ctx context.Context, l *look, c store.Commit) error {
 		}
 	}
 	return w.Store.KeepHead(ctx, l.row.ID, c)
-}
-
-// oneBase makes sure that all looks of a set were at the same commit of the base, which
-// may have moved between them.
-func (l *look) oneBase() error {
-	for _, c := range l.companions {
-		if l.base == nil || c.base == nil || c.base.commit != l.base.commit {
-			return fault.E(fault.Transient, "", fmt.Errorf("the base of %s moved between two looks", l.row.Env))
-		}
-	}
-	return nil
 }
 
 // inSet is what the log says of a promotion that was merged with others; nil of one that

@@ -10,11 +10,13 @@ import (
 	"testing"
 
 	images "github.com/google/go-containerregistry/pkg/registry"
+	"github.com/riverqueue/river"
 
 	"github.com/tagboat/tagboat/internal/command"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
 	"github.com/tagboat/tagboat/internal/githubsim"
+	"github.com/tagboat/tagboat/internal/job"
 	"github.com/tagboat/tagboat/internal/promotion"
 	"github.com/tagboat/tagboat/internal/registry"
 	"github.com/tagboat/tagboat/internal/registry/registrytest"
@@ -206,6 +208,73 @@ func (k *talk) opensSet() ([]store.Promotion, githubsim.PullView) {
 	must(k.T, err)
 	must(k.T, k.worker.openPull(k.Context(), l))
 	return k.newest("prod"), k.pulls()[0]
+}
+
+// What one of a set is brought comes of the commit that carries all of it: its overlay may
+// take in what another's edit changes.
+func TestASetIsRenderedWithTheEditsOfAll(t *testing.T) {
+	k, digests := provenTogether(t)
+	ctx := t.Context()
+	text, err := k.sim.File("acme/env", "main", "apps/shop/overlays/prod/kustomization.yaml")
+	must(t, err)
+	taken := strings.Replace(string(text), "[deployment.yaml]", "[deployment.yaml, ../../../payments/overlays/prod]", 1)
+	_, err = k.sim.As("carol").Push("acme/env", "main", "Shop takes in payments", map[string]string{
+		"tagboat.yaml": strings.Replace(talkedAbout, "{name: prod,", "{name: prod, dryRun: enforce,", 1),
+		"apps/shop/overlays/prod/kustomization.yaml": taken,
+	})
+	must(t, err)
+	_, err = k.asksFor(nil)
+	must(t, err)
+	set := k.newest("prod")
+	l, err := k.worker.look(ctx, set[0].ID, true)
+	must(t, err)
+	for _, m := range l.together() {
+		is, was, err := k.worker.brings(ctx, m, "prod")
+		must(t, err)
+		with, without := strings.Contains(string(is), "payments:1.1.0@"), strings.Contains(string(was), "payments:1.1.0@")
+		if !strings.Contains(m.model.Rendered, "1.1.0") || !strings.Contains(m.facts.Rendered.Summary, "payments 1.0.0 -> 1.1.0") || !with || without {
+			t.Errorf("%s is rendered as %q (%s): the cluster is asked about\n%s\nwhere there was\n%s", m.row.App, m.model.Rendered, m.facts.Rendered.Summary, is, was)
+		}
+		if hash(string(is), string(was)) != m.contents["prod"] {
+			t.Errorf("prod is asked about something else than what is shown of %s", m.row.App)
+		}
+	}
+
+	// Somebody else has brought shop there meanwhile: its edit is none, but payments' still
+	// is, and that it takes in.
+	has := strings.NewReplacer("1.0.0", "1.1.0", digests["shop 1.0.0"], digests["shop 1.1.0"])
+	for _, now := range []struct {
+		what, kustomization, says string
+		trying                    promotion.Trying
+	}{
+		{"it takes in payments", has.Replace(taken), "payments 1.0.0 -> 1.1.0", promotion.TryEnforce},
+		{"it takes in nothing", has.Replace(string(text)), "has this version already; nothing changes in the clusters.", promotion.TryNothing},
+	} {
+		_, err = k.sim.As("carol").Push("acme/env", "main", now.what, map[string]string{"apps/shop/overlays/prod/kustomization.yaml": now.kustomization})
+		must(t, err)
+		l, err := k.worker.look(ctx, set[0].ID, true)
+		must(t, err)
+		if shop := l.of("shop"); !shop.facts.Plan.Nothing || !strings.Contains(shop.facts.Rendered.Summary, now.says) || shop.facts.Rule.Trying != now.trying {
+			t.Errorf("shop is there already, and %s: %q, tried %q (%+v)", now.what, shop.facts.Rendered.Summary, shop.facts.Rule.Trying, shop.facts.Plan)
+		}
+	}
+}
+
+// One acts for all, but clusters are asked about each: also those that only another process
+// reaches, which is told of that one alone.
+func TestAnotherProcessAsksItsClustersAboutEachOfASet(t *testing.T) {
+	k, _ := provenTogether(t)
+	ctx := t.Context()
+	_, err := k.sim.As("carol").Push("acme/env", "main", "Clusters are asked", map[string]string{"tagboat.yaml": strings.Replace(talkedAbout, "{name: prod,", "{name: prod, dryRun: enforce,", 1)})
+	must(t, err)
+	_, err = k.asksFor(nil)
+	must(t, err)
+	for _, p := range k.newest("prod") {
+		must(t, k.worker.try(ctx, &river.Job[job.Try]{Args: job.Try{Promotion: p.ID, Cluster: "prod"}}))
+		if runs, err := k.worker.Store.DryRuns(ctx, p.ID); err != nil || len(runs) != 1 || runs[0].Rendered == "" {
+			t.Errorf("the answers about %s are %+v, %v", p.App, runs, err)
+		}
+	}
 }
 
 // A rollback of one goes first. What it leaves behind, nobody judges any more, so that

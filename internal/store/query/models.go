@@ -96,21 +96,21 @@ type Delivery struct {
 }
 
 type Denial struct {
-	ID               int64
-	RepoID           int64
-	App              string
-	Env              string
-	Image            string
-	Tag              string
-	Digest           string
-	Reason           string
-	ActorID          int64
-	Actor            string
-	CommitSHA        string
-	Since            time.Time
-	LiftedAt         *time.Time
-	LiftedBy         string
-	LiftedDeliveryID *int64
+	ID              int64
+	RepoID          int64
+	App             string
+	Env             string
+	Image           string
+	Tag             string
+	Digest          string
+	Reason          string
+	ActorID         int64
+	Actor           string
+	CommitSHA       string
+	Since           time.Time
+	LiftedAt        *time.Time
+	LiftedBy        string
+	LiftedCommandID *int64
 }
 
 type Deployment struct {

@@ -44,15 +44,15 @@ WHERE repo_id = @repo_id AND app = @app AND env = @env AND image = @image AND di
 
 -- name: LiftDenial :many
 -- What has no tag is meant by the beginning of its digest.
-UPDATE denial SET lifted_at = @at, lifted_by = @by, lifted_delivery_id = @delivery_id
+UPDATE denial SET lifted_at = @at, lifted_by = @by, lifted_command_id = @command_id
 WHERE repo_id = @repo_id AND app = @app AND env = @env AND lifted_at IS NULL
   AND (tag = @tag AND tag <> '' OR tag = '' AND @digest::text <> '' AND starts_with(digest, @digest::text))
 RETURNING *;
 
 -- name: AllowedBy :many
--- What a delivery took off the denylist already.
+-- What a command took off the denylist already.
 SELECT * FROM denial
-WHERE repo_id = @repo_id AND app = @app AND env = @env AND lifted_delivery_id = @delivery_id
+WHERE repo_id = @repo_id AND app = @app AND env = @env AND lifted_command_id = @command_id
   AND (tag = @tag AND tag <> '' OR tag = '' AND @digest::text <> '' AND starts_with(digest, @digest::text))
 ORDER BY id DESC;
 

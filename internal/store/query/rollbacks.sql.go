@@ -11,28 +11,28 @@ import (
 )
 
 const allowedBy = `-- name: AllowedBy :many
-SELECT id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_delivery_id FROM denial
-WHERE repo_id = $1 AND app = $2 AND env = $3 AND lifted_delivery_id = $4
+SELECT id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_command_id FROM denial
+WHERE repo_id = $1 AND app = $2 AND env = $3 AND lifted_command_id = $4
   AND (tag = $5 AND tag <> '' OR tag = '' AND $6::text <> '' AND starts_with(digest, $6::text))
 ORDER BY id DESC
 `
 
 type AllowedByParams struct {
-	RepoID     int64
-	App        string
-	Env        string
-	DeliveryID *int64
-	Tag        string
-	Digest     string
+	RepoID    int64
+	App       string
+	Env       string
+	CommandID *int64
+	Tag       string
+	Digest    string
 }
 
-// What a delivery took off the denylist already.
+// What a command took off the denylist already.
 func (q *Queries) AllowedBy(ctx context.Context, arg AllowedByParams) ([]Denial, error) {
 	rows, err := q.db.Query(ctx, allowedBy,
 		arg.RepoID,
 		arg.App,
 		arg.Env,
-		arg.DeliveryID,
+		arg.CommandID,
 		arg.Tag,
 		arg.Digest,
 	)
@@ -58,7 +58,7 @@ func (q *Queries) AllowedBy(ctx context.Context, arg AllowedByParams) ([]Denial,
 			&i.Since,
 			&i.LiftedAt,
 			&i.LiftedBy,
-			&i.LiftedDeliveryID,
+			&i.LiftedCommandID,
 		); err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ func (q *Queries) AllowedBy(ctx context.Context, arg AllowedByParams) ([]Denial,
 }
 
 const denialOf = `-- name: DenialOf :one
-SELECT id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_delivery_id FROM denial
+SELECT id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_command_id FROM denial
 WHERE repo_id = $1 AND app = $2 AND env = $3 AND image = $4 AND digest = $5 AND lifted_at IS NULL
 `
 
@@ -107,13 +107,13 @@ func (q *Queries) DenialOf(ctx context.Context, arg DenialOfParams) (Denial, err
 		&i.Since,
 		&i.LiftedAt,
 		&i.LiftedBy,
-		&i.LiftedDeliveryID,
+		&i.LiftedCommandID,
 	)
 	return i, err
 }
 
 const denials = `-- name: Denials :many
-SELECT id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_delivery_id FROM denial WHERE repo_id = $1 AND app = $2 AND env = $3 AND lifted_at IS NULL ORDER BY id DESC
+SELECT id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_command_id FROM denial WHERE repo_id = $1 AND app = $2 AND env = $3 AND lifted_at IS NULL ORDER BY id DESC
 `
 
 type DenialsParams struct {
@@ -147,7 +147,7 @@ func (q *Queries) Denials(ctx context.Context, arg DenialsParams) ([]Denial, err
 			&i.Since,
 			&i.LiftedAt,
 			&i.LiftedBy,
-			&i.LiftedDeliveryID,
+			&i.LiftedCommandID,
 		); err != nil {
 			return nil, err
 		}
@@ -160,7 +160,7 @@ func (q *Queries) Denials(ctx context.Context, arg DenialsParams) ([]Denial, err
 }
 
 const denialsInForce = `-- name: DenialsInForce :many
-SELECT id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_delivery_id FROM denial WHERE lifted_at IS NULL ORDER BY id DESC
+SELECT id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_command_id FROM denial WHERE lifted_at IS NULL ORDER BY id DESC
 `
 
 // Everything that is denied anywhere, the newest first.
@@ -188,7 +188,7 @@ func (q *Queries) DenialsInForce(ctx context.Context) ([]Denial, error) {
 			&i.Since,
 			&i.LiftedAt,
 			&i.LiftedBy,
-			&i.LiftedDeliveryID,
+			&i.LiftedCommandID,
 		); err != nil {
 			return nil, err
 		}
@@ -329,21 +329,21 @@ func (q *Queries) InsertTaking(ctx context.Context, arg InsertTakingParams) (int
 }
 
 const liftDenial = `-- name: LiftDenial :many
-UPDATE denial SET lifted_at = $1, lifted_by = $2, lifted_delivery_id = $3
+UPDATE denial SET lifted_at = $1, lifted_by = $2, lifted_command_id = $3
 WHERE repo_id = $4 AND app = $5 AND env = $6 AND lifted_at IS NULL
   AND (tag = $7 AND tag <> '' OR tag = '' AND $8::text <> '' AND starts_with(digest, $8::text))
-RETURNING id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_delivery_id
+RETURNING id, repo_id, app, env, image, tag, digest, reason, actor_id, actor, commit_sha, since, lifted_at, lifted_by, lifted_command_id
 `
 
 type LiftDenialParams struct {
-	At         *time.Time
-	By         string
-	DeliveryID *int64
-	RepoID     int64
-	App        string
-	Env        string
-	Tag        string
-	Digest     string
+	At        *time.Time
+	By        string
+	CommandID *int64
+	RepoID    int64
+	App       string
+	Env       string
+	Tag       string
+	Digest    string
 }
 
 // What has no tag is meant by the beginning of its digest.
@@ -351,7 +351,7 @@ func (q *Queries) LiftDenial(ctx context.Context, arg LiftDenialParams) ([]Denia
 	rows, err := q.db.Query(ctx, liftDenial,
 		arg.At,
 		arg.By,
-		arg.DeliveryID,
+		arg.CommandID,
 		arg.RepoID,
 		arg.App,
 		arg.Env,
@@ -380,7 +380,7 @@ func (q *Queries) LiftDenial(ctx context.Context, arg LiftDenialParams) ([]Denia
 			&i.Since,
 			&i.LiftedAt,
 			&i.LiftedBy,
-			&i.LiftedDeliveryID,
+			&i.LiftedCommandID,
 		); err != nil {
 			return nil, err
 		}
