@@ -51,7 +51,7 @@ func (s *scene) recalledVersion() func(s *scene) {
 	s.until("the policy is in force", func() error {
 		objects, err := cluster.Decode([]byte(strings.NewReplacer("NAME", "probe", "TAG", "3.4.0").Replace(probe)))
 		s.must(err)
-		trial, err := s.w.Clusters["dev"].DryRun(s.ctx, cluster.Target{Key: "probe"}, cluster.ForceNever, objects, nil)
+		trial, err := s.w.Clusters["dev"].DryRun(s.ctx, cluster.Run{Target: cluster.Target{Key: "probe"}, Objects: objects}, nil)
 		if err == nil && trial.Count(cluster.Refused) == 0 {
 			err = fmt.Errorf("it is not: %+v", trial)
 		}

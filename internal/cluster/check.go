@@ -92,7 +92,7 @@ func (p *plan) encodeOne(ch *change, entry Entry) (err error) {
 		}
 		annotate(ch.desired, HookRunAnnotation, key)
 	}
-	if err := ch.marshal(); err != nil {
+	if err := ch.marshal(ch.desired.Object); err != nil {
 		return err
 	}
 	mac := hmac.New(sha256.New, p.run.HashKey)
@@ -101,7 +101,7 @@ func (p *plan) encodeOne(ch *change, entry Entry) (err error) {
 	ch.hash = hex.EncodeToString(mac.Sum(nil))
 	if ch.hook && p.run.Commit != "" {
 		annotate(ch.desired, CommitAnnotation, p.run.Commit) // for people: no part of the hash
-		return ch.marshal()
+		return ch.marshal(ch.desired.Object)
 	}
 	return nil
 }
@@ -115,13 +115,13 @@ func annotate(o Object, key, value string) {
 	o.SetAnnotations(annotations)
 }
 
-// marshal writes metadata and the rest apart, so that preconditions can be put in
-// without writing everything anew.
-func (ch *change) marshal() (err error) {
-	if ch.meta, err = json.Marshal(ch.desired.Object["metadata"]); err != nil {
+// marshal writes metadata and the rest of what is sent apart, so that preconditions can
+// be put in without writing everything anew.
+func (ch *change) marshal(sent map[string]any) (err error) {
+	if ch.meta, err = json.Marshal(sent["metadata"]); err != nil {
 		return fmt.Errorf("write %s as JSON: %w", name(ch.desired), err)
 	}
-	rest := maps.Clone(ch.desired.Object)
+	rest := maps.Clone(sent)
 	delete(rest, "metadata")
 	if ch.rest, err = json.Marshal(rest); err != nil {
 		return fmt.Errorf("write %s as JSON: %w", name(ch.desired), err)
@@ -148,6 +148,9 @@ func (ch *change) body(uid types.UID, version string) []byte {
 // written, whether it is there, and who else has a part in it.
 func (p *plan) checkOne(ctx context.Context, ch *change) error {
 	ch.would, ch.exists, ch.force, ch.migration, ch.recreate, ch.waitsFor = nil, false, false, nil, false, nil
+	if err := ch.sendAll(); err != nil {
+		return err
+	}
 	if ch.seen != nil && ch.seen.DeletionTimestamp != nil {
 		return p.stillDeleted(ch.desired)
 	}
@@ -261,8 +264,15 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error) (Metadata, 
 			others = append(others, h)
 		}
 	}
-	if !understood || len(others) > 0 && !p.forced(ch, others) {
+	if !understood {
 		return nil, p.refuseHolders(ch, holders, cause)
+	}
+	// (What a migration brings is ours then, and would be removed if it were left out.)
+	if others, err = p.leave(ctx, ch, live, others); err != nil {
+		return nil, err
+	}
+	if len(others) > 0 && !p.forced(others) {
+		return nil, p.refuseHolders(ch, others, cause)
 	}
 	// The migration cannot be dry-run, but what it comes to can.
 	ch.force = len(others) > 0

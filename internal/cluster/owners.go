@@ -192,7 +192,7 @@ func (p *plan) refuseHolders(ch *change, holders []holder, cause error) error {
 	for _, h := range holders {
 		held = append(held, h.String())
 	}
-	out := "Remove the fields from one of the two sides; Tagboat never takes them from another deployer or a controller."
+	out := "Remove the fields from one of the two sides, or let them differ by a rule under `ignore` in tagboat.yaml; Tagboat never takes them from another deployer or a controller."
 	people := true
 	for _, h := range holders {
 		people = people && h.isPerson()
@@ -202,8 +202,8 @@ func (p *plan) refuseHolders(ch *change, holders []holder, cause error) error {
 	}
 	scaled := slices.ContainsFunc(holders, func(h holder) bool { return h.subresource == "scale" })
 	switch {
-	case scaled && (!people || p.scaled(ch)):
-		out = "Something scales it, an autoscaler perhaps: remove spec.replicas from Git, so that the two do not undo each other."
+	case scaled && !people:
+		out = "Something scales it, and Tagboat finds no autoscaler that does: remove spec.replicas from Git, so that the two do not undo each other; or let the field differ by a rule under `ignore` in tagboat.yaml."
 	case people:
 		out = "If that change shall stay, bring it to Git, or remove the fields there; if it shall be undone, whoever maintains tagboat.yaml can set `force: people` for the environment, and Tagboat takes the fields back."
 	}
@@ -211,23 +211,8 @@ func (p *plan) refuseHolders(ch *change, holders []holder, cause error) error {
 }
 
 // forced reports whether the run may take the fields from all who hold them.
-func (p *plan) forced(ch *change, holders []holder) bool {
-	return p.run.Force == ForcePeople && !slices.ContainsFunc(holders, func(h holder) bool {
-		return !h.isPerson() || h.subresource == "scale" && p.scaled(ch)
-	})
-}
-
-// scaled reports whether an autoscaler of the same set scales the object: then who
-// changed its scale did not do it by hand.
-func (p *plan) scaled(ch *change) bool {
-	return slices.ContainsFunc(p.changes, func(other *change) bool {
-		if other.desired.GetKind() != "HorizontalPodAutoscaler" || other.desired.GetNamespace() != ch.desired.GetNamespace() {
-			return false
-		}
-		spec, _ := other.desired.Object["spec"].(map[string]any)
-		ref, _ := spec["scaleTargetRef"].(map[string]any)
-		return ref["kind"] == ch.desired.GetKind() && ref["name"] == ch.desired.GetName()
-	})
+func (p *plan) forced(holders []holder) bool {
+	return p.run.Force == ForcePeople && !slices.ContainsFunc(holders, func(h holder) bool { return !h.isPerson() })
 }
 
 // mayTouch refuses an object that is being deleted or belongs to another target.

@@ -18,8 +18,9 @@ type plan struct {
 	c       *Cluster
 	run     Run
 	entries map[ID]Entry // the inventory
-	changes []*change    // in the order of the objects
-	written []*change    // in the order of writing, the unchanged ones where they would have been written
+	exempt  *exemptions
+	changes []*change // in the order of the objects
+	written []*change // in the order of writing, the unchanged ones where they would have been written
 
 	whole       bool   // dry runs are asked for whole objects, and not for their metadata alone
 	contentHash string // of all that is rendered; "" as long as nobody asked
@@ -37,7 +38,8 @@ type change struct {
 	light   metadata.ResourceInterface
 	meta    []byte // the desired metadata as JSON
 	rest    []byte // everything else of it
-	hash    string // keyed, of both
+	less    bool   // both are without the fields that are left to others
+	hash    string // keyed, of both, nothing left out
 
 	seen      Metadata // as the LIST showed it; nil where the target has no such object
 	would     Metadata // what the dry run came to; nil as long as there was none
@@ -63,7 +65,7 @@ type change struct {
 // newPlan reads what the objects say of their order, and leaves out hooks of other
 // occasions.
 func newPlan(c *Cluster, r Run) (*plan, error) {
-	p := &plan{c: c, run: r, entries: map[ID]Entry{}}
+	p := &plan{c: c, run: r, entries: map[ID]Entry{}, exempt: c.exempt(r.Target, r.Objects, r.Ignore)}
 	for _, e := range r.Inventory {
 		p.entries[e.ID] = e
 	}

@@ -149,6 +149,9 @@ func (p *plan) writeOnce(ctx context.Context, ch *change) error {
 		if err := p.remove(ctx, ch); err != nil {
 			return err
 		}
+		if err := ch.sendAll(); err != nil {
+			return err
+		}
 		uid, version = "", newOnly
 	case ch.migration != nil:
 		// Guarded by the resource version it was computed from: a conflict means
