@@ -77,6 +77,7 @@ func (p *plan) encode() error {
 func (p *plan) encodeOne(ch *change, entry Entry) (err error) {
 	epoch := ""
 	switch {
+	case ch.hook: // it is made anew, and never written again
 	case entry.State == Pruning, entry.State == Intended && entry.UID != "": // perhaps it was Pruning before
 		epoch = strconv.FormatInt(p.run.Epoch, 10)
 	case ch.seen != nil:

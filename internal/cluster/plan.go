@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
 
@@ -57,9 +58,10 @@ type change struct {
 	done     Object // the same, while others are being written
 	entry    Entry  // for the ledger, once it is applied
 	outcome  Outcome
-	hasRun   bool // a hook that has run for this content before
-	calm     bool // was seen to be current
-	listed   bool // is in the plan's written
+	hasRun   bool      // a hook that has run for this content before
+	made     types.UID // of the Job that this run has made for a hook, unless that has failed
+	calm     bool      // was seen to be current
+	listed   bool      // is in the plan's written
 }
 
 // newPlan reads what the objects say of their order, and leaves out hooks of other

@@ -32,6 +32,8 @@ func (p *plan) intend(ctx context.Context, wanted func(step) bool) error {
 // it has made, that must not be taken for another's.
 func (p *plan) intendedUID(ch *change) string {
 	switch {
+	case ch.hook:
+		return p.madeHook(ch)
 	case ch.exists:
 		return string(ch.would.UID)
 	case ch.would != nil:
