@@ -243,7 +243,7 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error) (Metadata, 
 	if err != nil {
 		return nil, err
 	}
-	if err := p.mayTouch(live, ch.desired); err != nil {
+	if err := p.mayTouch(ch, live); err != nil {
 		return nil, err
 	}
 	status, _ := statusOf(cause)

@@ -205,7 +205,7 @@ func (p *plan) makeHook(ctx context.Context, ch *change) (Metadata, error) {
 	if readErr != nil {
 		return nil, p.c.classify(err, action{"run the hook", ch.desired})
 	}
-	if err := p.mayTouch(live, ch.desired); err != nil {
+	if err := p.mayTouch(ch, live); err != nil {
 		return nil, err
 	}
 	if !p.ours(live) {

@@ -168,8 +168,7 @@ func (p *plan) mayTake(ch *change, live Metadata) error {
 		by += fmt.Sprintf(", as %q", d.as)
 	}
 	// Whoever lets go of an object leaves its field manager there.
-	release := fmt.Sprintf(`kubectl patch %s %s%s --type=merge -p '{"metadata":{"managedFields":[{}]}}'`,
-		ch.mapping.Resource.GroupResource(), ch.desired.GetName(), inNamespace(ch.desired))
+	release := mergePatch(ch, `{"metadata":{"managedFields":[{}]}}`)
 	sign := fmt.Sprintf("its field manager %q", d.manager)
 	if d.mark != "" {
 		sign = d.mark + " on it"
@@ -177,6 +176,11 @@ func (p *plan) mayTake(ch *change, live Metadata) error {
 	}
 	return fault.Errorf(fault.Denied, "%s in cluster %s is deployed by %s already (%s says so), and Tagboat does not fight over it. Remove it from Git here; or have the other one let go of it without deleting it, and clear what is left of that: %s",
 		name(ch.desired), p.c.name, by, sign, release)
+}
+
+// mergePatch is the command that changes an object in the cluster.
+func mergePatch(ch *change, patch string) string {
+	return fmt.Sprintf("kubectl patch %s %s%s --type=merge -p '%s'", ch.mapping.Resource.GroupResource(), ch.desired.GetName(), inNamespace(ch.desired), patch)
 }
 
 func inNamespace(o Object) string {
@@ -216,16 +220,20 @@ func (p *plan) forced(holders []holder) bool {
 }
 
 // mayTouch refuses an object that is being deleted or belongs to another target.
-func (p *plan) mayTouch(live metav1.Object, desired Object) error {
+func (p *plan) mayTouch(ch *change, live metav1.Object) error {
 	if live.GetDeletionTimestamp() != nil {
-		return p.stillDeleted(desired)
+		return p.stillDeleted(ch.desired)
 	}
 	key, installation := live.GetAnnotations()[TargetAnnotation], live.GetAnnotations()[InstallationAnnotation]
 	if key == "" || p.ours(live) || key == p.run.Target.Key && installation == "" {
 		return nil // what an earlier Tagboat has applied names no installation
 	}
-	return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s (this one is %q): keep the object in one overlay only, or remove its annotation %s to hand it over",
-		name(desired), p.c.name, p.run.Target.other(key, installation), p.run.Target.Key, TargetAnnotation)
+	// The other one deletes what leaves its overlay unless it is kept, and who takes only the
+	// marks away leaves its field manager there.
+	release := mergePatch(ch, fmt.Sprintf(`{"metadata":{"annotations":{%q:null,%q:null,%q:null},"labels":{%q:null},"managedFields":[{}]}}`,
+		TargetAnnotation, InstallationAnnotation, KeepAnnotation, TargetLabel))
+	return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s (this one is %q). Keep it in one overlay only. To hand it over, annotate it in the cluster with %s: keep, take it out of the other overlay, and when that is synced: %s",
+		name(ch.desired), p.c.name, p.run.Target.other(key, installation), p.run.Target.Key, KeepAnnotation, release)
 }
 
 func (p *plan) stillDeleted(o Object) error {
