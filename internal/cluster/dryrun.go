@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -180,7 +181,7 @@ func noAnswer(ctx context.Context, errs []error) error {
 		_, answered := statusOf(err)
 		switch {
 		case err == nil:
-		case apierrors.IsUnauthorized(err), fault.Is(err, fault.RateLimited), fault.Is(err, fault.Transient) && !answered:
+		case apierrors.IsUnauthorized(err), errors.Is(err, errNoCredentials), fault.Is(err, fault.RateLimited), fault.Is(err, fault.Transient) && !answered:
 			return err
 		}
 	}

@@ -116,7 +116,7 @@ func (c *Cluster) classifyNoAnswer(err error) error {
 	}
 	if said, failed := noCredentials(err); failed {
 		return fault.E(fault.Denied, c.hint("was not asked, because there are no credentials for it: %s. Whoever runs Tagboat has to log in again, or to mend the program that the kubeconfig names; what that says itself is in Tagboat's log.", said),
-			errors.New("no credentials: "+said))
+			fmt.Errorf("%w: %s", errNoCredentials, said))
 	}
 	_, isURL := errors.AsType[*url.Error](err)
 	if isURL || errors.Is(err, context.DeadlineExceeded) {
@@ -124,6 +124,10 @@ func (c *Cluster) classifyNoAnswer(err error) error {
 	}
 	return err
 }
+
+// errNoCredentials marks the error of a request that was not sent. It holds nothing of the
+// error that it takes the place of, which may quote a token.
+var errNoCredentials = errors.New("no credentials")
 
 // gettingCredentials is how client-go begins to tell that a program which a kubeconfig
 // names printed no credentials (plugin/pkg/client/auth/exec). No request is sent then.
