@@ -18,6 +18,7 @@ func TestWhatTheClusterWouldSay(t *testing.T) {
 	var allowed, back func(s *scene)
 	s.story("a policy of the cluster is against a version", func(s *scene) { allowed = s.recalledVersion() })
 	s.story("a field cannot be changed in place", renamedSelector)
+	s.story("a field that may differ has another value there", scaledPastGit)
 	s.story("the cluster cannot be reached", func(s *scene) { back = s.awayBeforeTheMerge(gate) })
 	if s.Failed() {
 		return
@@ -51,7 +52,7 @@ func (s *scene) recalledVersion() func(s *scene) {
 	s.until("the policy is in force", func() error {
 		objects, err := cluster.Decode([]byte(strings.NewReplacer("NAME", "probe", "TAG", "3.4.0").Replace(probe)))
 		s.must(err)
-		trial, err := s.w.Clusters["dev"].DryRun(s.ctx, cluster.Target{Key: "probe"}, cluster.ForceNever, objects, nil)
+		trial, err := s.w.Clusters["dev"].DryRun(s.ctx, cluster.Run{Target: cluster.Target{Key: "probe"}, Objects: objects}, nil)
 		if err == nil && trial.Count(cluster.Refused) == 0 {
 			err = fmt.Errorf("it is not: %+v", trial)
 		}
@@ -116,6 +117,19 @@ func renamedSelector(s *scene) {
 	mend()
 	s.done("dev", "catalog", "2.3.1", digest) // without waiting for the next look: other objects are another question
 	s.done("staging", "catalog", "2.3.1", digest)
+}
+
+// scaledPastGit has somebody scale what tagboat.yaml lets differ, where all else is taken
+// back. A new version is merged and comes all the same, with as many pods.
+func scaledPastGit(s *scene) {
+	defer s.edit("Let people scale in staging", map[string]func(string) string{"tagboat.yaml": func(text string) string {
+		return text + "ignore: [{kind: Deployment, env: staging, fields: [spec.replicas]}]\n"
+	}})()
+	s.must(s.w.scale(s.ctx, "staging", "catalog", 3))
+	digest := s.release("catalog", "2.4.0")
+	s.done("dev", "catalog", "2.4.0", digest)
+	s.done("staging", "catalog", "2.4.0", digest)
+	s.until("there are as many pods as somebody wanted", func() error { return s.w.scaled(s.ctx, "staging", "catalog", 3) })
 }
 
 // awayBeforeTheMerge shuts the gate before the cluster of dev while a version is

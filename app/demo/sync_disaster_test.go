@@ -282,7 +282,7 @@ func olderDatabase(s *scene) {
 	}
 	var code string
 	s.within(2*time.Minute, "it is as Git says, and what left Git is more than goes without a yes", func() (err error) {
-		if code, err = s.waits("payments", "dev"); err != nil {
+		if code, err = s.listed("payments", "dev"); err != nil {
 			return err
 		}
 		return s.shows(both)
@@ -295,12 +295,13 @@ func olderDatabase(s *scene) {
 	s.must(s.byHand(configMaps, dev).Delete(s.ctx, "only-3-0", metav1.DeleteOptions{}))
 }
 
-// waits is the code of the list of what waits for a yes to be deleted.
-func (s *scene) waits(app, env string) (code string, err error) {
+// listed is the code of the list of what waits for a yes to be deleted, in a target that is
+// healthy.
+func (s *scene) listed(app, env string) (code string, err error) {
 	err = s.w.database(s.ctx, func(db *store.Store) error {
 		targets, err := db.Targets(s.ctx)
 		for _, t := range targets {
-			if t.App == app && t.Env == env {
+			if t.App == app && t.Env == env && t.State == store.TargetHealthy {
 				code = t.SurplusCode
 			}
 		}

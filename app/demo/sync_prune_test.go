@@ -45,19 +45,11 @@ func many(n int) settings {
 // than that of the list before.
 func (s *scene) waits(before string) (code string) {
 	s.Helper()
-	s.until("something waits for a yes", func() error {
-		return s.w.database(s.ctx, func(db *store.Store) error {
-			targets, err := db.Targets(s.ctx)
-			for _, t := range targets {
-				if t.App == "payments" && t.Env == "dev" && t.State == store.TargetHealthy {
-					code = t.SurplusCode
-				}
-			}
-			if err == nil && (code == "" || code == before) {
-				err = errors.New("nothing new does")
-			}
-			return err
-		})
+	s.until("something waits for a yes", func() (err error) {
+		if code, err = s.listed("payments", "dev"); err == nil && code == before {
+			err = errors.New("nothing new waits")
+		}
+		return err
 	})
 	return code
 }

@@ -77,6 +77,7 @@ func (p *plan) encode() error {
 func (p *plan) encodeOne(ch *change, entry Entry) (err error) {
 	epoch := ""
 	switch {
+	case ch.hook: // it is made anew, and never written again
 	case entry.State == Pruning, entry.State == Intended && entry.UID != "": // perhaps it was Pruning before
 		epoch = strconv.FormatInt(p.run.Epoch, 10)
 	case ch.seen != nil:
@@ -92,7 +93,7 @@ func (p *plan) encodeOne(ch *change, entry Entry) (err error) {
 		}
 		annotate(ch.desired, HookRunAnnotation, key)
 	}
-	if err := ch.marshal(); err != nil {
+	if err := ch.marshal(ch.desired.Object); err != nil {
 		return err
 	}
 	mac := hmac.New(sha256.New, p.run.HashKey)
@@ -101,7 +102,7 @@ func (p *plan) encodeOne(ch *change, entry Entry) (err error) {
 	ch.hash = hex.EncodeToString(mac.Sum(nil))
 	if ch.hook && p.run.Commit != "" {
 		annotate(ch.desired, CommitAnnotation, p.run.Commit) // for people: no part of the hash
-		return ch.marshal()
+		return ch.marshal(ch.desired.Object)
 	}
 	return nil
 }
@@ -115,13 +116,13 @@ func annotate(o Object, key, value string) {
 	o.SetAnnotations(annotations)
 }
 
-// marshal writes metadata and the rest apart, so that preconditions can be put in
-// without writing everything anew.
-func (ch *change) marshal() (err error) {
-	if ch.meta, err = json.Marshal(ch.desired.Object["metadata"]); err != nil {
+// marshal writes metadata and the rest of what is sent apart, so that preconditions can
+// be put in without writing everything anew.
+func (ch *change) marshal(sent map[string]any) (err error) {
+	if ch.meta, err = json.Marshal(sent["metadata"]); err != nil {
 		return fmt.Errorf("write %s as JSON: %w", name(ch.desired), err)
 	}
-	rest := maps.Clone(ch.desired.Object)
+	rest := maps.Clone(sent)
 	delete(rest, "metadata")
 	if ch.rest, err = json.Marshal(rest); err != nil {
 		return fmt.Errorf("write %s as JSON: %w", name(ch.desired), err)
@@ -148,6 +149,9 @@ func (ch *change) body(uid types.UID, version string) []byte {
 // written, whether it is there, and who else has a part in it.
 func (p *plan) checkOne(ctx context.Context, ch *change) error {
 	ch.would, ch.exists, ch.force, ch.migration, ch.recreate, ch.waitsFor = nil, false, false, nil, false, nil
+	if err := ch.sendAll(); err != nil {
+		return err
+	}
 	if ch.seen != nil && ch.seen.DeletionTimestamp != nil {
 		return p.stillDeleted(ch.desired)
 	}
@@ -240,7 +244,7 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error, looks int) 
 	if err != nil {
 		return nil, err
 	}
-	if err := p.mayTouch(live, ch.desired); err != nil {
+	if err := p.mayTouch(ch, live); err != nil {
 		return nil, err
 	}
 	status, _ := statusOf(cause)
@@ -262,9 +266,16 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error, looks int) 
 			others = append(others, h)
 		}
 	}
-	forced := p.forced(ch, others)
-	if !understood || len(others) > 0 && !forced && !p.agree(live, ch, others) {
+	if !understood {
 		return nil, p.refuseHolders(ch, holders, cause)
+	}
+	// (What a migration brings is ours then, and would be removed if it were left out.)
+	if others, err = p.leave(ctx, ch, live, others); err != nil {
+		return nil, err
+	}
+	forced := p.forced(others)
+	if len(others) > 0 && !forced && !p.agree(live, others) {
+		return nil, p.refuseHolders(ch, others, cause)
 	}
 	// The migration cannot be dry-run, but what it comes to can.
 	ch.force = len(others) > 0

@@ -7,8 +7,9 @@
 // all of it before the first write (check.go), and written for exactly the state that
 // was seen (write.go). A field that somebody else manages, or an object that belongs to
 // another target or deployer, is an error that names the other one (owners.go); by
-// configuration, what people changed by hand is taken back. Nothing is written that the
-// ledger does not know.
+// configuration, what people changed by hand is taken back. What may differ (exempt.go)
+// is left to whoever holds it (leave.go). Nothing is written that the ledger does not
+// know.
 //
 // Every write has a precondition, so that a worker that was taken for dead cannot undo
 // anything: the resource version that was seen; for an object that shall be new, one

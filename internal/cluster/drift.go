@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -83,10 +82,7 @@ func (c *Cluster) Drift(ctx context.Context, d DriftCheck) (_ Drifted, err error
 		return Drifted{}, nil
 	}
 	l.hush = hushOf(d.Objects, d.Target.Secret)
-	l.rules = slices.Concat(builtIn, d.Ignore)
-	for _, o := range d.Objects {
-		l.rules = append(l.rules, scaledBy(l.placed(o))...)
-	}
+	l.exempt = c.exempt(d.Target, d.Objects, d.Ignore)
 	var g errgroup.Group
 	g.SetLimit(c.inFlight)
 	for _, s := range l.suspects {
@@ -105,10 +101,7 @@ type looking struct {
 	manager  string
 	suspects []*suspect
 	hush     []string
-	rules    []IgnoreRule
-
-	mu     sync.Mutex
-	scaled map[string][]IgnoreRule // by namespace: rules for what autoscalers there scale
+	exempt   *exemptions
 }
 
 // suspect is an object that may have drifted.
@@ -174,16 +167,6 @@ func namespaceOf(o Object, mapping *meta.RESTMapping, t Target) string {
 		return t.Namespace
 	}
 	return o.GetNamespace()
-}
-
-// placed is an object that names its namespace, if it is in one.
-func (l *looking) placed(o Object) Object {
-	if o.GetNamespace() != "" {
-		return o
-	}
-	o = o.DeepCopy()
-	o.SetNamespace(l.check.Target.Namespace)
-	return o
 }
 
 // Lasting are those of the objects that are there for good once they are applied: no
@@ -273,7 +256,7 @@ func (l *looking) weigh(ctx context.Context, s *suspect, found []FieldChange) er
 	secret := strings.HasSuffix(s.id.Kind, "Secret") || slices.Contains(l.check.Target.Secret, s.desired)
 	hush := append(secretsOf([]Object{s.live}), l.hush...)
 	for _, change := range found {
-		is, err := l.ignores(ctx, s.id, change)
+		is, err := l.exempt.cover(ctx, s.id, change)
 		if err != nil {
 			return err
 		}
@@ -294,46 +277,6 @@ func (l *looking) weigh(ctx context.Context, s *suspect, found []FieldChange) er
 		s.found.Changes, s.found.More = s.found.Changes[:maxChanges], more
 	}
 	return nil
-}
-
-func (l *looking) ignores(ctx context.Context, id ID, change FieldChange) (bool, error) {
-	covers := func(r IgnoreRule) bool { return r.covers(id, change) }
-	if slices.ContainsFunc(l.rules, covers) {
-		return true, nil
-	}
-	if change.Path != "spec.replicas" || id.Namespace == "" {
-		return false, nil
-	}
-	rules, err := l.scaledIn(ctx, id.Namespace)
-	return slices.ContainsFunc(rules, covers), err
-}
-
-// scaledIn are rules for what autoscalers of a namespace scale. Those that come from
-// elsewhere than Git count, too; KEDA's have one of Kubernetes each. Where they may not
-// be read, there are none.
-func (l *looking) scaledIn(ctx context.Context, namespace string) ([]IgnoreRule, error) {
-	l.mu.Lock() // while asking, so that many suspects ask once
-	defer l.mu.Unlock()
-	if rules, known := l.scaled[namespace]; known {
-		return rules, nil
-	}
-	list, err := l.c.dynamic.Resource(schema.GroupVersionResource{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"}).
-		Namespace(namespace).List(ctx, metav1.ListOptions{})
-	rules := []IgnoreRule{}
-	if err != nil {
-		if err = l.c.classify(err, action{verb: "list horizontalpodautoscalers"}); !fault.Is(err, fault.Denied) && !fault.Is(err, fault.NotFound) {
-			return nil, err
-		}
-	} else {
-		for i := range list.Items {
-			rules = append(rules, scaledBy(&list.Items[i])...)
-		}
-	}
-	if l.scaled == nil {
-		l.scaled = map[string][]IgnoreRule{}
-	}
-	l.scaled[namespace] = rules
-	return rules, nil
 }
 
 // drifted is what the suspects have come to.

@@ -81,7 +81,7 @@ func BenchmarkDriftCheck(b *testing.B) {
 	target := cluster.Target{Key: "acme/env " + namespace, Namespace: namespace}
 	objects := several(b, 1000)
 	bring(b, cp.Kubeconfig, target, objects)
-	found, err := c.Rebuild(b.Context(), target)
+	found, err := c.Rebuild(b.Context(), target, nil)
 	if err != nil || len(found.Entries) != 1000 {
 		b.Fatalf("%d objects: %v", len(found.Entries), err)
 	}
@@ -104,7 +104,7 @@ func BenchmarkWatchedObjects(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	found, err := c.Rebuild(b.Context(), target)
+	found, err := c.Rebuild(b.Context(), target, nil)
 	if err != nil || len(found.Entries) != 5000 {
 		b.Fatalf("%d objects: %v", len(found.Entries), err)
 	}

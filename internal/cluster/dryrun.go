@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -48,26 +49,28 @@ func (t Trial) Count(o Outcome) (n int) {
 	return n
 }
 
-// DryRun says what Apply of the objects would come to, and changes nothing. Every
+// DryRun says what Apply of the run's objects would come to, and changes nothing. Every
 // object is read and dry-run exactly as Apply does before its first write; but one
 // that is refused does not keep the others from being tried. before is what was
-// rendered until now, for what would be left behind. force is whose fields may be taken.
+// rendered until now, for what would be left behind. No inventory is looked into, and no
+// ledger written.
 //
 // What only a write can meet it cannot tell: objects that are each within a quota
 // and together are not, or one that a webhook refuses by what another became.
 //
 // An error means that nothing is known: the cluster cannot be reached, or does not
 // take our credentials.
-func (c *Cluster) DryRun(ctx context.Context, t Target, force Force, objects, before []Object) (trial Trial, err error) {
-	defer fault.Wrap(&err, "dry-run %s in cluster %s", t.Key, c.name)
-	if len(objects) == 0 {
+func (c *Cluster) DryRun(ctx context.Context, r Run, before []Object) (trial Trial, err error) {
+	defer fault.Wrap(&err, "dry-run %s in cluster %s", r.Target.Key, c.name)
+	if len(r.Objects) == 0 {
 		return trial, fault.Errorf(fault.Invalid, "there are no objects to try")
 	}
 	// A cluster that is away costs a moment, not the timeout of a request.
 	if err := c.Ping(ctx); err != nil && !apierrors.IsForbidden(err) {
 		return trial, err
 	}
-	p, err := newPlan(c, Run{Target: t, Objects: objects, Force: force})
+	r.Inventory, r.Ledger = nil, Unrecorded{}
+	p, err := newPlan(c, r)
 	p.whole = true
 	if err != nil { // nothing can be asked, and nothing would be applied
 		trial.Tried = []Tried{{Object: "the overlay", Outcome: Refused, Why: fault.HintOf(err), Who: "whoever maintains the overlay"}}
@@ -77,7 +80,7 @@ func (c *Cluster) DryRun(ctx context.Context, t Target, force Force, objects, be
 	if err := noAnswer(ctx, errs); err != nil {
 		return trial, err
 	}
-	hush := hushOf(slices.Concat(objects, before), t.Secret)
+	hush := hushOf(slices.Concat(r.Objects, before), r.Target.Secret)
 	for i, co := range comparisons {
 		trial.Tried = append(trial.Tried, p.came(co, errs[i], hush))
 	}
@@ -123,7 +126,7 @@ func (p *plan) compare(ctx context.Context, co *comparison) error {
 	}
 	if err == nil {
 		co.live = live
-		if err := p.mayTouch(live, co.desired); err != nil {
+		if err := p.mayTouch(co.change, live); err != nil {
 			return err
 		}
 		if p.ours(live) {
@@ -187,7 +190,7 @@ func noAnswer(ctx context.Context, errs []error) error {
 		_, answered := statusOf(err)
 		switch {
 		case err == nil:
-		case apierrors.IsUnauthorized(err), fault.Is(err, fault.RateLimited), fault.Is(err, fault.Transient) && !answered:
+		case apierrors.IsUnauthorized(err), errors.Is(err, errNoCredentials), fault.Is(err, fault.RateLimited), fault.Is(err, fault.Transient) && !answered:
 			return err
 		}
 	}

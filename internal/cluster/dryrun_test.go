@@ -21,7 +21,7 @@ import (
 
 func (s *site) try(before []cluster.Object, yaml ...string) cluster.Trial {
 	s.t.Helper()
-	trial, err := s.cluster.DryRun(s.t.Context(), s.target(), cluster.ForceNever, decode(s.t, yaml...), before)
+	trial, err := s.cluster.DryRun(s.t.Context(), s.run(yaml...), before)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestADryRunNeedsTheSamePermissions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial, err := c.DryRun(t.Context(), s.target(), cluster.ForceNever, decode(t, deployment("web", payments+":1.7.0")), nil)
+	trial, err := c.DryRun(t.Context(), s.run(deployment("web", payments+":1.7.0")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,14 +246,15 @@ func TestADryRunOfAnUnreachableCluster(t *testing.T) {
 	if err := l.Close(); err != nil { // now nobody listens there
 		t.Fatal(err)
 	}
-	trial, err := open(t, url).DryRun(t.Context(), cluster.Target{Key: "k", Namespace: "n"}, cluster.ForceNever, decode(t, configMap("a", "k", "v")), nil)
+	run := cluster.Run{Target: cluster.Target{Key: "k", Namespace: "n"}, Objects: decode(t, configMap("a", "k", "v"))}
+	trial, err := open(t, url).DryRun(t.Context(), run, nil)
 	expect(t, err, fault.Transient, "prod-eu", "cannot be reached")
 	if len(trial.Tried) != 0 {
 		t.Errorf("it came to %+v", trial)
 	}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := open(t, url).DryRun(stopped, cluster.Target{Key: "k", Namespace: "n"}, cluster.ForceNever, decode(t, configMap("a", "k", "v")), nil); !errors.Is(err, context.Canceled) {
+	if _, err := open(t, url).DryRun(stopped, run, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -262,7 +263,7 @@ func TestADryRunWithoutCredentials(t *testing.T) {
 	s := newSite(t)
 	trial, err := open(t, s.config.Host, func(c *cluster.Config) {
 		c.KubeconfigData = []byte(strings.Replace(string(c.KubeconfigData), "cluster: {", "cluster: {insecure-skip-tls-verify: true, ", 1))
-	}).DryRun(t.Context(), s.target(), cluster.ForceNever, decode(t, configMap("a", "k", "v")), nil)
+	}).DryRun(t.Context(), s.run(configMap("a", "k", "v")), nil)
 	expect(t, err, fault.Denied, "does not accept Tagboat's credentials")
 	if !apierrors.IsUnauthorized(err) || len(trial.Tried) != 0 {
 		t.Errorf("it came to %+v: %v", trial, err)

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -116,11 +118,58 @@ func (c *Cluster) classifyNoAnswer(err error) error {
 	if certificateRefused(err) {
 		return fault.E(fault.Invalid, c.hint("shows a certificate at %s that does not fit its configuration: %v.", c.server, err), err)
 	}
+	if said, failed := noCredentials(err); failed {
+		return fault.E(fault.Denied, c.hint("was not asked, because there are no credentials for it: %s. Whoever runs Tagboat has to log in again, or to mend the program that the kubeconfig names; what that says itself is in Tagboat's log.", said),
+			fmt.Errorf("%w: %s", errNoCredentials, said))
+	}
 	_, isURL := errors.AsType[*url.Error](err)
 	if isURL || errors.Is(err, context.DeadlineExceeded) {
-		return fault.E(fault.Transient, c.hint("cannot be reached at %s: check that it is up and that Tagboat may connect to it. It is tried again by itself.", c.server), fmt.Errorf("%w: %w", ErrNoAnswer, err))
+		return fault.E(fault.Transient, c.hint("cannot be reached at %s (%s): check that it is up and that Tagboat may connect to it. It is tried again by itself.", c.server, innermost(err)), fmt.Errorf("%w: %w", ErrNoAnswer, err))
 	}
 	return err
+}
+
+// errNoCredentials marks the error of a request that was not sent. It holds nothing of the
+// error that it takes the place of, which may quote a token.
+var errNoCredentials = errors.New("no credentials")
+
+// gettingCredentials is how client-go begins to tell that a program which a kubeconfig
+// names printed no credentials (plugin/pkg/client/auth/exec). No request is sent then.
+const gettingCredentials = "getting credentials: "
+
+// noCredentials says, where a program printed no credentials, why not: in one line, and
+// without what it printed.
+func noCredentials(err error) (said string, failed bool) {
+	lost, isURL := errors.AsType[*url.Error](err)
+	if !isURL {
+		return "", false
+	}
+	said, failed = strings.CutPrefix(lost.Err.Error(), gettingCredentials)
+	if !failed {
+		return "", false
+	}
+	said, _, _ = strings.Cut(said, "\n") // an installation hint follows, once
+	if what, _, printed := strings.Cut(said, "decoding stdout: "); printed {
+		return what + "the program that the kubeconfig names printed something else", true
+	}
+	return told(brief(strings.TrimSuffix(said, ".")), true, nil), true
+}
+
+// innermost is why there was no answer: without addresses, which change with every try.
+func innermost(err error) string {
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
+		return brief(lookup.Err)
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the connection was cut"
+	}
+	return brief(err.Error())
 }
 
 func certificateRefused(err error) bool {

@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -48,7 +51,7 @@ func TestAnUnreachableClusterIsTransient(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := open(t, url)
-	expect(t, c.Ping(t.Context()), fault.Transient, "prod-eu", "cannot be reached", url)
+	expect(t, c.Ping(t.Context()), fault.Transient, "prod-eu", "cannot be reached", url, "connection refused")
 	_, err = c.Apply(t.Context(), cluster.Run{Target: cluster.Target{Key: "k", Namespace: "n"}, Objects: decode(t, configMap("a", "k", "v")), Ledger: cluster.Unrecorded{}})
 	expect(t, err, fault.Transient, "cannot be reached")
 }
@@ -85,7 +88,48 @@ func TestASilentClusterIsTransient(t *testing.T) {
 	defer server.Close()
 	defer close(quiet)
 	c := open(t, server.URL, func(cfg *cluster.Config) { cfg.Timeout = 50 * time.Millisecond })
-	expect(t, c.Ping(t.Context()), fault.Transient, "cannot be reached")
+	expect(t, c.Ping(t.Context()), fault.Transient, "cannot be reached", "no answer in time")
+}
+
+// Without the credentials that a plugin should print nothing is asked, and no later try
+// does better: a person has to log in, or to install it.
+func TestAPluginThatPrintsNoCredentialsIsAPersonsJob(t *testing.T) {
+	var asked atomic.Int32
+	// client-go shows credentials to nobody without TLS, and so asks for none there.
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer server.Close()
+	dir := t.TempDir()
+	script := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\necho >> "+path+".ran\n"+text+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, c := range map[string]struct{ command, words string }{
+		"not installed":       {"tagboat-no-such-plugin", "tagboat-no-such-plugin not found"},
+		"not where it should": {filepath.Join(dir, "not-there"), "not-there"},
+		"the login is over":   {script("expired", "exit 3"), "expired failed with exit code 3"},
+		"no credentials":      {script("chatty", `echo 'token: {swordfish-1234'`), "printed something else"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			door := open(t, server.URL, func(cfg *cluster.Config) {
+				cfg.KubeconfigData = []byte(strings.NewReplacer("cluster: {server", "cluster: {insecure-skip-tls-verify: true, server", "token: a-token-that-nobody-may-see",
+					fmt.Sprintf("exec: {apiVersion: client.authentication.k8s.io/v1, command: %q, interactiveMode: Never}", c.command)).Replace(string(cfg.KubeconfigData)))
+			})
+			_, err := door.Apply(t.Context(), cluster.Run{Target: cluster.Target{Key: "k", Namespace: "n"}, Objects: decode(t, configMap("a", "k", "v")), Ledger: cluster.Unrecorded{}})
+			expect(t, err, fault.Denied, "prod-eu", "credentials", c.words)
+			if said := fmt.Sprint(err, fault.HintOf(err)); strings.Contains(said, "swordfish") || strings.Contains(fault.HintOf(err), "\n") {
+				t.Errorf("it says %s", said)
+			}
+			if ran, _ := os.ReadFile(c.command + ".ran"); len(ran) > 1 {
+				t.Errorf("it was run %d times", len(ran))
+			}
+		})
+	}
+	if asked.Load() > 0 {
+		t.Errorf("%d requests were sent without credentials", asked.Load())
+	}
 }
 
 func TestAStrangeCertificateIsAPersonsJob(t *testing.T) {

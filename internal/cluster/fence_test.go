@@ -113,3 +113,31 @@ func TestWhatIsLeft(t *testing.T) {
 		t.Error("an apply deleted something")
 	}
 }
+
+// An object that somebody has deleted is made anew by a worker that dies before it can say
+// so. It is the target's all the same, and goes when Git has it no more.
+func TestWhatADeadWorkerHasMadeAnewIsItsTargets(t *testing.T) {
+	a, stays := configMap("a", "mode", "fast"), configMap("stays", "mode", "fast")
+	for name, changed := range map[string]func(s *site){
+		"deleted":                   func(s *site) { s.remove(configMaps, "a") },
+		"deleted, and made by hand": func(s *site) { s.remove(configMaps, "a"); s.applyAs("kubectl", configMaps, decode(s.t, a)[0]) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.mustApply(a, stays)
+			changed(s)
+			run := s.run(a, stays)
+			run.Ledger = dying{s.book}
+			if _, err := s.cluster.Apply(t.Context(), run); !errors.Is(err, errDied) {
+				t.Fatalf("got %v", err)
+			}
+			if live := s.get(configMaps, "a"); live == nil || live.GetAnnotations()[cluster.TargetAnnotation] == "" {
+				t.Fatalf("it was not made anew: %v", live)
+			}
+			s.mustPrune(s.cluster, s.book, []string{"ConfigMap a deleted"}, stays)
+			if s.get(configMaps, "a") != nil {
+				t.Error("it is still there")
+			}
+		})
+	}
+}

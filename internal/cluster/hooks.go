@@ -106,14 +106,41 @@ func (p *plan) isThisRun(live Metadata, ch *change) bool {
 	return live.Annotations[HookRunAnnotation] == ch.desired.GetAnnotations()[HookRunAnnotation]
 }
 
+// madeHook is the uid of the Job that a run which has not come to its end has made for
+// this very content; "" where none has, or where it was told that the Job had failed.
+func (p *plan) madeHook(ch *change) string {
+	if e := p.entries[idOf(ch.desired)]; e.State == Intended && e.Hash == ch.hash {
+		return e.UID
+	}
+	return ""
+}
+
+// noteHook has the ledger know the Job that is waited for. If this run ends before the
+// Job does, the Job may be done and gone by itself when the next one looks.
+func (p *plan) noteHook(ctx context.Context, ch *change, made types.UID) error {
+	ch.made = made
+	e := p.entryOf(ch, Intended)
+	e.UID = string(made)
+	return p.keep(ctx, []Entry{e})
+}
+
 // runHook makes a hook's Job, unless it is there already, and waits until it is done.
 func (p *plan) runHook(ctx context.Context, ch *change) error {
+	if made := cmp.Or(string(ch.made), p.madeHook(ch)); made != "" && !ch.exists && finishes(ch.desired) {
+		ch.done, ch.outcome = ch.applied(nil), Unchanged
+		ch.entry = p.entryOf(ch, Written)
+		ch.entry.UID = made
+		return nil
+	}
 	is := ch.seen
 	if is == nil || !p.isThisRun(is, ch) {
 		var err error
 		if is, err = p.makeHook(ctx, ch); err != nil {
 			return err
 		}
+	}
+	if err := p.noteHook(ctx, ch, is.UID); err != nil {
+		return err
 	}
 	ch.seen = is
 	job := ch.applied(is)
@@ -122,6 +149,10 @@ func (p *plan) runHook(ctx context.Context, ch *change) error {
 		return err
 	}
 	if !health.Healthy && !p.complete(ctx, ch) {
+		// What is gone after this has not run, however it went.
+		if err := p.noteHook(ctx, ch, ""); err != nil {
+			return err
+		}
 		return fault.E(fault.Invalid, p.c.hint("ran the %s hook %s for this content, and it did not succeed: %s.%s It is not run again for the same content: mend it in Git; or delete the Job in the cluster, and the next attempt runs it once more.",
 			hookName(ch), name(ch.desired), strings.TrimSuffix(health.Reason, "."), p.lastWords(ctx, job)), ErrUnhealthy)
 	}
@@ -174,7 +205,7 @@ func (p *plan) makeHook(ctx context.Context, ch *change) (Metadata, error) {
 	if readErr != nil {
 		return nil, p.c.classify(err, action{"run the hook", ch.desired})
 	}
-	if err := p.mayTouch(live, ch.desired); err != nil {
+	if err := p.mayTouch(ch, live); err != nil {
 		return nil, err
 	}
 	if !p.ours(live) {

@@ -163,6 +163,52 @@ func TestAHookIsWaitedForByTheNextRun(t *testing.T) {
 	}
 }
 
+// A hook's Job that goes by itself when it is done has run, also where the worker that made
+// it died before it could say so. One that has failed has not.
+func TestAHookThatIsDoneAndGoneDoesNotRunTwice(t *testing.T) {
+	s := newSite(t)
+	brief := func(job string) string {
+		return strings.Replace(job, "spec: {template", "spec: {backoffLimit: 0, ttlSecondsAfterFinished: 3, template", 1)
+	}
+	set := []string{brief(job("migrate", payments+":1.6.0", before)), configMap("settings", "mode", "fast")}
+	s.mustApply(set...) // so that there is an older one, which must not count for the next
+	eventuallyGone(t, s, "migrate")
+
+	set[1] = configMap("settings", "mode", "slow")
+	run := s.run(set...)
+	run.Ledger = dying{s.book}
+	if _, err := s.cluster.Apply(t.Context(), run); !errors.Is(err, errDied) {
+		t.Fatalf("got %v", err)
+	}
+	eventuallyGone(t, s, "migrate")
+	p := s.proxied()
+	if _, err := p.door.Apply(t.Context(), s.run(set...)); err != nil {
+		t.Fatal(err, fault.HintOf(err))
+	}
+	if diff := cmp.Diff([]string{"write configmaps"}, p.writes()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := s.book.entry(t, "Job", "migrate").State; got != cluster.Written {
+		t.Errorf("the ledger has it as %s", got)
+	}
+
+	set[0] = brief(job("migrate", payments+":stuck", before))
+	for range 2 {
+		failed := make(chan struct{})
+		go func() {
+			defer close(failed)
+			s.failPodsOf("migrate", "no such table")
+		}()
+		_, err := p.door.Apply(t.Context(), s.run(set...))
+		<-failed
+		expect(t, err, fault.Invalid, "did not succeed")
+		if diff := cmp.Diff([]string{"write jobs"}, p.writes()); diff != "" {
+			t.Errorf("a hook that has failed (-want +got):\n%s", diff)
+		}
+		eventuallyGone(t, s, "migrate")
+	}
+}
+
 // Hooks after a sync are tried before its first write, and run when they are asked for.
 func TestPostSyncHooks(t *testing.T) {
 	s := newSite(t)

@@ -33,7 +33,7 @@ func TestValuesThatWereEncryptedStayOutOfErrors(t *testing.T) {
 				if err == nil || fault.KindOf(err).Retryable() {
 					t.Fatalf("hushed %v: it was applied, or is tried again: %v", hushed, err)
 				}
-				trial, tried := s.cluster.DryRun(t.Context(), target, cluster.ForceNever, objects, nil)
+				trial, tried := s.cluster.DryRun(t.Context(), cluster.Run{Target: target, Objects: objects}, nil)
 				if tried != nil || trial.Count(cluster.Refused) != 1 {
 					t.Fatalf("hushed %v: the dry run came to %+v, %v", hushed, trial, tried)
 				}

@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// IgnoreRule says which changes in a cluster are no drift. All that it names has to
-// fit; what it leaves empty fits always. A rule that names neither fields nor managers
+// IgnoreRule says which changes in a cluster are no drift; an apply leaves such fields to
+// whoever holds them. All that it names has to fit; what it leaves empty fits always. A rule that names neither fields nor managers
 // ignores everything about its objects but that they are there.
 type IgnoreRule struct {
 	Kind, Namespace, Name string // patterns as in path.Match: "*", "Deployment", "web-*"

@@ -143,6 +143,9 @@ func passing(err error) bool {
 	}
 	lost, isURL := errors.AsType[*url.Error](err)
 	if isURL {
+		if _, failed := noCredentials(err); failed {
+			return false
+		}
 		timeout, ok := errors.AsType[net.Error](lost.Err)
 		return !certificateRefused(err) && !(ok && timeout.Timeout())
 	}

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,6 +55,19 @@ func (b *book) inventory() []cluster.Entry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.SortedFunc(maps.Values(b.entries), func(x, y cluster.Entry) int { return strings.Compare(x.String(), y.String()) })
+}
+
+// dying is the ledger of a worker that dies when it has written something, before it can
+// say so.
+type dying struct{ *book }
+
+var errDied = errors.New("the worker has died")
+
+func (d dying) Keep(ctx context.Context, entries []cluster.Entry) error {
+	if slices.ContainsFunc(entries, func(e cluster.Entry) bool { return e.State == cluster.Written }) {
+		return errDied
+	}
+	return d.book.Keep(ctx, entries)
 }
 
 // copy is what another process reads of it.

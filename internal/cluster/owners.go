@@ -169,8 +169,7 @@ func (p *plan) mayTake(ch *change, live Metadata) error {
 		by += fmt.Sprintf(", as %q", d.as)
 	}
 	// Whoever lets go of an object leaves its field manager there.
-	release := fmt.Sprintf(`kubectl patch %s %s%s --type=merge -p '{"metadata":{"managedFields":[{}]}}'`,
-		ch.mapping.Resource.GroupResource(), ch.desired.GetName(), inNamespace(ch.desired))
+	release := mergePatch(ch, `{"metadata":{"managedFields":[{}]}}`)
 	sign := fmt.Sprintf("its field manager %q", d.manager)
 	if d.mark != "" {
 		sign = d.mark + " on it"
@@ -178,6 +177,11 @@ func (p *plan) mayTake(ch *change, live Metadata) error {
 	}
 	return fault.Errorf(fault.Denied, "%s in cluster %s is deployed by %s already (%s says so), and Tagboat does not fight over it. Remove it from Git here; or have the other one let go of it without deleting it, and clear what is left of that: %s",
 		name(ch.desired), p.c.name, by, sign, release)
+}
+
+// mergePatch is the command that changes an object in the cluster.
+func mergePatch(ch *change, patch string) string {
+	return fmt.Sprintf("kubectl patch %s %s%s --type=merge -p '%s'", ch.mapping.Resource.GroupResource(), ch.desired.GetName(), inNamespace(ch.desired), patch)
 }
 
 func inNamespace(o Object) string {
@@ -193,7 +197,7 @@ func (p *plan) refuseHolders(ch *change, holders []holder, cause error) error {
 	for _, h := range holders {
 		held = append(held, h.String())
 	}
-	out := "Remove the fields from one of the two sides; Tagboat never takes them from another deployer or a controller."
+	out := "Remove the fields from one of the two sides, or let them differ by a rule under `ignore` in tagboat.yaml; Tagboat never takes them from another deployer or a controller."
 	people := true
 	for _, h := range holders {
 		people = people && h.isPerson()
@@ -203,8 +207,8 @@ func (p *plan) refuseHolders(ch *change, holders []holder, cause error) error {
 	}
 	scaled := slices.ContainsFunc(holders, func(h holder) bool { return h.subresource == "scale" })
 	switch {
-	case scaled && (!people || p.scaled(ch)):
-		out = "Something scales it, an autoscaler perhaps: remove spec.replicas from Git, so that the two do not undo each other."
+	case scaled && !people:
+		out = "Something scales it, and Tagboat finds no autoscaler that does: remove spec.replicas from Git, so that the two do not undo each other; or let the field differ by a rule under `ignore` in tagboat.yaml."
 	case people:
 		out = "If that change shall stay, bring it to Git, or remove the fields there; if it shall be undone, whoever maintains tagboat.yaml can set `force: people` for the environment, and Tagboat takes the fields back."
 	}
@@ -212,20 +216,15 @@ func (p *plan) refuseHolders(ch *change, holders []holder, cause error) error {
 }
 
 // forced reports whether the run may take the fields from all who hold them.
-func (p *plan) forced(ch *change, holders []holder) bool {
-	return p.run.Force == ForcePeople && !slices.ContainsFunc(holders, func(h holder) bool { return !p.mayYield(ch, h) })
-}
-
-// mayYield reports whether it is people who hold the fields, and nobody in their name.
-func (p *plan) mayYield(ch *change, h holder) bool {
-	return h.isPerson() && !(h.subresource == "scale" && p.scaled(ch))
+func (p *plan) forced(holders []holder) bool {
+	return p.run.Force == ForcePeople && !slices.ContainsFunc(holders, func(h holder) bool { return !h.isPerson() })
 }
 
 // agree reports whether people hold fields only beside us, at the very values that we have
 // applied: whoever sets another one takes the field from us. Such an entry is what is left
 // of an edit that was taken back, or was brought to Git, and claims nothing. Whoever
 // applies the fields, as kubectl apply --server-side does, goes on wanting them.
-func (p *plan) agree(live Metadata, ch *change, holders []holder) bool {
+func (p *plan) agree(live Metadata, holders []holder) bool {
 	set, err := owned(live, p.manager())
 	if err != nil {
 		return false
@@ -236,27 +235,14 @@ func (p *plan) agree(live Metadata, ch *change, holders []holder) bool {
 		applies := slices.ContainsFunc(live.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
 			return e.Manager == h.manager && e.Operation == metav1.ManagedFieldsOperationApply
 		})
-		return applies || !p.mayYield(ch, h) || slices.ContainsFunc(h.fields, func(field string) bool { return !ours[field] })
-	})
-}
-
-// scaled reports whether an autoscaler of the same set scales the object: then who
-// changed its scale did not do it by hand.
-func (p *plan) scaled(ch *change) bool {
-	return slices.ContainsFunc(p.changes, func(other *change) bool {
-		if other.desired.GetKind() != "HorizontalPodAutoscaler" || other.desired.GetNamespace() != ch.desired.GetNamespace() {
-			return false
-		}
-		spec, _ := other.desired.Object["spec"].(map[string]any)
-		ref, _ := spec["scaleTargetRef"].(map[string]any)
-		return ref["kind"] == ch.desired.GetKind() && ref["name"] == ch.desired.GetName()
+		return applies || !h.isPerson() || slices.ContainsFunc(h.fields, func(field string) bool { return !ours[field] })
 	})
 }
 
 // mayTouch refuses an object that is being deleted or belongs to another target.
-func (p *plan) mayTouch(live metav1.Object, desired Object) error {
+func (p *plan) mayTouch(ch *change, live metav1.Object) error {
 	if live.GetDeletionTimestamp() != nil {
-		return p.stillDeleted(desired)
+		return p.stillDeleted(ch.desired)
 	}
 	key, installation := live.GetAnnotations()[TargetAnnotation], live.GetAnnotations()[InstallationAnnotation]
 	if key == "" || p.ours(live) || key == p.run.Target.Key && installation == "" {
@@ -264,10 +250,14 @@ func (p *plan) mayTouch(live metav1.Object, desired Object) error {
 	}
 	if key == p.run.Target.Key {
 		return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s, and two do not take turns: take the cluster out of one of them; or, where that one's database is lost, whoever runs this one starts it with TAGBOAT_INSTALLATION=%s, and it goes on with what that one has applied",
-			name(desired), p.c.name, p.run.Target.other(key, installation), installation)
+			name(ch.desired), p.c.name, p.run.Target.other(key, installation), installation)
 	}
-	return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s (this one is %q): keep the object in one overlay only, or remove its annotation %s to hand it over",
-		name(desired), p.c.name, p.run.Target.other(key, installation), p.run.Target.Key, TargetAnnotation)
+	// The other one deletes what leaves its overlay unless it is kept, and who takes only the
+	// marks away leaves its field manager there.
+	release := mergePatch(ch, fmt.Sprintf(`{"metadata":{"annotations":{%q:null,%q:null,%q:null},"labels":{%q:null},"managedFields":[{}]}}`,
+		TargetAnnotation, InstallationAnnotation, KeepAnnotation, TargetLabel))
+	return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s (this one is %q). Keep it in one overlay only. To hand it over, annotate it in the cluster with %s: keep, take it out of the other overlay, and when that is synced: %s",
+		name(ch.desired), p.c.name, p.run.Target.other(key, installation), p.run.Target.Key, KeepAnnotation, release)
 }
 
 func (p *plan) stillDeleted(o Object) error {

@@ -283,6 +283,52 @@ func TestAPersonsObjectIsAdopted(t *testing.T) {
 	}
 }
 
+// An object goes from one target to another by what the refusal says, and stays in the
+// cluster all the while.
+func TestAnObjectIsHandedOver(t *testing.T) {
+	s := newSite(t)
+	settings := configMap("settings", "mode", "fast")
+	s.mustApply(settings, configMap("stays", "a", "b"))
+	uid := s.get(configMaps, "settings").GetUID()
+	books := newBook()
+	next := func() error {
+		run := s.run(settings)
+		run.Target.Key = "acme/env books " + s.namespace
+		run.Inventory, run.Ledger = books.inventory(), books
+		_, err := s.cluster.Apply(t.Context(), run)
+		return err
+	}
+	err := next()
+	expect(t, err, fault.Denied, "belongs to another target", cluster.KeepAnnotation+": keep", "kubectl patch configmaps settings -n "+s.namespace)
+	_, rest, _ := strings.Cut(fault.HintOf(err), "--type=merge -p '")
+	release, _, told := strings.Cut(rest, "'")
+	if !told {
+		t.Fatalf("it does not say how: %s", fault.HintOf(err))
+	}
+
+	tried := s.run(settings)
+	tried.Target.Key = "acme/env books " + s.namespace
+	if trial, err := s.cluster.DryRun(t.Context(), tried, nil); err != nil || !strings.Contains(fmt.Sprint(trial), release+"'") {
+		t.Errorf("the dry run says something else: %+v, %v", trial, err)
+	}
+
+	s.patchAs("kubectl-annotate", configMaps, "settings", `{"metadata":{"annotations":{"tagboat.dev/prune":"keep"}}}`)
+	s.mustPrune(s.cluster, s.book, []string{"ConfigMap settings kept"}, configMap("stays", "a", "b"))
+	s.patchAs("kubectl-patch", configMaps, "settings", release)
+	if err := next(); err != nil {
+		t.Fatalf("what it says is not enough: %v (%s)", err, fault.HintOf(err))
+	}
+	live := s.get(configMaps, "settings")
+	if live.GetUID() != uid || live.GetAnnotations()[cluster.KeepAnnotation] != "" {
+		t.Errorf("it is another one, or is kept for ever: %v", live.GetAnnotations())
+	}
+	removal := cluster.Removal{Target: cluster.Target{Key: "acme/env books " + s.namespace, Namespace: s.namespace}, Remove: books.inventory(), Ledger: books}
+	pruned, err := s.cluster.Prune(t.Context(), removal)
+	if err != nil || pruned.Count(cluster.Deleted) != 1 {
+		t.Errorf("the next target cannot delete it: %+v, %v", pruned, err)
+	}
+}
+
 // An autoscaler and Git do not fight over the number of replicas.
 func TestAnAutoscalersReplicas(t *testing.T) {
 	s := newSite(t)
@@ -309,10 +355,13 @@ func TestAnAutoscalersReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	scale("kubectl", 3)
+	if err := force(deployment("web", payments+":1.6.0")); err != nil || s.runs("web") != "2 of "+payments+":1.6.0" {
+		t.Errorf("a person's scale is not taken back, it runs %s: %v", s.runs("web"), err)
+	}
+	scale("kubectl", 3)
 	hpa := "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {maxReplicas: 9, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}\n"
-	expect(t, force(deployment("web", payments+":1.6.0"), hpa), fault.Denied, "spec.replicas", "autoscaler")
-	if err := force(deployment("web", payments+":1.6.0")); err != nil {
-		t.Errorf("a person's scale is not taken back: %v", err)
+	if err := force(deployment("web", payments+":1.6.0"), hpa); err != nil || s.runs("web") != "3 of "+payments+":1.6.0" {
+		t.Errorf("what an autoscaler scales runs %s: %v", s.runs("web"), err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
 
@@ -18,8 +19,9 @@ type plan struct {
 	c       *Cluster
 	run     Run
 	entries map[ID]Entry // the inventory
-	changes []*change    // in the order of the objects
-	written []*change    // in the order of writing, the unchanged ones where they would have been written
+	exempt  *exemptions
+	changes []*change // in the order of the objects
+	written []*change // in the order of writing, the unchanged ones where they would have been written
 
 	whole       bool   // dry runs are asked for whole objects, and not for their metadata alone
 	contentHash string // of all that is rendered; "" as long as nobody asked
@@ -37,7 +39,8 @@ type change struct {
 	light   metadata.ResourceInterface
 	meta    []byte // the desired metadata as JSON
 	rest    []byte // everything else of it
-	hash    string // keyed, of both
+	less    bool   // both are without the fields that are left to others
+	hash    string // keyed, of both, nothing left out
 
 	seen      Metadata // as the LIST showed it; nil where the target has no such object
 	would     Metadata // what the dry run came to; nil as long as there was none
@@ -55,15 +58,16 @@ type change struct {
 	done     Object // the same, while others are being written
 	entry    Entry  // for the ledger, once it is applied
 	outcome  Outcome
-	hasRun   bool // a hook that has run for this content before
-	calm     bool // was seen to be current
-	listed   bool // is in the plan's written
+	hasRun   bool      // a hook that has run for this content before
+	made     types.UID // of the Job that this run has made for a hook, unless that has failed
+	calm     bool      // was seen to be current
+	listed   bool      // is in the plan's written
 }
 
 // newPlan reads what the objects say of their order, and leaves out hooks of other
 // occasions.
 func newPlan(c *Cluster, r Run) (*plan, error) {
-	p := &plan{c: c, run: r, entries: map[ID]Entry{}}
+	p := &plan{c: c, run: r, entries: map[ID]Entry{}, exempt: c.exempt(r.Target, r.Objects, r.Ignore)}
 	for _, e := range r.Inventory {
 		p.entries[e.ID] = e
 	}

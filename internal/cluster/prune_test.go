@@ -599,7 +599,7 @@ func TestPartOfTheClusterIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the API to be known as down", func(ctx context.Context) bool {
-		found, err := s.cluster.Rebuild(ctx, s.target())
+		found, err := s.cluster.Rebuild(ctx, s.target(), nil)
 		return err == nil && len(found.Unseen) == 1 && strings.Contains(found.Unseen[0], group)
 	})
 	if _, err := s.prune(s.cluster, b, configMap("other", "a", "b")); err == nil || !strings.Contains(err.Error(), group) {
@@ -632,21 +632,36 @@ func TestAnInventoryIsRebuilt(t *testing.T) {
 	}
 }
 
-func TestAnInventoryIsRebuiltInANamespaceAlone(t *testing.T) {
+// Who may look into some namespaces alone finds there what is rendered, and what was.
+// The target says no namespace: the objects do.
+func TestAnInventoryIsRebuiltInNamespacesAlone(t *testing.T) {
 	s := newSite(t)
 	s.mustApply(configMap("a", "a", "b"), deployment("web", payments+":1.6.0"))
 	s.grant("rebuild-reader", `{apiGroups: [""], resources: [configmaps], verbs: [get, list]}`)
-	found, err := s.as("rebuild-reader").Rebuild(t.Context(), s.target())
+	target := s.target()
+	target.Namespace = ""
+	found, err := s.as("rebuild-reader").Rebuild(t.Context(), target, []string{"default", s.namespace})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(found.Entries) != 1 || found.Entries[0].Name != "a" {
+	if len(found.Entries) != 1 || found.Entries[0].Name != "a" || found.Entries[0].UID == "" {
 		t.Errorf("it found %+v", found.Entries)
 	}
 	said := strings.Join(found.Unseen, "\n")
-	for _, words := range []string{"deployments.apps could not be listed: ", `its user "rebuild-reader" lacks the permission`, "configmaps could be listed in namespace " + s.namespace + " alone"} {
+	for _, words := range []string{"deployments.apps could not be listed: ", `its user "rebuild-reader" lacks the permission`,
+		"configmaps could be listed in " + s.namespace + " alone", "list configmaps in namespace default"} {
 		if !strings.Contains(said, words) {
 			t.Errorf("it does not say %q:\n%s", words, said)
 		}
+	}
+	if found, err = s.as("rebuild-reader").Rebuild(t.Context(), target, nil); err != nil || len(found.Entries) != 0 || !strings.Contains(strings.Join(found.Unseen, "\n"), "configmaps could not be listed: ") {
+		t.Errorf("nowhere: %+v, %v", found.Entries, err)
+	}
+
+	// An API server that answers no list does not say that there is nothing.
+	r := s.relay()
+	r.from(func(int, *http.Request) deed { return ailing })
+	if found, err := r.Rebuild(t.Context(), target, nil); !fault.Is(err, fault.Transient) {
+		t.Errorf("no list at all: %+v, %v", found, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -29,9 +30,10 @@ type Rebuilt struct {
 // What only bears the target's label is not the target's: controllers copy labels to
 // what they make. It has to name the target, and the target has to manage some of it.
 //
-// Where objects of a kind may not be listed in the whole cluster, those of the target's
-// own namespace are. An error means that nothing could be looked at.
-func (c *Cluster) Rebuild(ctx context.Context, t Target) (_ Rebuilt, err error) {
+// Where objects of a kind may not be listed in the whole cluster, those in the namespaces
+// are: give it all in which the target may have any. An error means that nothing could be
+// looked at, and a later try may do better.
+func (c *Cluster) Rebuild(ctx context.Context, t Target, namespaces []string) (_ Rebuilt, err error) {
 	defer fault.Wrap(&err, "rebuild the inventory of %s from cluster %s", t.Key, c.name)
 	mappings, unseen, err := c.listable()
 	if err != nil {
@@ -39,22 +41,25 @@ func (c *Cluster) Rebuild(ctx context.Context, t Target) (_ Rebuilt, err error) 
 	}
 	var mu sync.Mutex
 	out := Rebuilt{Unseen: unseen}
+	var lost error // of a list that a later try may bring
+	answered := false
 	var g errgroup.Group
 	g.SetLimit(c.inFlight)
 	for _, m := range mappings {
 		g.Go(func() error {
-			found, where, err := c.allOf(ctx, t, m)
-			if err != nil && ctx.Err() != nil {
+			found, unseen, err := c.allOf(ctx, t, m, namespaces)
+			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
-				out.Unseen = append(out.Unseen, fmt.Sprintf("%s could not be listed: %s", m.Resource.GroupResource(), hintOf(err)))
-				return nil
+			if err != nil && fault.KindOf(err).Retryable() {
+				lost = err
+			} else {
+				answered = true
 			}
-			if where != "" {
-				out.Unseen = append(out.Unseen, fmt.Sprintf("%s could be listed in namespace %s alone, because Tagboat lacks the permission to list them cluster-wide.", m.Resource.GroupResource(), where))
+			if unseen != "" {
+				out.Unseen = append(out.Unseen, unseen)
 			}
 			for _, o := range found {
 				if v, _ := t.ours(o); v == mayGo {
@@ -69,20 +74,47 @@ func (c *Cluster) Rebuild(ctx context.Context, t Target) (_ Rebuilt, err error) 
 	if err := g.Wait(); err != nil {
 		return Rebuilt{}, err
 	}
+	if lost != nil && !answered {
+		return Rebuilt{}, lost
+	}
 	slices.Sort(out.Unseen)
 	slices.SortFunc(out.Entries, func(a, b Entry) int { return compareIDs(a.ID, b.ID) })
 	return out, nil
 }
 
 // allOf lists what bears the target's label of a kind: everywhere, or where that is not
-// permitted, in one namespace, which it names.
-func (c *Cluster) allOf(ctx context.Context, t Target, m *meta.RESTMapping) (found []Metadata, where string, err error) {
-	found, err = c.listIn(ctx, t, m, "")
-	if fault.Is(err, fault.Denied) && t.Namespace != "" && m.Scope.Name() == meta.RESTScopeNameNamespace {
-		found, err = c.listIn(ctx, t, m, t.Namespace)
-		where = t.Namespace
+// permitted, in each of the namespaces. unseen says for people what could not be listed,
+// and err why there was no list at all.
+func (c *Cluster) allOf(ctx context.Context, t Target, m *meta.RESTMapping, namespaces []string) (found []Metadata, unseen string, err error) {
+	kind := m.Resource.GroupResource()
+	list := func(namespace string) (objects []Metadata, err error) {
+		err = again(ctx, func() (err error) {
+			objects, err = c.listIn(ctx, t, m, namespace)
+			return err
+		})
+		return objects, err
 	}
-	return found, where, err
+	if found, err = list(""); err == nil {
+		return found, "", nil
+	}
+	unseen = fmt.Sprintf("%s could not be listed: %s", kind, hintOf(err))
+	if !fault.Is(err, fault.Denied) || m.Scope.Name() != meta.RESTScopeNameNamespace {
+		return nil, unseen, err
+	}
+	var where, why []string
+	for _, n := range namespaces {
+		some, err := list(n)
+		if err != nil {
+			why = append(why, hintOf(err))
+			continue
+		}
+		where, found = append(where, n), append(found, some...)
+	}
+	if len(where) == 0 {
+		return nil, unseen, err
+	}
+	unseen = fmt.Sprintf("%s could be listed in %s alone, because Tagboat lacks the permission to list them cluster-wide.", kind, strings.Join(where, ", "))
+	return found, strings.Join(append([]string{unseen}, why...), " "), nil
 }
 
 // listable are the kinds that an object can be of that somebody applied, each in the

@@ -37,7 +37,7 @@ func (p *plan) cannotChange(ctx context.Context, ch *change, cause error) error 
 		if err != nil {
 			return err
 		}
-		if err := p.mayTouch(found, ch.desired); err != nil {
+		if err := p.mayTouch(ch, found); err != nil {
 			return err
 		}
 		if !p.ours(found) {

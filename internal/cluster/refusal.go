@@ -108,7 +108,8 @@ func withoutValue(message string) string {
 	return nothing
 }
 
-const maxTold = 400
+// maxTold is how much is told of a reason, in characters: with a command in it, too.
+const maxTold = 700
 
 // valueless reports whether what the API server says of an object quotes no values,
 // though it names fields and kinds in a way that looks like it: "secrets=1".

@@ -152,7 +152,7 @@ func (s *site) inventory() *book {
 
 func (s *site) inventoryOf(target cluster.Target) *book {
 	s.t.Helper()
-	found, err := s.cluster.Rebuild(s.t.Context(), target)
+	found, err := s.cluster.Rebuild(s.t.Context(), target, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

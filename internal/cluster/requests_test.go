@@ -185,7 +185,7 @@ func TestEveryOtherRequestGoesWrong(t *testing.T) {
 		return "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: " + name + "}\n"
 	}
 	stays := []string{deployment("web", payments+":1.6.0"), configMap("settings", "mode", "fast"), account("robot")}
-	trial, err := p.door.DryRun(t.Context(), s.target(), cluster.ForceNever, decode(t, stays...), decode(t, account("goes")))
+	trial, err := p.door.DryRun(t.Context(), s.run(stays...), decode(t, account("goes")))
 	if err != nil || trial.Count(cluster.Created) != 3 {
 		t.Fatalf("a dry run: %v, %v", came(trial), err)
 	}

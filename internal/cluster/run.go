@@ -20,6 +20,8 @@ type Run struct {
 	// people; what makes a hook run again is the content of the target (see hooks.go).
 	Commit string
 	Force  Force
+	// Ignore says which fields may differ from the objects: they stay with whoever holds them.
+	Ignore []IgnoreRule
 	// Go is asked before every write, and now and then while something is waited for:
 	// nil to go on. Its error (a newer commit is there, the lease is lost) is what Apply
 	// returns then, and nothing more is written. nil to go on always.

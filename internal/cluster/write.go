@@ -21,12 +21,25 @@ func (p *plan) intend(ctx context.Context, wanted func(step) bool) error {
 		}
 		ch.intended = true
 		e := p.entryOf(ch, Intended)
-		if e.UID = p.entries[e.ID].UID; e.UID == "" {
-			e.UID = string(uidOf(ch.seen))
-		}
+		e.UID = p.intendedUID(ch)
 		entries = append(entries, e)
 	}
 	return p.keep(ctx, entries)
+}
+
+// intendedUID is that of the object that is there, as it was just seen; "" where there is
+// none. What the ledger had may be gone by now: if this run ends before it can say what
+// it has made, that must not be taken for another's.
+func (p *plan) intendedUID(ch *change) string {
+	switch {
+	case ch.hook:
+		return p.madeHook(ch)
+	case ch.exists:
+		return string(ch.would.UID)
+	case ch.would != nil:
+		return ""
+	}
+	return string(uidOf(ch.seen)) // it waits for another one, and could not be tried
 }
 
 func (p *plan) entryOf(ch *change, state EntryState) Entry {
@@ -147,6 +160,9 @@ func (p *plan) writeOnce(ctx context.Context, ch *change) error {
 		uid, version = "", newOnly
 	case ch.recreate:
 		if err := p.remove(ctx, ch); err != nil {
+			return err
+		}
+		if err := ch.sendAll(); err != nil {
 			return err
 		}
 		uid, version = "", newOnly

@@ -236,7 +236,7 @@ func (w *Worker) dryRun(ctx context.Context, l *look, name string, manifests []b
 	if err != nil {
 		return cluster.Trial{}, err
 	}
-	return door.DryRun(ctx, target, forceOf(l.env), plain, before)
+	return door.DryRun(ctx, cluster.Run{Target: target, Objects: plain, Force: forceOf(l.env), Ignore: ignored(l.base.config, l.pair)}, before)
 }
 
 // triedWords are the outcomes as people read them.

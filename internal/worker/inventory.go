@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/cluster"
@@ -51,6 +53,19 @@ func (l ledger) entries(ctx context.Context) ([]cluster.Entry, error) {
 	return entries, nil
 }
 
+// namespacesOf are those in which a target may have objects, as far as anybody knows.
+func namespacesOf(objects []cluster.Object, known []cluster.Entry) []string {
+	in := map[string]bool{}
+	for _, o := range objects {
+		in[o.GetNamespace()] = true
+	}
+	for _, e := range known {
+		in[e.Namespace] = true
+	}
+	delete(in, "") // of what is cluster-wide
+	return slices.Sorted(maps.Keys(in))
+}
+
 // countEvery is how often an inventory is compared with the labels in the cluster. A
 // database that was restored from a backup does not know what was made since.
 const countEvery = 24 * time.Hour
@@ -67,10 +82,12 @@ func (w *Worker) inventory(ctx context.Context, s *syncing, t store.Target) ([]c
 	if counted := moment(t.CountedAt); !counted.IsZero() && w.Now().Sub(counted) < countEvery {
 		return s.door.Reconsider(ctx, s.target, known)
 	}
-	found, err := s.door.Rebuild(ctx, s.target)
+	found, err := s.door.Rebuild(ctx, s.target, namespacesOf(s.objects, known))
 	if err != nil {
 		return nil, err
 	}
+	// It counts as counted all the same, until tomorrow: of what may never be listed, and of
+	// an API that is down for long, everything would be applied anew at every look.
 	for _, gap := range found.Unseen {
 		w.Log.WarnContext(ctx, "an inventory could not be counted whole", "target", t.ID, "cluster", t.Cluster, "why", gap)
 	}

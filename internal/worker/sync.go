@@ -369,7 +369,7 @@ func (w *Worker) run(ctx context.Context, a *attempt, s *syncing) (cluster.Run, 
 	inventory, err := w.inventory(ctx, s, a.target)
 	run := cluster.Run{
 		Target: target, Objects: objects, Inventory: inventory, Ledger: ledger{w.Store, a.target}, HashKey: w.InventoryKey,
-		Epoch: a.target.Fence, Commit: s.reached.Commit, Go: a.goOn, Patience: w.HealthTimeout, Force: forceOf(s.env),
+		Epoch: a.target.Fence, Commit: s.reached.Commit, Go: a.goOn, Patience: w.HealthTimeout, Force: forceOf(s.env), Ignore: ignored(s.base.config, s.pair),
 	}
 	return run, err
 }
