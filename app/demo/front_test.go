@@ -1,7 +1,9 @@
 package demo
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,6 +31,7 @@ type front struct {
 	t      testing.TB
 	server *httptest.Server
 	pass   *httputil.ReverseProxy
+	closed atomic.Bool
 
 	mu    sync.Mutex
 	asked int
@@ -47,11 +51,56 @@ func (s *scene) newFront() *front {
 	f.pass.Transport = transport
 	f.pass.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // the client has gone
 	f.server = httptest.NewServer(f)
-	s.Cleanup(func() {
-		f.server.CloseClientConnections() // a watch would hold it up
-		f.server.Close()
-	})
+	s.Cleanup(f.close)
 	return f
+}
+
+// close ends it, whoever watches through it: they come again as soon as their connection
+// is closed, and would hold it up.
+func (f *front) close() {
+	f.closed.Store(true)
+	f.server.CloseClientConnections()
+	f.server.Close()
+}
+
+func TestAFrontClosesWhileItIsWatched(t *testing.T) {
+	watched := make(chan struct{}, 1)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case watched <- struct{}{}:
+		default:
+		}
+		<-r.Context().Done()
+	}))
+	defer api.Close()
+	server, err := url.Parse(api.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &front{t: t, pass: httputil.NewSingleHostReverseProxy(server)}
+	f.server = httptest.NewServer(f)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	over, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for range 8 {
+		watching.Go(func() {
+			for over.Err() == nil {
+				req, err := http.NewRequestWithContext(over, http.MethodGet, f.server.URL+"/api/v1/configmaps?watch=true", nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if resp, err := http.DefaultClient.Do(req); err == nil {
+					_, _ = io.Copy(io.Discard, resp.Body)
+					_ = resp.Body.Close()
+				}
+			}
+		})
+	}
+	<-watched
+	f.close()
 }
 
 // frontBefore has Tagboat reach the clusters of environments, which are one, through a
@@ -85,6 +134,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	about := strings.Contains(r.URL.Path, "/namespaces/") || query.Has("labelSelector")
 	r.Header.Del("Authorization")
+	if f.closed.Load() {
+		panic(http.ErrAbortHandler)
+	}
 	if about && !query.Has("watch") {
 		f.mu.Lock()
 		f.asked++
