@@ -306,11 +306,20 @@ func thirtyClusters(s *scene, f *front) {
 			s.w.deploymentIs(p.Number, "fleet/edge", "failure"),
 			s.w.boardSays(s.ctx, "Cluster "+dying+" cannot be reached at "+m.server.URL))
 	})
-	s.must(s.w.none(s.ctx, `SELECT count(*) FROM target WHERE env = 'fleet' AND cluster = $1 AND state = 'healthy'`, dying))
+	const trying = `SELECT count(*) FROM sync a JOIN target t ON t.id = a.target_id WHERE t.env = 'fleet' AND t.cluster = $1
+		AND a.state = 'running' AND a.started_at < now() - interval '2 seconds'`
+	s.within(2*time.Minute, "it is tried again", func() error {
+		n, err := s.w.count(s.ctx, trying, dying)
+		if err == nil && n == 0 {
+			err = errors.New("it is not")
+		}
+		return err
+	})
+	s.must(s.w.none(s.ctx, trying+` AND NOT (t.state = 'unreachable' AND t.message LIKE '%cannot be reached%')`, dying))
 
 	s.says("alice", s.issue(), "/promote beyond edge", "confused", "beyond has nothing healthy to take from fleet", dying)
 	next := s.asked("beyond", "edge", "1.8.0")
-	s.checkSays(next.Number, "Waiting for upstream", "but is not healthy: "+dying+" is ")
+	s.checkSays(next.Number, "Waiting for upstream", "but is not healthy: "+dying+" is unreachable")
 
 	m.dead.Store(false)
 	s.within(2*time.Minute, "the dead one is back, and gets it by itself", all(30, "1.8.0"))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -186,6 +187,7 @@ type syncing struct {
 	pair    envrepo.Pair
 	env     envrepo.Environment
 	door    *cluster.Cluster
+	heard   func() error // called, more than once, when the cluster has answered an apply
 	target  cluster.Target
 	objects []cluster.Object // as rendered
 	reached store.Reached
@@ -313,9 +315,20 @@ func runs(container string, pin image.Ref) bool {
 	return is.Tag == pin.Tag && is.Digest == pin.Digest
 }
 
-// apply shows what is going on, and does it.
+// apply shows what is going on, and does it. Of a cluster that could not be reached is told
+// why until it answers: an attempt on a dead one is a long wait for that.
 func (w *Worker) apply(ctx context.Context, a *attempt, s *syncing, patience time.Duration) error {
-	if err := w.Store.StartTarget(ctx, a.target, store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.", s.reached.RenderedHash); err != nil {
+	show := func(state, message string) error {
+		return w.Store.StartTarget(ctx, a.target, state, message, s.reached.RenderedHash)
+	}
+	s.heard = sync.OnceValue(func() error {
+		return show(store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.")
+	})
+	if a.target.State != store.TargetUnreachable {
+		if err := s.heard(); err != nil {
+			return err
+		}
+	} else if err := show(a.target.State, a.target.Message); err != nil {
 		return err
 	}
 	return w.bringObjects(ctx, a, s, patience)
@@ -329,11 +342,20 @@ func (w *Worker) bringObjects(ctx context.Context, a *attempt, s *syncing, patie
 		return err
 	}
 	run.Patience = patience
+	run.Go = func(ctx context.Context) error { // the cluster was read before anything is written
+		if err := s.heard(); err != nil {
+			return err
+		}
+		return a.goOn(ctx)
+	}
 	result, err := s.door.Apply(ctx, run)
 	s.took(result)
 	w.lookouts[a.target.Cluster].watchFor(result)
 	if err != nil {
 		return s.ill(err)
+	}
+	if err := s.heard(); err != nil { // also where there was nothing to write
+		return err
 	}
 	health, err := w.await(ctx, a, s, run.Target, result.Objects(), cluster.WaitOptions{Timeout: patience})
 	if err != nil || s.reached.Ill {

@@ -64,7 +64,7 @@ func startKubelet(ctx context.Context, cs kubernetes.Interface) error {
 }
 
 func watchPods(ctx context.Context, cs kubernetes.Interface) error {
-	k := &kubelet{ctx: ctx, cs: cs}
+	k := &kubelet{ctx: ctx, cs: cs, reported: map[types.UID]bool{}}
 	f := informers.NewSharedInformerFactory(cs, 0)
 	if _, err := f.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { k.sync(o.(*corev1.Pod)) },
@@ -80,6 +80,9 @@ type kubelet struct {
 	ctx context.Context // of the process
 	cs  kubernetes.Interface
 	ip  atomic.Uint32 // pods that got an address
+	// reported are pods of which sync has told once: a change of somebody else's may come
+	// before the own report is seen, and must not have it told again over what a test says.
+	reported map[types.UID]bool
 }
 
 // sync takes one pod a step further; the informer calls it for every change.
@@ -98,7 +101,8 @@ func (k *kubelet) sync(p *corev1.Pod) {
 				ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, UID: p.UID},
 				Target:     corev1.ObjectReference{Kind: "Node", Name: nodeName}}, metav1.CreateOptions{})
 		})
-	case p.Status.StartTime == nil: // bound, not yet reported on
+	case p.Status.StartTime == nil && !k.reported[p.UID]: // bound, not yet reported on
+		k.reported[p.UID] = true
 		if strings.HasPrefix(tag(p), "slow") {
 			time.AfterFunc(3*time.Second, func() { k.report(p, "") })
 			return
