@@ -379,6 +379,14 @@ func (s *Store) SyncedTo(ctx context.Context, target int64) (commit string, fail
 	return row.CommitSHA, row.Ended == "failed", err
 }
 
+// BroughtWhole is the commit that a target was brought last, healthy; "" where there is
+// none, and where a later attempt may have written something else. One that was refused
+// before it wrote anything leaves what was.
+func (s *Store) BroughtWhole(ctx context.Context, target int64) (commit string, err error) {
+	defer wrap(&err, "read what target %d was brought whole", target)
+	return s.query.BroughtWhole(ctx, target)
+}
+
 // RecentSyncs are the newest attempts on a target.
 func (s *Store) RecentSyncs(ctx context.Context, target int64, most int32) (_ []Sync, err error) {
 	defer wrap(&err, "read syncs of target %d", target)

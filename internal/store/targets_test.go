@@ -192,6 +192,30 @@ func TestAMeasurementIsWaitedFor(t *testing.T) {
 	}
 }
 
+// What a target was brought stays there until something else is written; what was broken
+// off may have been.
+func TestWhatATargetWasBrought(t *testing.T) {
+	w := newWorld(t)
+	target := w.target("prod", "eu")
+	for _, step := range []struct {
+		story   string
+		attempt func()
+		want    string
+	}{
+		{"1 is healthy", func() { w.synced(target, "1", store.Reached{State: store.TargetHealthy, Changed: 3}) }, sha("1")},
+		{"2 is refused", func() { w.synced(target, "2", store.Reached{State: store.TargetFailed}) }, sha("1")},
+		{"3 is begun", func() { w.begun(target, "3") }, sha("1")},
+		{"3 was broken off when 4 is begun", func() { w.begun(target, "4") }, ""},
+		{"5 waits for a measurement", func() { w.synced(target, "5", store.Reached{State: store.TargetWaiting}) }, sha("5")},
+		{"6 has written one object", func() { w.synced(target, "6", store.Reached{State: store.TargetFailed, Changed: 1}) }, ""},
+	} {
+		step.attempt()
+		if got, err := w.store.BroughtWhole(w.ctx, target.ID); err != nil || got != step.want {
+			t.Errorf("%s: it was brought %q, want %q (%v)", step.story, got, step.want, err)
+		}
+	}
+}
+
 // While a sync of the same digest is under way, what is healthy stays healthy.
 func TestASyncShowsWhatItDoes(t *testing.T) {
 	w := newWorld(t)
@@ -370,4 +394,19 @@ func TestNobodyWaitsInACircle(t *testing.T) {
 	}
 	close(stop)
 	group.Wait()
+}
+
+// begun begins an attempt to bring a commit.
+func (w *world) begun(t store.Target, commit string) int64 {
+	w.Helper()
+	id, err := w.store.StartSync(w.ctx, t.ID, sha(commit), "1.7.0", digest("a"))
+	w.must(err)
+	return id
+}
+
+// synced is an attempt that came to its end.
+func (w *world) synced(t store.Target, commit string, r store.Reached) {
+	w.Helper()
+	r.Commit, r.Digest = sha(commit), digest("a")
+	w.must(w.store.FinishSync(w.ctx, t, w.begun(t, commit), r, after))
 }

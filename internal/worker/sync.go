@@ -107,7 +107,10 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 		return err
 	}
 	began := w.Now()
-	err = w.apply(ctx, a, &s, patienceFor(t, s.reached.RenderedHash, w.HealthTimeout))
+	patience := patienceFor(t, s.reached.RenderedHash, w.HealthTimeout)
+	if err = w.apply(ctx, a, &s, patience); fault.Is(err, fault.Denied) && s.reached.Changed == 0 {
+		err = w.contested(ctx, a, &s, patience, err)
+	}
 	w.Meter.Synced(t.Cluster, ending(ctx, s.reached.State, err), w.Now().Sub(began))
 	if err != nil {
 		if errors.Is(err, errSuperseded) {
@@ -116,10 +119,12 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 		if s.reached.Changed == 0 {
 			s.reached.RenderedHash = t.RenderedHash // nothing of it is there: it may not be its turn the next time
 		}
-		s.known(t)
+		if !s.examined {
+			s.known(t)
+		}
 		return w.syncFailed(ctx, t, id, s.reached, err)
 	}
-	if s.reached.Ill {
+	if s.reached.Ill && !s.examined {
 		s.known(t)
 	}
 	return w.Store.FinishSync(ctx, t, id, s.reached, afterSync())
@@ -192,6 +197,9 @@ type syncing struct {
 	objects []cluster.Object // as rendered
 	reached store.Reached
 	was     store.Target // when the attempt began
+	// examined: what reached says of changes past Git was found by this attempt, also where
+	// it fails.
+	examined bool
 }
 
 // targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask

@@ -107,6 +107,14 @@ SELECT p.id FROM promotion p JOIN artifact a ON a.id = p.artifact_id
 WHERE p.repo_id = @repo_id AND p.app = @app AND p.env = @env AND a.digest = @digest AND p.merged_at IS NOT NULL
 ORDER BY p.id DESC LIMIT 1;
 
+-- name: BroughtWhole :one
+-- The commit of the last sync that succeeded, unless a later one may have written something.
+SELECT coalesce((
+    SELECT CASE WHEN s.state = 'healthy' THEN s.commit_sha ELSE '' END FROM sync s
+    WHERE s.target_id = @target_id AND s.state <> 'running' AND NOT (s.state = 'failed' AND s.changed = 0)
+    ORDER BY s.id DESC LIMIT 1
+), '')::text AS commit_sha;
+
 -- name: SyncedTo :one
 -- The commit of the last sync that succeeded, and how the last one ended that came to
 -- an end; empty where there is none.

@@ -38,6 +38,22 @@ func (q *Queries) AilTarget(ctx context.Context, arg AilTargetParams) (int64, er
 	return result.RowsAffected(), nil
 }
 
+const broughtWhole = `-- name: BroughtWhole :one
+SELECT coalesce((
+    SELECT CASE WHEN s.state = 'healthy' THEN s.commit_sha ELSE '' END FROM sync s
+    WHERE s.target_id = $1 AND s.state <> 'running' AND NOT (s.state = 'failed' AND s.changed = 0)
+    ORDER BY s.id DESC LIMIT 1
+), '')::text AS commit_sha
+`
+
+// The commit of the last sync that succeeded, unless a later one may have written something.
+func (q *Queries) BroughtWhole(ctx context.Context, targetID int64) (string, error) {
+	row := q.db.QueryRow(ctx, broughtWhole, targetID)
+	var commit_sha string
+	err := row.Scan(&commit_sha)
+	return commit_sha, err
+}
+
 const finishSync = `-- name: FinishSync :exec
 UPDATE sync SET state = $1, message = $2, changed = $3, finished_at = $4 WHERE id = $5
 `
