@@ -179,7 +179,7 @@ type syncing struct {
 // targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask
 // as exactly the same.
 func (w *Worker) targetOf(repo store.Repo, app, env, name string) cluster.Target {
-	return cluster.Target{Key: fmt.Sprintf("%s %s %s %s", repo.Mark, app, env, name), Installation: w.Installation}
+	return cluster.Target{Key: keyOf(repo, app, env, name), Installation: w.Installation, LetGo: w.lettingGo()}
 }
 
 // errUnread: GitHub does not let the env repo be read. That says nothing about what
