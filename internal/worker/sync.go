@@ -56,8 +56,11 @@ func (w *Worker) attempt(ctx context.Context, id int64) (store.Target, error) {
 		return a.target, err
 	}
 	// What runs there stays as it is while nobody can read what should.
-	if a.target.Gone || !store.Readable(repo) {
+	if !store.Readable(repo) {
 		return a.target, nil
+	}
+	if a.target.Gone {
+		return a.target, w.lookBack(alone, a, repo)
 	}
 	err = w.bring(alone, a)
 	switch {
