@@ -382,7 +382,7 @@ func (s *syncing) ill(err error) error {
 // await waits until objects are healthy, or will not be, or something newer is there to
 // bring. They are the decrypted ones, so that what they hold is known where it is told.
 func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, target cluster.Target, objects []cluster.Object, patience time.Duration) error {
-	health, err := s.door.Wait(a.superseded, objects, cluster.WaitOptions{Timeout: patience, Rules: s.base.health, SameImage: w.sameImage, Secret: target.Secret})
+	health, err := s.door.Wait(a.superseded, objects, cluster.WaitOptions{Timeout: patience, Rules: s.base.health, SameImage: w.sameImage, Secret: target.Secret, Target: target})
 	if err != nil {
 		if ctx.Err() == nil && a.superseded.Err() != nil {
 			return context.Cause(a.superseded)
