@@ -110,3 +110,25 @@ func TestALookAtWhatIsOnItsWayOut(t *testing.T) {
 }
 
 var services = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+
+// A look that is not finished when the time is up proves nothing: a workload whose pods
+// nobody has looked at is not healthy.
+func TestALookThatIsNotFinishedInTime(t *testing.T) {
+	s := newSite(t)
+	s.mustBeHealthy(s.mustApply(deployment("web", payments+":1.6.0@"+digest("a"))))
+	objects := decode(t, deployment("web", payments+":1.6.0@"+digest("a")))
+	objects[0].SetNamespace(s.namespace)
+	p := s.proxied()
+	over := make(chan struct{})
+	p.spoil = func(_ int, what string) spoiling {
+		if what == "LIST pods" {
+			<-over
+		}
+		return passed
+	}
+	health, err := p.door.Wait(t.Context(), objects, cluster.WaitOptions{Target: s.target(), Timeout: 2 * time.Second})
+	close(over)
+	if err != nil || health.Healthy || !strings.Contains(health.Reason, "could not be looked at in time") {
+		t.Errorf("got %+v, %v", health, err)
+	}
+}

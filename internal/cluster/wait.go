@@ -237,6 +237,9 @@ func (w *wait) wasSecret(o Object) bool {
 func (w *wait) inspect(ctx context.Context, one *watched, count *census) error {
 	pods, err := count.newestPods(one.live)
 	if err != nil {
+		if ctx.Err() != nil && one.health.Status == Current {
+			one.health.Status, one.health.Message = InProgress, "what its pods run could not be looked at in time"
+		}
 		return one.unread(ctx, err)
 	}
 	if one.health.Status == Current {
