@@ -19,7 +19,7 @@ type StatusTarget struct {
 	App     string `json:"app"`
 	Env     string `json:"env"`
 	Cluster string `json:"cluster"`
-	State   string `json:"state"` // healthy, failed, unreachable, applying, unknown
+	State   string `json:"state"` // healthy, failed, unreachable, applying, unknown; left: not in tagboat.yaml any more, and runs on
 	Tag     string `json:"tag"`
 	Digest  string `json:"digest"`
 	Commit  string `json:"commit"` // of the env repo, that the cluster was brought to
@@ -35,15 +35,18 @@ type StatusTarget struct {
 }
 
 // Well reports whether there is nothing to do about it: it is healthy, and has what is
-// in Git, and nothing else.
+// in Git, and nothing else. What was left behind has nothing in Git to be measured by.
 func (t StatusTarget) Well() bool {
-	return t.State == store.TargetHealthy && t.Waits == "" && len(t.Notes) == 0
+	return t.State == stateLeft || t.State == store.TargetHealthy && t.Waits == "" && len(t.Notes) == 0
 }
 
 // Unwell are those that are not well.
 func Unwell(targets []StatusTarget) []StatusTarget {
 	return slices.DeleteFunc(slices.Clone(targets), StatusTarget.Well)
 }
+
+// stateLeft is the state of what is not in tagboat.yaml any more, and runs on.
+const stateLeft = "left"
 
 // StatusFilter says which targets are meant; "" is any.
 type StatusFilter struct {
@@ -58,6 +61,10 @@ func (e *Explainer) Status(ctx context.Context, f StatusFilter) ([]StatusTarget,
 		return nil, err
 	}
 	targets, err := e.store.Targets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	left, err := e.store.Left(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +84,16 @@ func (e *Explainer) Status(ctx context.Context, f StatusFilter) ([]StatusTarget,
 			since := t.HealthySince.UTC()
 			is.HealthySince = &since
 		}
-		if is.Repo != "" && (f.App == "" || f.App == t.App) && (f.Env == "" || f.Env == t.Env) {
-			found = append(found, is)
-		}
+		found = append(found, is)
 	}
+	for _, l := range left {
+		found = append(found, StatusTarget{
+			Repo: names[l.RepoID], App: l.App, Env: l.Env, Cluster: l.Cluster, State: stateLeft, LookedAt: l.Since.UTC(), Message: store.LeftNote(l), Notes: []string{}, position: l.Position,
+		})
+	}
+	found = slices.DeleteFunc(found, func(t StatusTarget) bool {
+		return t.Repo == "" || f.App != "" && f.App != t.App || f.Env != "" && f.Env != t.Env
+	})
 	slices.SortStableFunc(found, func(a, b StatusTarget) int {
 		return cmp.Or(cmp.Compare(a.Repo, b.Repo), cmp.Compare(a.App, b.App), cmp.Compare(a.position, b.position), cmp.Compare(a.Cluster, b.Cluster))
 	})

@@ -35,7 +35,12 @@ func runs(t *testing.T, url string) {
 	}, syncs))
 	beta, err := s.SeeRepo(ctx, store.SeenRepo{GitHubID: 8, Owner: "beta", Name: "env", Installation: 2, DefaultBranch: "main"}, nil)
 	must(err)
-	must(s.KeepTargets(ctx, beta.ID, "heads", []store.NewTarget{{App: "shop", Env: "staging", Cluster: "staging", Branch: "main", Position: 1}}, syncs))
+	shop := []store.NewTarget{{App: "shop", Env: "staging", Cluster: "staging", Branch: "main", Position: 1}, {App: "shop", Env: "dev", Cluster: "dev", Branch: "main"}}
+	must(s.KeepTargets(ctx, beta.ID, "heads", shop, syncs))
+	dev, err := s.TargetsOfPair(ctx, beta.ID, "shop", "dev")
+	must(err)
+	must(s.KeepStock(ctx, dev[0], []store.Stock{{ApiGroup: "apps", Kind: "Deployment", Namespace: "shop", Name: "shop", Version: "v1", Uid: "1", State: "written"}}))
+	must(s.KeepTargets(ctx, beta.ID, "later heads", shop[:1], syncs)) // dev is not in tagboat.yaml any more
 
 	reach := func(app, cluster string, r store.Reached) {
 		t.Helper()

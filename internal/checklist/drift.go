@@ -12,6 +12,7 @@ type Drift struct {
 	Since             time.Time // when it was seen
 	Ended             time.Time // zero while it lasts
 	Healed            bool      // Tagboat has taken it back
+	Gone              bool      // it is not in tagboat.yaml any more, and nobody looks
 	Objects           []DriftedObject
 	More              int // objects that are left out
 }
@@ -47,6 +48,8 @@ func RenderDrift(d Drift) string {
 	switch {
 	case d.Healed:
 		fmt.Fprintf(&b, "✅ Tagboat has taken it back, at %s. If the change was right, bring it to Git.", instant(d.Ended))
+	case d.Gone:
+		fmt.Fprintf(&b, "It is not in tagboat.yaml any more since %s, so there is nothing in Git to compare it with. Tagboat leaves it as it is.", instant(d.Ended))
 	case !d.Ended.IsZero():
 		fmt.Fprintf(&b, "✅ Since %s everything is as it is in Git again.", instant(d.Ended))
 	default:

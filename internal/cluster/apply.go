@@ -328,7 +328,7 @@ func (p *plan) await(ctx context.Context, objects []Object, timeout time.Duratio
 			}
 		}
 	}()
-	health, err := p.c.Wait(waiting, objects, WaitOptions{Timeout: timeout, Poll: 100 * time.Millisecond, Secret: p.run.Target.Secret})
+	health, err := p.c.Wait(waiting, objects, WaitOptions{Timeout: timeout, Poll: 100 * time.Millisecond, Secret: p.run.Target.Secret, Target: p.run.Target})
 	if err != nil && waiting.Err() != nil {
 		return health, context.Cause(waiting)
 	}

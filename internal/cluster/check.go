@@ -148,7 +148,7 @@ func (ch *change) body(uid types.UID, version string) []byte {
 // checkOne finds out, by a dry run that is not forced, whether an object can be
 // written, whether it is there, and who else has a part in it.
 func (p *plan) checkOne(ctx context.Context, ch *change) error {
-	ch.would, ch.exists, ch.force, ch.migration, ch.recreate, ch.waitsFor = nil, false, false, nil, false, nil
+	ch.would, ch.exists, ch.force, ch.migration, ch.former, ch.recreate, ch.waitsFor = nil, false, false, nil, "", false, nil
 	if err := ch.sendAll(); err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (p *plan) adopt(ctx context.Context, ch *change, would Metadata) error {
 
 // migrate prepares to take over once what was applied with kubectl before.
 func (p *plan) migrate(ch *change, live Metadata) (err error) {
-	if ch.migration, err = handOver(live, p.manager()); ch.migration != nil || err != nil {
+	if ch.migration, err = handOver(live, p.manager(), ch.former); ch.migration != nil || err != nil {
 		return err
 	}
 	ch.migration, err = csaupgrade.UpgradeManagedFieldsPatch(live, clientSideAppliers, p.manager())
@@ -244,7 +244,7 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error, looks int) 
 	if err != nil {
 		return nil, err
 	}
-	if err := p.mayTouch(ch, live); err != nil {
+	if err := p.mayTouch(ctx, ch, live); err != nil {
 		return nil, err
 	}
 	status, _ := statusOf(cause)
@@ -257,12 +257,12 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error, looks int) 
 		if err := p.migrate(ch, live); err != nil {
 			return nil, err
 		}
-	} else if ch.migration, err = handOver(live, p.manager()); err != nil {
+	} else if ch.migration, err = handOver(live, p.manager(), ""); err != nil {
 		return nil, err
 	}
 	var others []holder // whose fields the migration does not bring
 	for _, h := range holders {
-		if ch.migration == nil || !clientSideAppliers.Has(h.manager) && h.manager != formerManager {
+		if ch.migration == nil || !clientSideAppliers.Has(h.manager) && h.manager != formerManager && h.manager != ch.former {
 			others = append(others, h)
 		}
 	}

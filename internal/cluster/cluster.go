@@ -104,6 +104,9 @@ func Open(cfg Config) (_ *Cluster, err error) {
 	}, nil
 }
 
+// Same reports whether another door leads to the same API server, under whatever name.
+func (c *Cluster) Same(other *Cluster) bool { return other != nil && c.server == other.server }
+
 // unbounded is the configuration without a timeout and a limit on requests in flight.
 func unbounded(rc *rest.Config) *rest.Config {
 	rc = rest.CopyConfig(rc)

@@ -126,7 +126,7 @@ func (p *plan) compare(ctx context.Context, co *comparison) error {
 	}
 	if err == nil {
 		co.live = live
-		if err := p.mayTouch(co.change, live); err != nil {
+		if err := p.mayTouch(ctx, co.change, live); err != nil {
 			return err
 		}
 		if p.ours(live) {

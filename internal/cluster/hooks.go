@@ -197,7 +197,7 @@ func (p *plan) makeHook(ctx context.Context, ch *change) (Metadata, error) {
 		ch.seen = is
 		return is, nil
 	}
-	if !hasChanged(err) && !passing(err) {
+	if !hasChanged(err) && !passing(err) && !isFieldConflict(err) {
 		return nil, p.c.classify(err, action{"run the hook", ch.desired})
 	}
 	// A Job is there that was not: ours, if the answer was lost; or somebody's.
@@ -205,8 +205,12 @@ func (p *plan) makeHook(ctx context.Context, ch *change) (Metadata, error) {
 	if readErr != nil {
 		return nil, p.c.classify(err, action{"run the hook", ch.desired})
 	}
-	if err := p.mayTouch(ch, live); err != nil {
+	if err := p.mayTouch(ctx, ch, live); err != nil {
 		return nil, err
+	}
+	if ch.former != "" { // that of the target which it is taken over from makes room, too
+		ch.would, ch.exists, ch.former = live, true, ""
+		return p.makeHook(ctx, ch)
 	}
 	if !p.ours(live) {
 		return nil, fault.Errorf(fault.Denied, "%s is in cluster %s already, and is not Tagboat's: rename the hook, or remove that Job", name(ch.desired), p.c.name)

@@ -33,6 +33,11 @@ type Target struct {
 	// be Secrets: they were encrypted in Git. What the API server says of them is not
 	// passed on.
 	Secret []Object
+	// LetGo reports whether another target of the same installation, named by its key, has
+	// let go of an object that it has applied: it is gone, or Git has the object there no
+	// more. Then this one takes the object over. It may be asked by several goroutines at
+	// once. nil: no other target lets go of anything.
+	LetGo func(ctx context.Context, from string, id ID) (bool, error)
 }
 
 // Label is the target's value of TargetLabel.

@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"cmp"
-	"encoding/json"
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -68,26 +68,6 @@ var clientSideAppliers = sets.New("kubectl-client-side-apply")
 // that is handed over to the target's own.
 const formerManager = "tagboat"
 
-// handOver is the JSON patch that gives what the former manager has applied of an object
-// to another one; nil where it has applied nothing.
-func handOver(live Metadata, to string) ([]byte, error) {
-	var entries []metav1.ManagedFieldsEntry
-	found := false
-	for _, e := range live.ManagedFields {
-		if e.Manager == formerManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == "" {
-			e.Manager, found = to, true
-		}
-		entries = append(entries, e)
-	}
-	if !found {
-		return nil, nil
-	}
-	return json.Marshal([]map[string]any{
-		{"op": "replace", "path": "/metadata/managedFields", "value": entries},
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": live.ResourceVersion},
-	})
-}
-
 // clientTools are the programs, beside kubectl, with which people change objects, by
 // the names that they leave in field managers. Whoever is not named here may be a
 // controller, which would write again and again.
@@ -123,7 +103,7 @@ type deployer struct {
 
 // deployerOf is who else deploys an object, by what the cluster shows of it. A mark
 // that is rendered is ours, whatever it says.
-func deployerOf(live Metadata, desired Object, ours string) (deployer, bool) {
+func deployerOf(live Metadata, desired Object, ours ...string) (deployer, bool) {
 	for _, d := range deployers {
 		for _, mark := range d.marks {
 			for _, on := range []struct{ live, desired map[string]string }{{live.Annotations, desired.GetAnnotations()}, {live.Labels, desired.GetLabels()}} {
@@ -140,7 +120,7 @@ func deployerOf(live Metadata, desired Object, ours string) (deployer, bool) {
 		}
 	}
 	for _, entry := range live.ManagedFields {
-		if strings.HasPrefix(entry.Manager, managerPrefix) && entry.Manager != ours {
+		if strings.HasPrefix(entry.Manager, managerPrefix) && !slices.Contains(ours, entry.Manager) {
 			return deployer{name: "another target or installation of Tagboat", manager: entry.Manager}, true
 		}
 	}
@@ -160,7 +140,7 @@ func isDeployer(manager string) (name string, ok bool) {
 // mayTake refuses an object that is not the target's yet and that somebody else
 // deploys.
 func (p *plan) mayTake(ch *change, live Metadata) error {
-	d, found := deployerOf(live, ch.desired, p.manager())
+	d, found := deployerOf(live, ch.desired, p.manager(), ch.former)
 	if !found {
 		return nil
 	}
@@ -239,8 +219,9 @@ func (p *plan) agree(live Metadata, holders []holder) bool {
 	})
 }
 
-// mayTouch refuses an object that is being deleted or belongs to another target.
-func (p *plan) mayTouch(ch *change, live metav1.Object) error {
+// mayTouch refuses an object that is being deleted or belongs to another target, unless
+// that one has let go of it.
+func (p *plan) mayTouch(ctx context.Context, ch *change, live metav1.Object) error {
 	if live.GetDeletionTimestamp() != nil {
 		return p.stillDeleted(ch.desired)
 	}
@@ -251,6 +232,14 @@ func (p *plan) mayTouch(ch *change, live metav1.Object) error {
 	if key == p.run.Target.Key {
 		return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s, and two do not take turns: take the cluster out of one of them; or, where that one's database is lost, whoever runs this one starts it with TAGBOAT_INSTALLATION=%s, and it goes on with what that one has applied",
 			name(ch.desired), p.c.name, p.run.Target.other(key, installation), installation)
+	}
+	letGo, err := p.takesOver(ctx, ch, key, installation)
+	if err != nil || letGo {
+		return err
+	}
+	if installation == p.run.Target.Installation && p.run.Target.LetGo != nil {
+		return fault.Errorf(fault.Denied, "%s in cluster %s belongs to %s (this one is %q). Keep it in one overlay only; as soon as Git does not have it there any more, it is taken over as it is",
+			name(ch.desired), p.c.name, p.run.Target.other(key, installation), p.run.Target.Key)
 	}
 	// The other one deletes what leaves its overlay unless it is kept, and who takes only the
 	// marks away leaves its field manager there.

@@ -47,7 +47,8 @@ type change struct {
 	exists    bool     // found out by the dry run
 	isNew     bool     // did not exist before this run
 	force     bool     // others' fields are taken
-	migration []byte   // JSON patch that gives us what kubectl's client-side apply owned
+	migration []byte   // JSON patch that gives us what somebody owned whose place we take
+	former    string   // field manager of the target that it is taken over from; "" of nobody
 	recreate  bool     // it cannot be changed in place, and may be made anew
 	waitsFor  error    // why it cannot be tried yet
 	wayOut    string   // for people, where it cannot be changed in place

@@ -6,6 +6,7 @@ import "github.com/tagboat/tagboat/internal/cluster"
 // and who spoil answers by that.
 type proxy struct {
 	*relay
+	s    *site
 	door *cluster.Cluster
 
 	// spoil decides what becomes of the n-th request (from 0) that is not discovery:
@@ -27,7 +28,7 @@ var spoils = map[spoiling]deed{busy: tooMany, unwell: ailing, dropped: refuse, l
 
 func (s *site) proxied() *proxy {
 	s.t.Helper()
-	p := &proxy{relay: s.relay()}
+	p := &proxy{relay: s.relay(), s: s}
 	p.door = p.Cluster
 	p.meddle = func(n int, r request) deed {
 		if p.spoil == nil {

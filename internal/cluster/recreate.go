@@ -37,10 +37,10 @@ func (p *plan) cannotChange(ctx context.Context, ch *change, cause error) error 
 		if err != nil {
 			return err
 		}
-		if err := p.mayTouch(ch, found); err != nil {
+		if err := p.mayTouch(ctx, ch, found); err != nil {
 			return err
 		}
-		if !p.ours(found) {
+		if !p.ours(found) && ch.former == "" {
 			return refused
 		}
 		live = found

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
@@ -37,6 +38,9 @@ type WaitOptions struct {
 	// themselves is left out, and what they hold is left out of what others say. They go by
 	// their kind and name.
 	Secret []Object
+	// Target is whose objects they are. Then many of a kind are read together, by its label,
+	// and what is current once it is there is not read at all when an apply has just seen it.
+	Target Target
 }
 
 // Health is what a Wait came to.
@@ -137,6 +141,7 @@ type wait struct {
 // watched is one object that is waited for.
 type watched struct {
 	written Object
+	mapping *meta.RESTMapping
 	api     dynamic.ResourceInterface
 	live    Object // as the look under way has read it; nil where it could not
 	health  ObjectHealth
@@ -161,6 +166,7 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 		}
 		w.watched = append(w.watched, &watched{
 			written: object,
+			mapping: mapping,
 			api:     c.resource(mapping, object.GetNamespace()),
 			health:  ObjectHealth{Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Status: InProgress, Message: "not seen yet"},
 			trouble: map[string]time.Time{},
@@ -178,7 +184,11 @@ func (w *wait) look(ctx context.Context) error {
 			open = append(open, one)
 		}
 	}
-	if err := w.each(open, func(one *watched) error { return w.lookAt(ctx, one) }); err != nil {
+	single, err := w.lookTogether(ctx, open)
+	if err != nil {
+		return err
+	}
+	if err := w.each(single, func(one *watched) error { return w.lookAt(ctx, one) }); err != nil {
 		return err
 	}
 	var live []Object
@@ -210,12 +220,7 @@ func (w *wait) lookAt(ctx context.Context, one *watched) error {
 	if err != nil {
 		return one.unread(ctx, w.c.classify(err, action{"read", one.written}))
 	}
-	if uid := one.written.GetUID(); uid != "" && uid != live.GetUID() {
-		one.health.Status, one.health.Message = Failed, "somebody deleted it and made another one of that name"
-		return nil
-	}
-	one.live, one.health = live, healthOf(live, w.options.Rules, w.c.known)
-	one.health.Message = w.discreet(one)
+	w.judge(one, live)
 	return nil
 }
 
@@ -252,6 +257,9 @@ func (w *wait) wasSecret(o Object) bool {
 func (w *wait) inspect(ctx context.Context, one *watched, count *census) error {
 	pods, err := count.newestPods(one.live)
 	if err != nil {
+		if ctx.Err() != nil && one.health.Status == Current {
+			one.health.Status, one.health.Message = InProgress, "what its pods run could not be looked at in time"
+		}
 		return one.unread(ctx, err)
 	}
 	if one.health.Status == Current {

@@ -171,7 +171,7 @@ func (p *plan) writeOnce(ctx context.Context, ch *change) error {
 		// that the object changed since.
 		migrated, err := ch.light.Patch(ctx, ch.desired.GetName(), types.JSONPatchType, ch.migration, p.patchOptions(false, false))
 		if err != nil {
-			return p.c.classify(err, action{"take over kubectl's fields of", ch.desired})
+			return p.c.classify(err, action{"take over the fields of", ch.desired})
 		}
 		version = migrated.ResourceVersion
 	}

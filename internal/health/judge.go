@@ -42,6 +42,15 @@ func (r *Rules) Judge(o *unstructured.Unstructured) (v Verdict, ok bool) {
 	return p.judge(o), true
 }
 
+// Has reports whether there is a rule for a kind.
+func (r *Rules) Has(group, name string) bool {
+	if r == nil {
+		return false
+	}
+	_, ok := r.of[kind{group, name}]
+	return ok
+}
+
 func (p program) judge(o *unstructured.Unstructured) (v Verdict) {
 	defer func() {
 		if recover() != nil { // the library knows its types, not what anybody may have written

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +25,30 @@ type Board struct {
 	Refusals   []Refusal  // newest first
 	Stops      []Stop     // in force, of more than one app; the widest first
 	Denials    []Denial   // in force, newest first
+	Left       []Left
+}
+
+// Left is what a target that is gone has left in its cluster: it is not in tagboat.yaml any
+// more, and what it was brought runs on. Named are the first of the objects.
+type Left = query.LeftBehindRow
+
+// LeftNote is that in sentences for people: what runs on, and what they can do.
+func LeftNote(l Left) string {
+	named := strings.Join(l.Named, ", ")
+	if more := int(l.Objects) - len(l.Named); more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("%s in %s is not in tagboat.yaml any more, and Tagboat leaves alone what it has brought to cluster %s: %s. Whoever may change the cluster can delete that; "+
+		"or put it into another overlay for the cluster, which takes it over as it is; or bring the overlay back.", l.App, l.Env, l.Cluster, named)
+}
+
+// MostLeft is how many objects of one target are named.
+const MostLeft = 20
+
+// Left is what targets that are gone have left in their clusters.
+func (s *Store) Left(ctx context.Context) (_ []Left, err error) {
+	defer wrap(&err, "read what is left behind")
+	return s.query.LeftBehind(ctx, MostLeft)
 }
 
 // Board reads where everything stands, with the newest refusals.
@@ -49,6 +75,9 @@ func (s *Store) Board(ctx context.Context, refusals int32) (b Board, err error) 
 			return err
 		}
 		if b.Refusals, err = q.RecentRefusals(ctx, refusals); err != nil {
+			return err
+		}
+		if b.Left, err = q.LeftBehind(ctx, MostLeft); err != nil {
 			return err
 		}
 		now := s.now()

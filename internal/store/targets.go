@@ -64,10 +64,48 @@ func (s *Store) KeepTargets(ctx context.Context, repo int64, heads string, named
 				targets = append(targets, t)
 			}
 		}
-		if err := q.MarkTargetsGone(ctx, query.MarkTargetsGoneParams{RepoID: repo, Keep: keep, At: s.now()}); err != nil {
+		gone, err := q.MarkTargetsGone(ctx, query.MarkTargetsGoneParams{RepoID: repo, Keep: keep, At: s.now()})
+		if err != nil {
 			return err
 		}
+		if gone > 0 {
+			if err := q.ForgetMoved(ctx, keep); err != nil {
+				return err
+			}
+		}
 		if err := q.SetSurveyed(ctx, query.SetSurveyedParams{ID: repo, Surveyed: heads, SeenAt: s.now()}); err != nil {
+			return err
+		}
+		return s.want(ctx, tx, q, targets, sync)
+	})
+}
+
+// EndLeftDrifts ends what was seen of drift in the clusters of an env repo's targets that
+// are gone: nobody looks there any more. tell has people told.
+func (s *Store) EndLeftDrifts(ctx context.Context, repo int64, tell func(drift int64) river.JobArgs) (err error) {
+	defer wrap(&err, "end the drift of targets that env repo %d has no more", repo)
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		now := s.now()
+		ended, err := q.EndLeftDrifts(ctx, query.EndLeftDriftsParams{RepoID: repo, At: &now})
+		if err != nil {
+			return err
+		}
+		for _, id := range ended {
+			if err := s.enqueue(ctx, tx, tell(id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// WantLeft has those targets looked at that are gone and have left something in a cluster,
+// unless somebody has looked since: people may have removed it meanwhile.
+func (s *Store) WantLeft(ctx context.Context, since time.Time, sync func(t Target) river.JobArgs) (err error) {
+	defer wrap(&err, "want a look at what is left behind")
+	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
+		targets, err := q.LeftTargets(ctx, since)
+		if err != nil {
 			return err
 		}
 		return s.want(ctx, tx, q, targets, sync)
@@ -308,6 +346,11 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 		}
 		if r.Vain {
 			if _, err := q.SettleTarget(ctx, query.SettleTargetParams{ID: t.ID, Got: t.Want}); err != nil {
+				return err
+			}
+		}
+		if sync != 0 {
+			if err := q.ForgetMoved(ctx, []int64{t.ID}); err != nil {
 				return err
 			}
 		}

@@ -31,6 +31,17 @@ type Repo struct {
 	Stops            []Stop   `json:"stops"`            // what stops more than one app there, the widest first
 	Environments     []string `json:"environments"`     // in the order of tagboat.yaml
 	Apps             []App    `json:"apps"`             // by name
+	Left             []Left   `json:"left"`             // what runs on although it is not in tagboat.yaml any more
+}
+
+// Left is what an app has left in a cluster that it is not brought to any more.
+type Left struct {
+	App         string `json:"app"`
+	Environment string `json:"environment"`
+	Cluster     string `json:"cluster"`
+	Objects     int    `json:"objects"`
+	Note        string `json:"note"` // which they are, and what people can do
+	Since       Moment `json:"since"`
 }
 
 // App is one row of the board.
@@ -147,6 +158,11 @@ func newBoard(b store.Board, now time.Time) Board {
 	for _, r := range b.Repos {
 		repo := newRepo(r, targets, promotions, now)
 		repo.Stops = stopsOf(r, b.Stops, now)
+		for _, l := range b.Left {
+			if l.RepoID == r.ID {
+				repo.Left = append(repo.Left, Left{l.App, l.Env, l.Cluster, int(l.Objects), store.LeftNote(l), moment(l.Since, now)})
+			}
+		}
 		for _, a := range repo.Apps {
 			for i, c := range a.Cells {
 				a.Cells[i].Denied = append(c.Denied, denied[pair{r.ID, a.Name, c.Environment}]...)
@@ -164,7 +180,7 @@ func newRepo(r store.Repo, targets map[pair][]store.Target, promotions map[pair]
 	out := Repo{
 		Name: r.Owner + "/" + r.Name, Presence: r.Presence, PresenceSince: moment(r.PresenceSince, now), Away: away(r),
 		ConfigError: r.ConfigError, ConfigErrorSince: maybe(r.ConfigErrorSince, now),
-		Environments: environments(r.ID, targets, promotions), Apps: []App{},
+		Environments: environments(r.ID, targets, promotions), Apps: []App{}, Left: []Left{},
 	}
 	if out.Away == "" {
 		out.Note = r.PresenceNote

@@ -192,6 +192,21 @@ func TestBoardKeepsReposApart(t *testing.T) {
 	}
 }
 
+// What is not in tagboat.yaml any more, and runs on, is told beside what is there.
+func TestBoardTellsWhatIsLeftBehind(t *testing.T) {
+	w := newWorld(t)
+	w.story()
+	repo := w.repo("env")
+	dev, err := w.store.TargetsOfPair(w.ctx, repo, "catalog", "dev")
+	w.must(err)
+	w.must(w.store.KeepStock(w.ctx, dev[0], []store.Stock{{ApiGroup: "apps", Kind: "Deployment", Namespace: "catalog", Name: "catalog", Version: "v1", Uid: "1", State: "written"}}))
+	w.must(w.store.KeepTargets(w.ctx, repo, rand.Text(), []store.NewTarget{{App: "payments", Env: "dev", Cluster: "dev", Branch: "main"}}, syncing))
+	parse(t, w.page("/")).reads(t, "catalog has left 1 object in dev", "not in tagboat.yaml any more", "Deployment catalog/catalog", "can delete that")
+	if got := w.page("/api/board"); !strings.Contains(got, `"left":[{"app":"catalog","environment":"dev","cluster":"dev","objects":1,`) {
+		t.Errorf("the board's JSON says nothing of it: %s", got)
+	}
+}
+
 func TestBoardJSON(t *testing.T) {
 	w := newWorld(t)
 	w.story()

@@ -293,7 +293,7 @@ func driftText(d store.Drift, t store.Target) (string, error) {
 	if err := json.Unmarshal(d.Found, &found); err != nil {
 		return "", fault.Errorf(fault.Broken, "read what drift %d is: %w", d.ID, err)
 	}
-	told := checklist.Drift{App: t.App, Env: t.Env, Cluster: t.Cluster, Since: d.SeenAt, Ended: moment(d.EndedAt), Healed: d.Healed, More: found.More}
+	told := checklist.Drift{App: t.App, Env: t.Env, Cluster: t.Cluster, Since: d.SeenAt, Ended: moment(d.EndedAt), Healed: d.Healed, Gone: t.Gone && d.EndedAt != nil, More: found.More}
 	for _, o := range found.Objects {
 		line := checklist.DriftedObject{Object: o.Object, State: string(o.State), Why: o.Why, More: o.More}
 		for _, c := range o.Changes {

@@ -45,7 +45,15 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 	if inventory, err = s.door.ForgetUnwritten(ctx, s.target, book, inventory, s.objects); err != nil {
 		return s.notDeleted(err)
 	}
-	left := cluster.Prunable(inventory, s.objects, nil)
+	inventory, wanted, err := w.leaveMoved(ctx, a, s, inventory)
+	if err != nil && !fault.KindOf(err).Retryable() {
+		s.reached.Notes = append(s.reached.Notes, "What is not in Git any more stays, because it may have moved: "+explain(err))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	left := cluster.Prunable(inventory, wanted, nil)
 	if len(left.NeedsYes) > 0 {
 		code := codeOf(left.NeedsYes)
 		_, said, err := w.Store.PruneApproved(ctx, a.target.ID, code)
@@ -65,7 +73,7 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 			for _, e := range left.NeedsYes {
 				approved[e.ID] = true
 			}
-			left = cluster.Prunable(inventory, s.objects, approved)
+			left = cluster.Prunable(inventory, wanted, approved)
 		}
 	}
 	if len(left.Remove) == 0 {

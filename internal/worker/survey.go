@@ -54,6 +54,9 @@ func (w *Worker) survey(ctx context.Context, j *river.Job[job.Survey]) error {
 	if err := w.Store.KeepTargets(ctx, repo.ID, heads, targets, syncJob); err != nil {
 		return err
 	}
+	if err := w.Store.EndLeftDrifts(ctx, repo.ID, driftJob); err != nil {
+		return err
+	}
 	return w.unreached(ctx, func(of int64) bool { return of == repo.ID })
 }
 

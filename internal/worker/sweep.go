@@ -16,6 +16,9 @@ const (
 	// lookAgain is how old the last look at a healthy target may be: what was healthy
 	// may not be any more, and the next environment waits for it to stay so.
 	lookAgain = time.Minute
+	// lookBackEvery is how soon it is noticed that people have removed what a target that
+	// is gone has left.
+	lookBackEvery = 5 * time.Minute
 )
 
 // swept is what this process's sweeps remember. Sweep and Learn share a queue
@@ -53,6 +56,9 @@ func (w *Worker) surveyAll(ctx context.Context) error {
 		if err := w.Store.Enqueue(ctx, job.Survey{Repo: r.ID}); err != nil {
 			return err
 		}
+	}
+	if err := w.Store.WantLeft(ctx, w.Now().Add(-lookBackEvery), syncJob); err != nil {
+		return err
 	}
 	return w.Store.WantStale(ctx, w.Now().Add(-lookAgain), syncJob)
 }

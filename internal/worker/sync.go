@@ -58,8 +58,11 @@ func (w *Worker) attempt(ctx context.Context, id int64, try int) (store.Target, 
 		return a.target, err
 	}
 	// What runs there stays as it is while nobody can read what should.
-	if a.target.Gone || !store.Readable(repo) {
+	if !store.Readable(repo) {
 		return a.target, nil
+	}
+	if a.target.Gone {
+		return a.target, w.lookBack(alone, a, repo)
 	}
 	err = w.bring(alone, a)
 	switch {
@@ -205,7 +208,7 @@ type syncing struct {
 // targetOf is what a pair's objects are deployed as to a cluster. A dry run has to ask
 // as exactly the same.
 func (w *Worker) targetOf(repo store.Repo, app, env, name string) cluster.Target {
-	return cluster.Target{Key: fmt.Sprintf("%s %s %s %s", repo.Mark, app, env, name), Installation: w.Installation}
+	return cluster.Target{Key: keyOf(repo, app, env, name), Installation: w.Installation, LetGo: w.lettingGo()}
 }
 
 // errUnread: GitHub does not let the env repo be read. That says nothing about what
@@ -430,7 +433,7 @@ func (s *syncing) ill(err error) error {
 // await waits until objects are healthy, or will not be, or something newer is there to
 // bring. They are the decrypted ones, so that what they hold is known where it is told.
 func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, target cluster.Target, objects []cluster.Object, o cluster.WaitOptions) (cluster.Health, error) {
-	o.Rules, o.SameImage, o.Secret = s.base.health, w.sameImage, target.Secret
+	o.Rules, o.SameImage, o.Secret, o.Target = s.base.health, w.sameImage, target.Secret, target
 	health, err := s.door.Wait(a.superseded, objects, o)
 	if err != nil {
 		if ctx.Err() == nil && a.superseded.Err() != nil {

@@ -61,3 +61,13 @@ FROM target t WHERE NOT t.gone GROUP BY t.cluster ORDER BY t.cluster;
 -- name: SeenHealthy :many
 -- When targets were last seen healthy, those first that were not for the longest.
 SELECT repo_id, app, env, cluster, healthy_seen FROM target WHERE NOT gone AND healthy_seen IS NOT NULL ORDER BY healthy_seen LIMIT @most;
+
+-- name: LeftBehind :many
+-- What was brought to clusters by targets that are gone, and is there still as far as
+-- anybody knows.
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.position, t.updated_at AS since, count(*) AS objects,
+    ((array_agg(i.kind || ' ' || CASE WHEN i.namespace = '' THEN '' ELSE i.namespace || '/' END || i.name
+        ORDER BY i.kind COLLATE "C", i.namespace COLLATE "C", i.name COLLATE "C"))[1:@most::int])::text[] AS named
+FROM target t JOIN inventory i ON i.target_id = t.id
+WHERE t.gone AND NOT (i.state = 'intended' AND i.uid = '')
+GROUP BY t.id ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C";

@@ -285,6 +285,59 @@ func (q *Queries) CountTargets(ctx context.Context) ([]CountTargetsRow, error) {
 	return items, nil
 }
 
+const leftBehind = `-- name: LeftBehind :many
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.position, t.updated_at AS since, count(*) AS objects,
+    ((array_agg(i.kind || ' ' || CASE WHEN i.namespace = '' THEN '' ELSE i.namespace || '/' END || i.name
+        ORDER BY i.kind COLLATE "C", i.namespace COLLATE "C", i.name COLLATE "C"))[1:$1::int])::text[] AS named
+FROM target t JOIN inventory i ON i.target_id = t.id
+WHERE t.gone AND NOT (i.state = 'intended' AND i.uid = '')
+GROUP BY t.id ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
+`
+
+type LeftBehindRow struct {
+	ID       int64
+	RepoID   int64
+	App      string
+	Env      string
+	Cluster  string
+	Position int32
+	Since    time.Time
+	Objects  int64
+	Named    []string
+}
+
+// What was brought to clusters by targets that are gone, and is there still as far as
+// anybody knows.
+func (q *Queries) LeftBehind(ctx context.Context, most int32) ([]LeftBehindRow, error) {
+	rows, err := q.db.Query(ctx, leftBehind, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LeftBehindRow
+	for rows.Next() {
+		var i LeftBehindRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.Cluster,
+			&i.Position,
+			&i.Since,
+			&i.Objects,
+			&i.Named,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const newestEvidence = `-- name: NewestEvidence :many
 SELECT id, promotion_id, app, env, digest, head_sha, gate, verdict, reason, source, url, observed_at, expires_at, detail, owner, missing, next_check FROM evidence WHERE promotion_id = $1 ORDER BY id DESC LIMIT $2
 `

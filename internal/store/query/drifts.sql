@@ -7,6 +7,9 @@ INSERT INTO drift (target_id, found, seen_at, ended_at, healed) VALUES (@target_
 -- name: SetDrift :exec
 UPDATE drift SET found = @found, ended_at = @ended_at, healed = @healed WHERE id = @id;
 
+-- name: EndLeftDrifts :many
+UPDATE drift d SET ended_at = @at FROM target t WHERE t.id = d.target_id AND t.repo_id = @repo_id AND t.gone AND d.ended_at IS NULL RETURNING d.id;
+
 -- name: Drift :one
 SELECT * FROM drift WHERE id = @id;
 

@@ -49,6 +49,35 @@ func (q *Queries) Drift(ctx context.Context, id int64) (Drift, error) {
 	return i, err
 }
 
+const endLeftDrifts = `-- name: EndLeftDrifts :many
+UPDATE drift d SET ended_at = $1 FROM target t WHERE t.id = d.target_id AND t.repo_id = $2 AND t.gone AND d.ended_at IS NULL RETURNING d.id
+`
+
+type EndLeftDriftsParams struct {
+	At     *time.Time
+	RepoID int64
+}
+
+func (q *Queries) EndLeftDrifts(ctx context.Context, arg EndLeftDriftsParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, endLeftDrifts, arg.At, arg.RepoID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const insertDrift = `-- name: InsertDrift :one
 INSERT INTO drift (target_id, found, seen_at, ended_at, healed) VALUES ($1, $2, $3, $4, $5) RETURNING id, target_id, found, seen_at, ended_at, healed, number, comment_id, told, announced_at
 `

@@ -21,6 +21,11 @@ DELETE FROM inventory i USING (
 ) gone
 WHERE i.target_id = @target_id AND i.api_group = gone.api_group AND i.kind = gone.kind AND i.namespace = gone.namespace AND i.name = gone.name;
 
+-- name: ForgetMoved :exec
+-- What targets that are gone had, and others have taken over.
+DELETE FROM inventory i USING target g, inventory m
+WHERE g.id = i.target_id AND g.gone AND i.uid <> '' AND m.target_id = ANY (@targets::bigint[]) AND m.state = 'written' AND m.uid = i.uid;
+
 -- name: HoldsFence :one
 -- Nobody takes the target over before the transaction ends.
 SELECT fence FROM target WHERE id = @id FOR SHARE;

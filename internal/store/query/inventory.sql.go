@@ -65,6 +65,17 @@ func (q *Queries) ForgetEntries(ctx context.Context, arg ForgetEntriesParams) er
 	return err
 }
 
+const forgetMoved = `-- name: ForgetMoved :exec
+DELETE FROM inventory i USING target g, inventory m
+WHERE g.id = i.target_id AND g.gone AND i.uid <> '' AND m.target_id = ANY ($1::bigint[]) AND m.state = 'written' AND m.uid = i.uid
+`
+
+// What targets that are gone had, and others have taken over.
+func (q *Queries) ForgetMoved(ctx context.Context, targets []int64) error {
+	_, err := q.db.Exec(ctx, forgetMoved, targets)
+	return err
+}
+
 const holdsFence = `-- name: HoldsFence :one
 SELECT fence FROM target WHERE id = $1 FOR SHARE
 `

@@ -11,8 +11,9 @@ ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch,
     held_until = CASE WHEN target.gone THEN NULL ELSE target.held_until END
 RETURNING *;
 
--- name: MarkTargetsGone :exec
-UPDATE target SET gone = true, updated_at = @at WHERE repo_id = @repo_id AND NOT gone AND NOT (id = ANY (@keep::bigint[]));
+-- name: MarkTargetsGone :execrows
+-- What somebody has changed there is nobody's business any more.
+UPDATE target SET gone = true, updated_at = @at, drift = '{}', drift_code = '', drift_since = NULL, notes = '{}' WHERE repo_id = @repo_id AND NOT gone AND NOT (id = ANY (@keep::bigint[]));
 
 -- name: RaiseTarget :exec
 UPDATE target SET want = want + 1 WHERE id = @id;
@@ -99,6 +100,14 @@ SELECT * FROM sync WHERE target_id = @target_id ORDER BY id DESC LIMIT @most;
 -- repo can be read.
 SELECT t.* FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE NOT t.gone AND (t.updated_at < @since OR t.held_until <= @at::timestamptz) AND r.presence IN ('installed', 'archived')
+ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C";
+
+-- name: LeftTargets :many
+-- Targets that are gone and have left something behind that nobody has looked for since, in
+-- a cluster that somebody brings.
+SELECT t.* FROM target t JOIN env_repo r ON r.id = t.repo_id
+WHERE t.gone AND (t.counted_at IS NULL OR t.counted_at < @since::timestamptz) AND r.presence IN ('installed', 'archived')
+    AND EXISTS (SELECT FROM inventory i WHERE i.target_id = t.id) AND EXISTS (SELECT FROM reach h WHERE h.cluster = t.cluster)
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C";
 
 -- name: MergedWithDigest :one

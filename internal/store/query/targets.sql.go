@@ -133,6 +133,75 @@ func (q *Queries) InterruptSyncs(ctx context.Context, arg InterruptSyncsParams) 
 	return err
 }
 
+const leftTargets = `-- name: LeftTargets :many
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations FROM target t JOIN env_repo r ON r.id = t.repo_id
+WHERE t.gone AND (t.counted_at IS NULL OR t.counted_at < $1::timestamptz) AND r.presence IN ('installed', 'archived')
+    AND EXISTS (SELECT FROM inventory i WHERE i.target_id = t.id) AND EXISTS (SELECT FROM reach h WHERE h.cluster = t.cluster)
+ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
+`
+
+// Targets that are gone and have left something behind that nobody has looked for since, in
+// a cluster that somebody brings.
+func (q *Queries) LeftTargets(ctx context.Context, since time.Time) ([]Target, error) {
+	rows, err := q.db.Query(ctx, leftTargets, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Target
+	for rows.Next() {
+		var i Target
+		if err := rows.Scan(
+			&i.ID,
+			&i.RepoID,
+			&i.App,
+			&i.Env,
+			&i.Cluster,
+			&i.Branch,
+			&i.Position,
+			&i.Gone,
+			&i.Want,
+			&i.Got,
+			&i.CommitSHA,
+			&i.RenderedHash,
+			&i.Image,
+			&i.Tag,
+			&i.Digest,
+			&i.State,
+			&i.Message,
+			&i.HealthySince,
+			&i.UpdatedAt,
+			&i.Ill,
+			&i.Wave,
+			&i.Held,
+			&i.HeldUntil,
+			&i.SteadySince,
+			&i.Fence,
+			&i.LeasedBy,
+			&i.LeasedUntil,
+			&i.CountedAt,
+			&i.Suspected,
+			&i.Examined,
+			&i.Surplus,
+			&i.SurplusCode,
+			&i.Drift,
+			&i.DriftCode,
+			&i.DriftSince,
+			&i.Notes,
+			&i.Heals,
+			&i.HealthySeen,
+			&i.Violations,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockTargetsOfPair = `-- name: LockTargetsOfPair :many
 SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
 `
@@ -204,8 +273,8 @@ func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairPa
 	return items, nil
 }
 
-const markTargetsGone = `-- name: MarkTargetsGone :exec
-UPDATE target SET gone = true, updated_at = $1 WHERE repo_id = $2 AND NOT gone AND NOT (id = ANY ($3::bigint[]))
+const markTargetsGone = `-- name: MarkTargetsGone :execrows
+UPDATE target SET gone = true, updated_at = $1, drift = '{}', drift_code = '', drift_since = NULL, notes = '{}' WHERE repo_id = $2 AND NOT gone AND NOT (id = ANY ($3::bigint[]))
 `
 
 type MarkTargetsGoneParams struct {
@@ -214,9 +283,13 @@ type MarkTargetsGoneParams struct {
 	Keep   []int64
 }
 
-func (q *Queries) MarkTargetsGone(ctx context.Context, arg MarkTargetsGoneParams) error {
-	_, err := q.db.Exec(ctx, markTargetsGone, arg.At, arg.RepoID, arg.Keep)
-	return err
+// What somebody has changed there is nobody's business any more.
+func (q *Queries) MarkTargetsGone(ctx context.Context, arg MarkTargetsGoneParams) (int64, error) {
+	result, err := q.db.Exec(ctx, markTargetsGone, arg.At, arg.RepoID, arg.Keep)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const mergedWithDigest = `-- name: MergedWithDigest :one
