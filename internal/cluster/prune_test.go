@@ -77,7 +77,8 @@ func (s *site) remove(resource schema.GroupVersionResource, name string) {
 func TestWhatLeftGitLeavesTheCluster(t *testing.T) {
 	s := newSite(t)
 	stays := configMap("stays", "a", "b")
-	s.mustApply(stays, configMap("goes", "a", "b"), deployment("web", payments+":1.6.0"))
+	// (No controller writes into the Deployment any more, or its deletion is tried again.)
+	s.mustBeHealthy(s.mustApply(stays, configMap("goes", "a", "b"), deployment("web", payments+":1.6.0")))
 	b := s.inventory()
 	r := s.relay()
 

@@ -145,6 +145,7 @@ type watched struct {
 	api     dynamic.ResourceInterface
 	live    Object // as the look under way has read it; nil where it could not
 	health  ObjectHealth
+	before  ObjectHealth         // when the look under way began
 	trouble map[string]time.Time // since when a trouble of its pods is seen, by its reason
 }
 
@@ -168,12 +169,15 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 			written: object,
 			mapping: mapping,
 			api:     c.resource(mapping, object.GetNamespace()),
-			health:  ObjectHealth{Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Status: InProgress, Message: "not seen yet"},
+			health:  ObjectHealth{Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Status: InProgress, Message: unseen},
 			trouble: map[string]time.Time{},
 		})
 	}
 	return w, nil
 }
+
+// unseen is what is told of an object before the first look.
+const unseen = "not seen yet"
 
 // look reads everything that is not current yet, and then the pods of those of them that
 // have some.
@@ -181,6 +185,7 @@ func (w *wait) look(ctx context.Context) error {
 	var open, peopled []*watched
 	for _, one := range w.watched {
 		if one.health.Status != Current {
+			one.before = one.health
 			open = append(open, one)
 		}
 	}
@@ -257,8 +262,12 @@ func (w *wait) wasSecret(o Object) bool {
 func (w *wait) inspect(ctx context.Context, one *watched, count *census) error {
 	pods, err := count.newestPods(one.live)
 	if err != nil {
-		if ctx.Err() != nil && one.health.Status == Current {
+		switch {
+		case ctx.Err() == nil:
+		case one.health.Status == Current:
 			one.health.Status, one.health.Message = InProgress, "what its pods run could not be looked at in time"
+		case one.health.Status == one.before.Status && one.before.Message != unseen:
+			one.health = one.before // what was known of its pods says more
 		}
 		return one.unread(ctx, err)
 	}

@@ -79,13 +79,13 @@ func TestAWorkloadIsHealthyWithTheImageThatWasApplied(t *testing.T) {
 		{"one that nobody can be asked about", payments + "@" + digest("b"), func(context.Context, string, string, string) (bool, error) {
 			return false, errors.New("the registry is away")
 		},
-			"not healthy after 1s: Deployment " + s.namespace + "/web: pod web-"},
+			"not healthy after 5s: Deployment " + s.namespace + "/web: pod web-"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s.reportOnPods("app=web", "Running", runningAs(tt.imageID))
 			timeout := time.Minute
 			if strings.HasPrefix(tt.want, "not healthy after") {
-				timeout = time.Second
+				timeout = 5 * time.Second
 			}
 			h := s.wait(result, cluster.WaitOptions{Grace: 100 * time.Millisecond, Timeout: timeout, SameImage: tt.same})
 			if h.Healthy != (tt.want == "") || !strings.Contains(h.Reason, tt.want) {
@@ -137,7 +137,7 @@ func TestAPodThatNoNodeTakes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h := s.wait(result, cluster.WaitOptions{Timeout: time.Second})
+	h := s.wait(result, cluster.WaitOptions{Timeout: 5 * time.Second})
 	if h.Healthy || !strings.Contains(h.Reason, "no node takes it (Unschedulable): 0/3 nodes are available: 3 Insufficient cpu.") {
 		t.Errorf("got %q", h.Reason)
 	}
