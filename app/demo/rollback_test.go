@@ -311,17 +311,22 @@ func proposedByItself(s *scene) {
 	_, err := s.as("bob").MergePull(envRepo, back.Number, "squash")
 	s.must(err)
 	s.runs("dev", "payments", "1.6.0", former)
-	s.until("crash1 is denied", func() error {
-		return s.w.none(s.ctx, `SELECT 1 - count(*) FROM denial WHERE env = 'dev' AND digest = $1 AND actor = '' AND lifted_at IS NULL`, digest)
-	})
+	s.deniedByItself("crash1", digest)
 	s.says("bob", back.Number, "/unhold", "rocket")
 	undo()
+}
+
+func (s *scene) deniedByItself(tag, digest string) {
+	s.Helper()
+	s.until(tag+" is denied", func() error {
+		return s.w.none(s.ctx, `SELECT 1 - count(*) FROM denial WHERE env = 'dev' AND digest = $1 AND actor = '' AND lifted_at IS NULL`, digest)
+	})
 }
 
 func mergedByItself(s *scene) {
 	former := s.digestIn("dev", "payments")
 	defer s.automatic("dev", "merge")()
-	p, _ := s.sick("crash2")
+	p, digest := s.sick("crash2")
 	var back githubsim.PullView
 	s.within(patience, "it is rolled back", func() (err error) {
 		if back, err = s.w.isRolledBack("dev", "payments", "1.6.0"); err == nil && back.Number < p.Number {
@@ -330,6 +335,7 @@ func mergedByItself(s *scene) {
 		return err
 	})
 	s.runs("dev", "payments", "1.6.0", former)
+	s.deniedByItself("crash2", digest) // GitHub knows of a merge a moment before Tagboat has written it down
 	s.says("alice", back.Number, "/promote dev payments crash2", "confused", "crash2 was taken back here by Tagboat")
 	s.until("nothing is on its way", func() error { return s.w.atRest(s.ctx) })
 	s.idle()

@@ -54,6 +54,24 @@ func (s *scene) waits(before string) (code string) {
 	return code
 }
 
+// listed is the code of the list of what waits for a yes to be deleted, in a target that is
+// healthy.
+func (s *scene) listed(app, env string) (code string, err error) {
+	err = s.w.database(s.ctx, func(db *store.Store) error {
+		targets, err := db.Targets(s.ctx)
+		for _, t := range targets {
+			if t.App == app && t.Env == env && t.State == store.TargetHealthy {
+				code = t.SurplusCode
+			}
+		}
+		if err == nil && code == "" {
+			err = errors.New("nothing waits")
+		}
+		return err
+	})
+	return code, err
+}
+
 // nothingWaits waits until payments in dev has what is in Git.
 func (s *scene) nothingWaits() {
 	s.Helper()

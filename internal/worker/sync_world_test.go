@@ -47,7 +47,7 @@ func newHarbour(t *testing.T, clusters ...string) *harbour {
 	pool := render.NewPool(render.Options{Workers: 1})
 	t.Cleanup(func() { must(t, pool.Close()) })
 	c := h.worker.Config
-	c.Render, c.Now, c.HealthTimeout, c.Installation, c.InventoryKey = render.NewCache(pool, renderingsKept), h.now, time.Minute, "tagboat", []byte("key")
+	c.Render, c.Now, c.HealthTimeout, c.Installation, c.InventoryKey = render.NewCache(pool, renderingsKept), h.now, time.Minute, namespace, []byte("key")
 	c.Clusters = map[string]*cluster.Cluster{}
 	for _, name := range append(clusters, "prod") {
 		config := plane.Config(name)
@@ -277,22 +277,6 @@ func TestWhatHasFailedIsTriedShortly(t *testing.T) {
 		if got := patienceFor(c.t, "a", time.Hour); got != c.want {
 			t.Errorf("%s: it is waited for %s", c.story, got)
 		}
-	}
-}
-
-// Whoever restarts Tagboat beside a cluster breaks nothing by that: what was seen healthy
-// stays so for a while.
-func TestNobodyReachesTheClusterForAMoment(t *testing.T) {
-	h := newHarbour(t)
-	was := h.brings()
-	must(t, h.worker.tellUnreached(t.Context(), was.ID))
-	if is := h.target("prod"); is.State != store.TargetHealthy || !is.HealthySince.Equal(*was.HealthySince) || len(is.Notes) != 1 || !strings.Contains(is.Notes[0], "No Tagboat reaches cluster") {
-		t.Errorf("it is %s, with notes %q", is.State, is.Notes)
-	}
-	h.pass(store.Watched + time.Minute)
-	must(t, h.worker.tellUnreached(t.Context(), was.ID))
-	if is := h.target("prod"); is.State != store.TargetFailed || len(is.Notes) != 0 {
-		t.Errorf("after a while it is %s, with notes %q", is.State, is.Notes)
 	}
 }
 

@@ -39,9 +39,5 @@ func (w *Worker) tellUnreached(ctx context.Context, id int64) error {
 	}
 	r := stays(a.target)
 	r.State, r.Message, r.Vain = store.TargetFailed, explain(unknownCluster(a.target.Cluster)), true
-	if t := a.target; store.Seen(t, w.Now()) { // whoever reaches it may only be starting again
-		r.State, r.Message, r.Vain, r.Unseen = t.State, t.Message, false, true
-		r.Notes = append(r.Notes, postponed+explain(unknownCluster(t.Cluster)))
-	}
 	return w.Store.FinishSync(alone, a.target, 0, r, afterSync())
 }
