@@ -127,6 +127,9 @@ type Sync struct {
 type Try struct {
 	Promotion int64  `json:"promotion" river:"unique"`
 	Cluster   string `json:"cluster" river:"unique"`
+	// Rendered tells what is asked about: another question must not be dropped because the
+	// job of the last one, which is answered, does not count as done yet.
+	Rendered string `json:"rendered,omitempty" river:"unique"`
 }
 
 // Stranger looks at what a pull request of the env repo that is not ours moves, and

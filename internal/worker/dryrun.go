@@ -122,7 +122,7 @@ func (w *Worker) haveAsked(ctx, asking context.Context, l *look, name string) er
 	if err != nil {
 		return err
 	}
-	if err := w.Store.Enqueue(ctx, job.Try{Promotion: l.row.ID, Cluster: name}); err != nil {
+	if err := w.Store.Enqueue(ctx, job.Try{Promotion: l.row.ID, Cluster: name, Rendered: l.contents[name]}); err != nil {
 		return err
 	}
 	poll := time.NewTicker(answerPoll)
