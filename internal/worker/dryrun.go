@@ -156,7 +156,10 @@ const answerPoll = 200 * time.Millisecond
 
 // try asks a cluster that this process reaches what it would say to a promotion.
 func (w *Worker) try(ctx context.Context, j *river.Job[job.Try]) error {
-	l, err := w.lookAtOne(ctx, j.Args.Promotion)
+	l, err := w.lookAtOne(ctx, j.Args.Promotion, false)
+	if err == nil && j.Args.Rendered != "" && l.contents[j.Args.Cluster] != j.Args.Rendered {
+		l, err = w.lookAtOne(ctx, j.Args.Promotion, true) // whoever asks has seen a newer commit than this process
+	}
 	if err != nil || !l.facts.State.Active() || l.contents[j.Args.Cluster] == "" {
 		return err // there is nothing to ask any more
 	}

@@ -66,12 +66,12 @@ func (l *look) withCompanions(ctx context.Context, fresh bool) error {
 
 // lookAtOne is a look at a promotion as it is carried: one that another acts for is looked
 // at along with that one.
-func (w *Worker) lookAtOne(ctx context.Context, id int64) (*look, error) {
-	l, err := w.look(ctx, id, false)
+func (w *Worker) lookAtOne(ctx context.Context, id int64, final bool) (*look, error) {
+	l, err := w.look(ctx, id, final)
 	if err != nil || l.row.LedBy == nil || !l.facts.State.Active() {
 		return l, err
 	}
-	leader, err := w.look(ctx, *l.row.LedBy, false)
+	leader, err := w.look(ctx, *l.row.LedBy, final)
 	if err != nil {
 		return nil, err
 	}
