@@ -54,10 +54,7 @@ func TestAPersonsChangeIsToldOrTakenBack(t *testing.T) {
 // A person who changes a value and back again has taken the field; so it is ours again.
 func TestAChangeAndBack(t *testing.T) {
 	s := newSite(t)
-	s.mustApply(configMap("settings", "mode", "fast"))
-	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
-	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"fast"}}`)
-	s.mustApply(configMap("settings", "mode", "fast"))
+	s.changedBack()
 	p := s.proxied()
 	if _, err := p.door.Apply(t.Context(), s.run(configMap("settings", "mode", "fast"))); err != nil || len(p.count()) != 1 {
 		t.Errorf("it is not healed for good: %v", err)
@@ -167,13 +164,19 @@ func TestWhoAppliesAFieldOrControlsItClaimsIt(t *testing.T) {
 	}
 }
 
-// Who changes it between the look and the write has not agreed to anything.
-func TestAClaimThatComesInBetweenCounts(t *testing.T) {
-	s := newSite(t)
+// changedBack has somebody change an applied ConfigMap by hand, and back.
+func (s *site) changedBack() {
+	s.t.Helper()
 	s.mustApply(configMap("settings", "mode", "fast"))
 	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
 	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"fast"}}`)
 	s.mustApply(configMap("settings", "mode", "fast"))
+}
+
+// Who changes it between the look and the write has not agreed to anything.
+func TestAClaimThatComesInBetweenCounts(t *testing.T) {
+	s := newSite(t)
+	s.changedBack()
 	p := s.proxied()
 	tried := 0
 	p.spoil = func(_ int, what string) spoiling {
@@ -194,10 +197,7 @@ func TestAClaimThatComesInBetweenCounts(t *testing.T) {
 // An object that moves all the time, as one does that rolls out, is looked at again.
 func TestAnObjectThatMovesIsStillTaken(t *testing.T) {
 	s := newSite(t)
-	s.mustApply(configMap("settings", "mode", "fast"))
-	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
-	s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"fast"}}`)
-	s.mustApply(configMap("settings", "mode", "fast"))
+	s.changedBack()
 	p := s.proxied()
 	tried := 0
 	p.spoil = func(_ int, what string) spoiling {

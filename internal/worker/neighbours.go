@@ -53,7 +53,7 @@ func (w *Worker) wants(ctx context.Context, n neighbour) ([]cluster.Object, erro
 	if n.pair.Err != nil {
 		return nil, n.pair.Err
 	}
-	manifests, err := w.Render.Build(ctx, renderScope(n.repo), n.base.tree, sourceFor(n.base.config, n.pair, n.cluster))
+	manifests, err := w.manifests(ctx, syncing{repo: n.repo, base: n.base, pair: n.pair}, n.base.tree, n.cluster)
 	if err != nil {
 		return nil, err
 	}

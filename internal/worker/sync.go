@@ -444,7 +444,6 @@ func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, target clust
 	s.reached.State, s.reached.Message = store.TargetHealthy, ""
 	if !health.Healthy {
 		s.reached.State, s.reached.Message, s.reached.Ill = store.TargetFailed, health.Reason, true
-		return health, nil
 	}
 	return health, nil
 }
