@@ -1,8 +1,11 @@
 package cluster_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,23 +115,41 @@ func TestALookAtWhatIsOnItsWayOut(t *testing.T) {
 var services = schema.GroupVersionResource{Version: "v1", Resource: "services"}
 
 // A look that is not finished when the time is up proves nothing: a workload whose pods
-// nobody has looked at is not healthy.
+// nobody has looked at is not healthy. What an earlier look knew of them is told.
 func TestALookThatIsNotFinishedInTime(t *testing.T) {
 	s := newSite(t)
-	s.mustBeHealthy(s.mustApply(deployment("web", payments+":1.6.0@"+digest("a"))))
-	objects := decode(t, deployment("web", payments+":1.6.0@"+digest("a")))
-	objects[0].SetNamespace(s.namespace)
-	p := s.proxied()
-	over := make(chan struct{})
-	p.spoil = func(_ int, what string) spoiling {
-		if what == "LIST pods" {
-			<-over
-		}
-		return passed
-	}
-	health, err := p.door.Wait(t.Context(), objects, cluster.WaitOptions{Target: s.target(), Timeout: 2 * time.Second})
-	close(over)
-	if err != nil || health.Healthy || !strings.Contains(health.Reason, "could not be looked at in time") {
-		t.Errorf("got %+v, %v", health, err)
+	result := s.mustApply(deployment("web", payments+":1.6.0@"+digest("a")))
+	s.mustBeHealthy(result)
+	s.reportOnPods("app=web", "Running", runningAs(payments+"@"+digest("b")))
+	for _, tt := range []struct {
+		name  string
+		looks int32 // that are finished
+		want  string
+	}{
+		{"the first one", 0, "what its pods run could not be looked at in time"},
+		{"a later one", 1, "container web runs sha256:bbbbbbbbbbbb; whether that belongs to sha256:aaaaaaaaaaaa, which was applied, could not be found out"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := s.proxied()
+			over := make(chan struct{})
+			var looks atomic.Int32
+			p.spoil = func(_ int, what string) spoiling {
+				if what != "LIST pods" {
+					return passed
+				}
+				if looks.Add(1) > tt.looks {
+					<-over
+				}
+				return passed
+			}
+			health, err := p.door.Wait(t.Context(), result.Objects(), cluster.WaitOptions{Target: s.target(), Timeout: 5 * time.Second,
+				SameImage: func(context.Context, string, string, string) (bool, error) {
+					return false, errors.New("the registry is away")
+				}})
+			close(over)
+			if err != nil || health.Healthy || !strings.Contains(health.Reason, tt.want) {
+				t.Errorf("got %+v, %v, want ... %q", health, err, tt.want)
+			}
+		})
 	}
 }

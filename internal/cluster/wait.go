@@ -146,6 +146,7 @@ type watched struct {
 	live    Object // as the look under way has read it; nil where it could not
 	health  ObjectHealth
 	before  ObjectHealth         // when the look under way began
+	strange ObjectHealth         // what the last look at its images said; zero when it found nothing, or there was none
 	trouble map[string]time.Time // since when a trouble of its pods is seen, by its reason
 }
 
@@ -264,6 +265,8 @@ func (w *wait) inspect(ctx context.Context, one *watched, count *census) error {
 	if err != nil {
 		switch {
 		case ctx.Err() == nil:
+		case one.health.Status == Current && one.strange.Message != "":
+			one.health = one.strange
 		case one.health.Status == Current:
 			one.health.Status, one.health.Message = InProgress, "what its pods run could not be looked at in time"
 		case one.health.Status == one.before.Status && one.before.Message != unseen:
@@ -272,9 +275,12 @@ func (w *wait) inspect(ctx context.Context, one *watched, count *census) error {
 		return one.unread(ctx, err)
 	}
 	if one.health.Status == Current {
-		w.weigh(one, w.strangeImages(ctx, one.written, pods))
+		if w.weigh(one, w.strangeImages(ctx, one.written, pods)); one.health.Status != Current {
+			one.strange = one.health
+		}
 		return nil
 	}
+	one.strange = ObjectHealth{} // another rollout has begun
 	w.weigh(one, troubles(one.live, pods, w.hush()))
 	return nil
 }
