@@ -53,6 +53,9 @@ func (w *Worker) stand(ctx context.Context, s syncing, t store.Target) (promotio
 	if t.State == store.TargetFailed || t.State == store.TargetUnreachable {
 		stand.Trouble = t.Message
 	}
+	if store.Unserved(t) {
+		stand.Unserved = t.Message
+	}
 	manifests, err := w.manifests(ctx, s, s.base.tree, t.Cluster)
 	switch {
 	case err == nil:
