@@ -114,6 +114,10 @@ func TestASuspicionIsNotLost(t *testing.T) {
 	if now := target(); now.Suspected == now.Examined {
 		t.Error("what was suspected during the look is taken for examined")
 	}
+	w.must(w.store.FinishSync(w.ctx, target(), 0, store.Reached{State: store.TargetHealthy, Unseen: true}, after))
+	if now := target(); now.Suspected == now.Examined {
+		t.Error("what nobody could look at is taken for examined")
+	}
 	w.must(w.store.FinishSync(w.ctx, target(), 0, store.Reached{State: store.TargetHealthy}, after))
 	if now := target(); now.Suspected != now.Examined {
 		t.Error("examined, it is suspected still")

@@ -83,7 +83,7 @@ func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion
 	}
 	r.Unseen = true
 	old, known, err := w.has(ctx, t, s)
-	if err == nil && known && w.Now().Sub(t.UpdatedAt) > lookAgain/2 {
+	if err == nil && known && (w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined) {
 		patience := glance
 		if t.State == store.TargetHealthy || t.State == store.TargetWaiting {
 			patience = w.HealthTimeout

@@ -73,7 +73,7 @@ UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, imag
     healthy_seen = CASE WHEN @state::text = 'healthy' AND NOT @unseen THEN @at ELSE healthy_seen END,
     violations = @violations,
     held = @held, held_until = @held_until, ill = @ill,
-    surplus = @surplus, surplus_code = @surplus_code, examined = greatest(examined, @examined),
+    surplus = @surplus, surplus_code = @surplus_code, examined = CASE WHEN @unseen THEN examined ELSE greatest(examined, @examined) END,
     notes = @notes, drift = @drift, drift_code = @drift_code, heals = @heals,
     drift_since = CASE WHEN @drift_code::text = '' THEN NULL ELSE coalesce(drift_since, @at) END
 WHERE id = @id AND fence = @fence;

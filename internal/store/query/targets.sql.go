@@ -389,7 +389,7 @@ UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, dig
     healthy_seen = CASE WHEN $6::text = 'healthy' AND NOT $8 THEN $9 ELSE healthy_seen END,
     violations = $12,
     held = $13, held_until = $14, ill = $15,
-    surplus = $16, surplus_code = $17, examined = greatest(examined, $18),
+    surplus = $16, surplus_code = $17, examined = CASE WHEN $8 THEN examined ELSE greatest(examined, $18) END,
     notes = $19, drift = $20, drift_code = $21, heals = $22,
     drift_since = CASE WHEN $21::text = '' THEN NULL ELSE coalesce(drift_since, $9) END
 WHERE id = $23 AND fence = $24
