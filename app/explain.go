@@ -117,7 +117,7 @@ func (e *Explainer) one(ctx context.Context, r store.Repo, app, env string) (x E
 	}
 	for _, t := range targets {
 		c := ExplainedCluster{Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, State: t.State, Message: t.Message, Waits: t.Held, Notes: t.Notes}
-		if t.HealthySince != nil {
+		if t.State == store.TargetHealthy && t.HealthySince != nil {
 			since := t.HealthySince.UTC()
 			c.Since = &since
 		}

@@ -80,7 +80,7 @@ func (e *Explainer) Status(ctx context.Context, f StatusFilter) ([]StatusTarget,
 			Repo: names[t.RepoID], App: t.App, Env: t.Env, Cluster: t.Cluster, State: t.State, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA,
 			LookedAt: t.UpdatedAt.UTC(), Message: t.Message, Waits: t.Held, Notes: t.Notes, position: t.Position,
 		}
-		if t.HealthySince != nil {
+		if t.State == store.TargetHealthy && t.HealthySince != nil {
 			since := t.HealthySince.UTC()
 			is.HealthySince = &since
 		}

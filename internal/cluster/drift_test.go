@@ -390,26 +390,10 @@ func TestAnAutoscalersReplicasAreNoDrift(t *testing.T) {
 
 func TestAnInjectedCertificateIsNoDrift(t *testing.T) {
 	s := newSite(t)
-	hook := fmt.Sprintf(`
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: hook-%s}
-webhooks:
-- name: boats.example.com
-  admissionReviewVersions: [v1]
-  sideEffects: None
-  failurePolicy: Ignore
-  clientConfig: {url: "https://hook.example.com/", caBundle: Cg==}
-  rules: [{apiGroups: [none.example.com], apiVersions: [v1], operations: [CREATE], resources: [boats]}]
-`, s.namespace)
-	s.mustApply(hook)
+	s.mustApply(s.webhook(""))
 	b := s.inventory()
-	webhooks := schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}
-	if _, err := s.others.Resource(webhooks).Patch(t.Context(), "hook-"+s.namespace, types.StrategicMergePatchType,
-		[]byte(`{"webhooks":[{"name":"boats.example.com","clientConfig":{"caBundle":"Cgo="}}]}`), metav1.PatchOptions{FieldManager: "cainjector"}); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"ValidatingWebhookConfiguration hook-" + s.namespace + " accepted"}, s.tells(s.drift(s.cluster, b, nil, hook))); diff != "" {
+	s.injectCertificate()
+	if diff := cmp.Diff([]string{"ValidatingWebhookConfiguration hook-" + s.namespace + " accepted"}, s.tells(s.drift(s.cluster, b, nil, s.webhook("")))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -91,11 +91,9 @@ func (s *site) editImage(name, image string) {
 	}
 }
 
-// A certificate that is put into a webhook after it was applied stays there.
-func TestAnInjectedCertificateStays(t *testing.T) {
-	s := newSite(t)
-	hook := func(path string) string {
-		return fmt.Sprintf(`
+// webhook is a webhook of the site's own, at a path, with no certificate to speak of.
+func (s *site) webhook(path string) string {
+	return fmt.Sprintf(`
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
 metadata: {name: hook-%s}
@@ -107,16 +105,27 @@ webhooks:
   clientConfig: {url: "https://hook.example.com/%s", caBundle: Cg==}
   rules: [{apiGroups: [none.example.com], apiVersions: [v1], operations: [CREATE], resources: [boats]}]
 `, s.namespace, path)
-	}
-	s.mustApply(hook("old"))
-	t.Cleanup(func() {
+}
+
+// injectCertificate has a controller put a certificate into that webhook, which goes with
+// the test: it is no namespace's.
+func (s *site) injectCertificate() {
+	s.t.Helper()
+	s.t.Cleanup(func() {
 		_ = s.others.Resource(webhooks).Delete(context.Background(), "hook-"+s.namespace, metav1.DeleteOptions{})
 	})
-	if _, err := s.others.Resource(webhooks).Patch(t.Context(), "hook-"+s.namespace, types.StrategicMergePatchType,
+	if _, err := s.others.Resource(webhooks).Patch(s.t.Context(), "hook-"+s.namespace, types.StrategicMergePatchType,
 		[]byte(`{"webhooks":[{"name":"boats.example.com","clientConfig":{"caBundle":"Cgo="}}]}`), metav1.PatchOptions{FieldManager: "cainjector"}); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	if r := s.mustApply(hook("new")); r.Count(cluster.Configured) != 1 {
+}
+
+// A certificate that is put into a webhook after it was applied stays there.
+func TestAnInjectedCertificateStays(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(s.webhook("old"))
+	s.injectCertificate()
+	if r := s.mustApply(s.webhook("new")); r.Count(cluster.Configured) != 1 {
 		t.Errorf("got %v", outcomes(r))
 	}
 	live, err := s.others.Resource(webhooks).Get(t.Context(), "hook-"+s.namespace, metav1.GetOptions{})

@@ -20,10 +20,14 @@ func afterMerge(f Facts, render func([]Gate) Shown) Decision {
 	if tellsDeployment(f, &d) {
 		return d
 	}
-	if d.Outcome == Pending && !soaks(f) && !measured(f) {
+	away := unserved(f)
+	if d.Outcome == Pending && !soaks(f) && !measured(f) && !away {
 		return d
 	}
 	d.Status = commitStatus(d.Outcome)
+	if d.Outcome == Pending && away && f.Reported.CommitStatus == StatusFailure {
+		d.Status = StatusFailure // what has failed was not tried again since
+	}
 	switch {
 	case tellsCommit(f, d.Status):
 		d.Effect = SetCommitStatus
@@ -129,8 +133,17 @@ func (t Target) took(f Facts) Outcome {
 	return Success
 }
 
-// waits reports whether a cluster waits for its turn to get the artifact.
-func (t Target) waits(f Facts) bool { return t.Held && t.Digest != f.Artifact.Digest }
+// waits reports whether a cluster waits for its turn to get the artifact, or for a process
+// that serves it at all.
+func (t Target) waits(f Facts) bool {
+	return t.Held && t.Digest != f.Artifact.Digest || t.Unserved && !t.Settled
+}
+
+// unserved reports whether a cluster waits for a process, which people have to know: that
+// may not end by itself.
+func unserved(f Facts) bool {
+	return slices.ContainsFunc(f.Targets, func(t Target) bool { return t.Unserved && !t.Settled })
+}
 
 // measured reports whether a cluster waits for what is measured there, which may take
 // long and need people: they are told.

@@ -86,6 +86,7 @@ type Target struct {
 	Measuring bool      // it has it, and is not healthy before what is measured there is known and good
 	Held      bool      // it waits for an earlier wave
 	Until     time.Time // when its turn comes if nothing happens; zero: something has to
+	Unserved  bool      // no process brings anything there for now
 }
 
 // Reported is what was told to GitHub since the pull request ended.

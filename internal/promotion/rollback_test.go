@@ -167,15 +167,18 @@ func TestWhatEndsUnhealthyIsTakenBackOnce(t *testing.T) {
 		change func(f *Facts)
 		want   Effect
 	}{
-		"a cluster is ill":             {func(*Facts) {}, TakeBack},
-		"people are told first":        {func(f *Facts) { f.Reported.CommentHash = "older" }, PublishComment},
-		"nobody wants it":              {func(f *Facts) { f.Rule.TakesBack = false }, Rest},
-		"it was proposed before":       {func(f *Facts) { f.Reported.TakenBack = true }, Rest},
-		"it is a rollback":             {func(f *Facts) { f.Back = &Rollback{Bad: v("1.8.0", "8")} }, Rest},
-		"another cluster is not at it": {func(f *Facts) { f.Targets[1].Settled = false }, Rest},
-		"the cluster is only away":     {func(f *Facts) { f.Targets[0].Ill = false }, Rest},
-		"it never came there":          {func(f *Facts) { f.Targets[0].Digest = digest("0") }, Rest},
-		"a newer one was merged since": {func(f *Facts) { f.Overtaken = true }, RecordOvertaken},
+		"a cluster is ill":              {func(*Facts) {}, TakeBack},
+		"people are told first":         {func(f *Facts) { f.Reported.CommentHash = "older" }, PublishComment},
+		"nobody wants it":               {func(f *Facts) { f.Rule.TakesBack = false }, Rest},
+		"it was proposed before":        {func(f *Facts) { f.Reported.TakenBack = true }, Rest},
+		"it is a rollback":              {func(f *Facts) { f.Back = &Rollback{Bad: v("1.8.0", "8")} }, Rest},
+		"another cluster is not at it":  {func(f *Facts) { f.Targets[1].Settled = false }, Rest},
+		"the cluster is only away":      {func(f *Facts) { f.Targets[0].Ill = false }, Rest},
+		"no process serves it":          {func(f *Facts) { f.Targets[0] = Target{Cluster: "eu", Digest: digest("a"), Unserved: true} }, Rest},
+		"nor the other one":             {func(f *Facts) { f.Targets[1] = Target{Cluster: "us", Digest: digest("0"), Unserved: true} }, TakeBack},
+		"it is ill, and unserved since": {func(f *Facts) { f.Targets[0].Unserved = true }, TakeBack},
+		"it never came there":           {func(f *Facts) { f.Targets[0].Digest = digest("0") }, Rest},
+		"a newer one was merged since":  {func(f *Facts) { f.Overtaken = true }, RecordOvertaken},
 		"all are healthy": {func(f *Facts) {
 			f.Targets[0].Healthy, f.Reported.Deployments["eu"], f.Reported.CommitStatus = true, Success, StatusSuccess
 		}, RecordDeployed},

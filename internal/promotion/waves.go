@@ -20,6 +20,8 @@ type Stand struct {
 	Healthy bool      // and is healthy with it
 	Since   time.Time // without a break, with exactly that
 	Trouble string    // why it is not healthy, or cannot be brought there; "" while nobody knows of any
+	// Unserved is what people should know where no process brings anything there; else "".
+	Unserved string
 }
 
 // Turn says whether a cluster may change to what a commit renders to for it. The zero
@@ -111,6 +113,8 @@ func (s Stand) lacks(soak time.Duration, now time.Time) lack {
 	switch {
 	case s.Trouble != "":
 		return lack{reason: fmt.Sprintf("%s is not healthy (%s)", s.Cluster, strings.TrimSuffix(s.Trouble, ".")), ill: true}
+	case !s.Has && s.Unserved != "":
+		return lack{reason: fmt.Sprintf("%s does not have what is in Git yet (%s)", s.Cluster, strings.TrimSuffix(s.Unserved, "."))}
 	case !s.Has:
 		return lack{reason: s.Cluster + " does not have what is in Git yet"}
 	case !s.Healthy:

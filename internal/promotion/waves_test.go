@@ -37,6 +37,8 @@ func TestWhoseTurnItIs(t *testing.T) {
 		{"nothing is known", "eu", nil, "eu waits for wave 1: nothing is known of canary yet.", time.Time{}},
 		{"the commit is not there yet", "eu", []Stand{{Cluster: "canary", Healthy: true, Since: noon.Add(-time.Hour)}},
 			"eu waits for wave 1: canary does not have what is in Git yet.", time.Time{}},
+		{"no process brings it there", "eu", []Stand{{Cluster: "canary", Healthy: true, Since: noon.Add(-time.Hour), Unserved: "No Tagboat serves canary."}},
+			"eu waits for wave 1: canary does not have what is in Git yet (No Tagboat serves canary).", time.Time{}},
 		{"it rolls", "eu", []Stand{{Cluster: "canary", Has: true}}, "eu waits for wave 1: canary is not healthy with it yet.", time.Time{}},
 		{"it is ill", "eu", []Stand{{Cluster: "canary", Has: true, Trouble: "Deployment web: CrashLoopBackOff."}},
 			"eu waits for wave 1: canary is not healthy (Deployment web: CrashLoopBackOff). " + mend + " 1 first", time.Time{}},

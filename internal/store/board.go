@@ -204,7 +204,7 @@ func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
 		for _, row := range deliveries {
 			c.Deliveries[row.Source] = row.Count
 		}
-		if c.Clusters, err = q.CountByCluster(ctx); err != nil {
+		if c.Clusters, err = q.CountByCluster(ctx, reachFor.Seconds()); err != nil {
 			return err
 		}
 		if c.Healthy, err = q.SeenHealthy(ctx, MostHealthy); err != nil {

@@ -114,6 +114,10 @@ func TestASuspicionIsNotLost(t *testing.T) {
 	if now := target(); now.Suspected == now.Examined {
 		t.Error("what was suspected during the look is taken for examined")
 	}
+	w.must(w.store.FinishSync(w.ctx, target(), 0, store.Reached{State: store.TargetHealthy, Unseen: true}, after))
+	if now := target(); now.Suspected == now.Examined {
+		t.Error("what nobody could look at is taken for examined")
+	}
 	w.must(w.store.FinishSync(w.ctx, target(), 0, store.Reached{State: store.TargetHealthy}, after))
 	if now := target(); now.Suspected != now.Examined {
 		t.Error("examined, it is suspected still")
@@ -167,11 +171,49 @@ func TestWhoReachesWhat(t *testing.T) {
 	unreached()
 	w.must(w.store.Reach(w.ctx, "replica 2", nil))
 	unreached("us")
-	if _, err := w.store.Pool().Exec(w.ctx, "UPDATE reach SET seen_at = seen_at - interval '11 minutes'"); err != nil {
-		t.Fatal(err)
-	}
+	w.exec("UPDATE reach SET seen_at = seen_at - interval '11 minutes'")
+	unreached("eu", "us")
 	w.must(w.store.Reach(w.ctx, "replica 2", nil))
 	unreached("eu", "us")
+}
+
+// Of a cluster that nobody brings any more it stays known until when somebody did, whoever
+// comes and goes: that nobody ever has is something else.
+func TestSinceWhenNobodyReachesACluster(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.store.KeepTargets(w.ctx, w.repo.ID, "head", []store.NewTarget{
+		{App: "payments", Env: "prod", Cluster: "eu", Branch: "main"}, {App: "payments", Env: "prod", Cluster: "us", Branch: "main"},
+	}, syncing))
+	w.must(w.store.Reach(w.ctx, "first", []string{"eu"}))
+	w.exec("UPDATE reach SET seen_at = seen_at - interval '1 hour'")
+	w.must(w.store.Reach(w.ctx, "second", []string{"eu"}))
+	w.must(w.store.Reach(w.ctx, "server", []string{"staging"}))
+	var last time.Time
+	w.must(w.store.Pool().QueryRow(w.ctx, "UPDATE reach SET seen_at = seen_at - interval '3 minutes' WHERE replica = 'second' RETURNING seen_at").Scan(&last))
+	for range 2 {
+		w.must(w.store.Reach(w.ctx, "server", []string{"staging"}))
+		targets, err := w.store.Unreached(w.ctx)
+		w.must(err)
+		if len(targets) != 2 || !targets[0].Since.Equal(last) || !targets[1].Since.IsZero() {
+			t.Fatalf("nobody brings %+v; eu was brought until %s", targets, last)
+		}
+	}
+	for cluster, want := range map[string]struct {
+		since time.Time
+		now   bool
+	}{"eu": {last, false}, "us": {}, "staging": {now: true}} {
+		since, now, err := w.store.LastReached(w.ctx, cluster)
+		if w.must(err); now != want.now || !now && !since.Equal(want.since) {
+			t.Errorf("%s was brought at %s, now: %t", cluster, since, now)
+		}
+	}
+	counts, err := w.store.Counts(w.ctx)
+	w.must(err)
+	for _, c := range counts.Clusters {
+		if c.Reached {
+			t.Errorf("%s counts as one that somebody brings", c.Cluster)
+		}
+	}
 }
 
 // A yes is to one list that waits. When the list is another one, or has gone, and comes

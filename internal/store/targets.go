@@ -104,7 +104,7 @@ func (s *Store) EndLeftDrifts(ctx context.Context, repo int64, tell func(drift i
 func (s *Store) WantLeft(ctx context.Context, since time.Time, sync func(t Target) river.JobArgs) (err error) {
 	defer wrap(&err, "want a look at what is left behind")
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		targets, err := q.LeftTargets(ctx, since)
+		targets, err := q.LeftTargets(ctx, query.LeftTargetsParams{Since: since, Seconds: reachFor.Seconds()})
 		if err != nil {
 			return err
 		}
@@ -279,6 +279,7 @@ type Reached struct {
 	Taken                []byte   // JSON: what was, as Drift says it
 	Unseen               bool     // nobody has looked: the time of the last look stays
 	Vain                 bool     // no attempt is made, and none is wanted before something happens
+	Remembers            bool     // nobody says that it is healthy now; since when it was stays
 }
 
 // object and list are what is kept of JSON that nobody has anything to say in.
@@ -364,7 +365,7 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 			ID: t.ID, Fence: t.Fence, Examined: t.Suspected, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), Ill: r.Ill, At: now,
 			Surplus: object(r.Surplus), SurplusCode: r.SurplusCode, Drift: object(r.Drift), DriftCode: r.DriftCode, Heals: list(r.Heals), Notes: append([]string{}, r.Notes...),
-			Unbroken: now.Add(-Watched), Unseen: r.Unseen, Violations: r.Violations,
+			Unbroken: now.Add(-Watched), Unseen: r.Unseen, Remembers: r.Remembers, Violations: r.Violations,
 		}))
 	})
 }
@@ -437,8 +438,10 @@ func (s *Store) RecentSyncs(ctx context.Context, target int64, most int32) (_ []
 }
 
 // Seen reports whether a target is healthy by a look that is recent enough to count now.
+// So it is while no process serves its cluster, as far as it was healthy when one did.
 func Seen(t Target, now time.Time) bool {
-	return t.State == TargetHealthy && t.HealthySeen != nil && now.Sub(*t.HealthySeen) <= Watched
+	healthy := t.State == TargetHealthy || Unserved(t) && t.HealthySince != nil
+	return healthy && t.HealthySeen != nil && now.Sub(*t.HealthySeen) <= Watched
 }
 
 // HealthySince is when the last of an environment's clusters became healthy with

@@ -82,6 +82,50 @@ func TestHowLongATargetIsHealthy(t *testing.T) {
 	}
 }
 
+// While no process serves its cluster, a target waits. Since when it was healthy stays known
+// and counts for as long as any time without a look; what came to no end does not.
+func TestNoProcessServesATarget(t *testing.T) {
+	w := newWorld(t)
+	id := w.target("prod", "eu").ID
+	target := func() store.Target {
+		t.Helper()
+		row, err := w.store.Target(w.ctx, id)
+		w.must(err)
+		return row
+	}
+	healthy := store.Reached{Commit: sha("1"), Digest: digest("a"), RenderedHash: "r", State: store.TargetHealthy}
+	away := healthy
+	away.State, away.Message, away.Unseen, away.Remembers = store.TargetWaiting, store.NobodyServes+"eu.", true, true
+	finish := func(r store.Reached) store.Target {
+		t.Helper()
+		w.must(w.store.FinishSync(w.ctx, target(), 0, r, after))
+		return target()
+	}
+	start := finish(healthy).HealthySince
+	for _, step := range []struct {
+		story string
+		pass  time.Duration
+		seen  bool
+		same  bool // when somebody has looked again, it is healthy for as long as before
+	}{
+		{"for minutes", store.Watched, true, true},
+		{"for longer", store.Watched + time.Second, false, false},
+	} {
+		finish(away)
+		is, now := finish(away), w.clock.pass(step.pass) // told twice
+		if _, ok := store.HealthySince([]store.Target{is}, now); !store.Unserved(is) || ok != step.seen || !is.HealthySince.Equal(*start) || !is.SteadySince.Equal(*start) {
+			t.Errorf("%s: it is %s, which counts: %t; healthy since %v, steady since %v", step.story, is.State, ok, is.HealthySince, is.SteadySince)
+		}
+		if back := finish(healthy); back.HealthySince.Equal(*start) != step.same || back.SteadySince.Equal(*start) != step.same {
+			t.Errorf("%s: it is healthy since %v, and steady since %v", step.story, back.HealthySince, back.SteadySince)
+		}
+	}
+	away.Remembers = false
+	if is := finish(away); is.HealthySince != nil || store.Seen(is, w.clock.now()) {
+		t.Errorf("an attempt was broken off: it is healthy since %v", is.HealthySince)
+	}
+}
+
 // What was healthy counts on through what Tagboat may well miss, such as a start of its
 // own; after longer it counts anew.
 func TestNobodyKnowsHowATargetWasWhileNobodyLooked(t *testing.T) {

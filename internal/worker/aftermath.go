@@ -72,6 +72,9 @@ func (l *look) status() checklist.Status {
 
 func clusterStatuses(targets []store.Target) (all []checklist.ClusterStatus) {
 	for _, t := range targets {
+		if store.Unserved(t) {
+			t.HealthySince = nil // it is remembered, and nobody says so now
+		}
 		all = append(all, checklist.ClusterStatus{
 			Cluster: t.Cluster, Tag: t.Tag, Digest: t.Digest, Commit: t.CommitSHA, Phase: phase(t), Reason: t.Message, Waits: t.Held, Notes: t.Notes,
 			Since: moment(t.HealthySince),
@@ -81,6 +84,9 @@ func clusterStatuses(targets []store.Target) (all []checklist.ClusterStatus) {
 }
 
 func phase(t store.Target) checklist.Phase {
+	if store.Unserved(t) {
+		return checklist.Pending
+	}
 	switch t.State {
 	case store.TargetHealthy:
 		return checklist.Healthy

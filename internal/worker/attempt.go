@@ -60,7 +60,7 @@ func (w *Worker) take(ctx context.Context, id int64) (context.Context, *attempt,
 	a.held.Store(&asked)
 	ctx, a.over = context.WithCancelCause(ctx)
 	a.superseded, a.supersede = context.WithCancelCause(ctx)
-	go a.hold(ctx)
+	go a.hold(ctx, t)
 	return ctx, a, nil
 }
 
@@ -77,12 +77,13 @@ func (a *attempt) end(ctx context.Context) {
 }
 
 // hold renews the lease, and ends the attempt when it cannot be for too long. (By the
-// monotonic clock, whatever the injected one says: it is about this process.)
-func (a *attempt) hold(ctx context.Context) {
+// monotonic clock, whatever the injected one says: it is about this process.) t is the target
+// as it was taken: what the attempt learns of it is not read here.
+func (a *attempt) hold(ctx context.Context, t store.Target) {
 	defer close(a.done)
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
-	a.answered.Store(a.target.Want)
+	a.answered.Store(t.Want)
 	for {
 		select {
 		case <-ctx.Done():
@@ -91,7 +92,7 @@ func (a *attempt) hold(ctx context.Context) {
 		}
 		asked := time.Now()
 		bounded, cancel := context.WithDeadline(ctx, a.until())
-		want, err := a.w.Store.RenewTarget(bounded, a.target, leaseFor)
+		want, err := a.w.Store.RenewTarget(bounded, t, leaseFor)
 		cancel()
 		switch {
 		case err == nil:

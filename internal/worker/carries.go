@@ -12,7 +12,7 @@ import (
 
 // carries finds what the merge would bring to the environment's clusters beside the
 // image. Every commit of the branch is brought to every cluster by itself, so this is
-// about clusters that are behind: the last sync failed, or they wait for an earlier wave,
+// about clusters that are behind: the last sync failed, no process serves them, or they wait for an earlier wave,
 // and what was merged since the last good one is still to come. A sync that is under way
 // is not told of: it ends by itself, and the description would change twice for it. Nor
 // is a wave that has to stay healthy for a while.
@@ -29,7 +29,7 @@ func (l *look) carries(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !failed && !held && t.State != store.TargetFailed && t.State != store.TargetUnreachable {
+		if !failed && !held && !unserved(t) && t.State != store.TargetFailed && t.State != store.TargetUnreachable {
 			continue
 		}
 		c := checklist.Carried{Cluster: t.Cluster, Commit: commit}
@@ -55,7 +55,7 @@ func (l *look) carries(ctx context.Context) error {
 			c.More = len(missing.Objects) - len(c.Objects)
 		}
 		switch {
-		case t.State == store.TargetFailed || t.State == store.TargetUnreachable:
+		case t.State == store.TargetFailed || t.State == store.TargetUnreachable || store.Unserved(t):
 			c.Why = t.Message
 		case held:
 			c.Waits = t.Held

@@ -7,7 +7,6 @@ import (
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
-	"github.com/tagboat/tagboat/internal/store"
 )
 
 // contested is for an attempt that was refused before it had written anything, as it is
@@ -23,7 +22,7 @@ func (w *Worker) contested(ctx context.Context, a *attempt, s *syncing, patience
 	if err != nil || commit == "" {
 		return orRefused(err, refused)
 	}
-	last, err := w.asOf(ctx, s, commit)
+	last, err := w.asOf(ctx, *s, commit)
 	if err != nil {
 		return orRefused(err, refused)
 	}
@@ -61,28 +60,6 @@ func orRefused(err, refused error) error {
 		return err
 	}
 	return refused
-}
-
-// asOf is what an attempt would bring of an earlier commit, under the configuration that
-// holds now.
-func (w *Worker) asOf(ctx context.Context, s *syncing, commit string) (last syncing, err error) {
-	last = *s
-	last.reached = store.Reached{Commit: commit}
-	mirror, err := w.bases.mirror(s.repo)
-	if err != nil {
-		return last, err
-	}
-	tree, err := mirror.At(ctx, commit)
-	if err != nil {
-		return last, err
-	}
-	manifests, err := w.manifests(ctx, *s, tree, s.was.Cluster)
-	if err != nil {
-		return last, err
-	}
-	last.reached.RenderedHash = contentHash(manifests)
-	last.objects, err = cluster.Decode(manifests)
-	return last, err
 }
 
 // lookAtLast looks for what people have changed of what was brought last. Where nobody

@@ -47,7 +47,8 @@ func wasHealthy(t store.Target) bool {
 // awaitStill waits until a target is healthy, which it was or was not. One that was is
 // looked at again and again rather than waited for: when a node goes, many are not ready
 // at once, and what mends or moves one of them must not wait for all others. It has failed
-// when it was not seen healthy for as long as a rollout may take.
+// when it was not seen healthy for as long as a rollout may take, by this process: while none
+// looked, its machine may have been lost together with theirs.
 func (w *Worker) awaitStill(ctx context.Context, a *attempt, s *syncing, run cluster.Run, patience time.Duration) error {
 	t, waits := a.target, ""
 	o := cluster.WaitOptions{Timeout: patience}
@@ -63,7 +64,7 @@ func (w *Worker) awaitStill(ctx context.Context, a *attempt, s *syncing, run clu
 	if err != nil || !health.TimeUp || !wasHealthy(t) {
 		return err
 	}
-	if w.Now().Sub(*t.HealthySeen) < w.HealthTimeout {
+	if w.Now().Sub(later(*t.HealthySeen, w.began)) < w.HealthTimeout {
 		s.reached.State, s.reached.Message, s.reached.Ill = store.TargetWaiting, notReady+waits, false
 		return nil
 	}

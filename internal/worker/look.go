@@ -395,7 +395,7 @@ func (l *look) afterMerge(ctx context.Context) (err error) {
 			Cluster: t.Cluster, Digest: t.Digest,
 			Settled: tried && (t.State == store.TargetHealthy || t.State == store.TargetFailed || t.State == store.TargetUnreachable),
 			Healthy: t.State == store.TargetHealthy, Ill: t.Ill, Measuring: t.State == store.TargetWaiting,
-			Held: t.Held != "", Until: moment(t.HeldUntil),
+			Held: t.Held != "", Until: moment(t.HeldUntil), Unserved: unserved(t),
 		})
 	}
 	if l.deployments, err = l.w.Store.Deployments(ctx, l.row.ID); err != nil {

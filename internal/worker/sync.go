@@ -64,7 +64,9 @@ func (w *Worker) attempt(ctx context.Context, id int64, try int) (store.Target, 
 	if a.target.Gone {
 		return a.target, w.lookBack(alone, a, repo)
 	}
-	err = w.bring(alone, a)
+	if a.target, err = w.servedAgain(alone, a.target); err == nil {
+		err = w.bring(alone, a)
+	}
 	switch {
 	case errors.Is(err, errSuperseded):
 		return a.target, nil
@@ -134,10 +136,10 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 }
 
 // hasStill reports whether what a target was to be brought last is there, as far as anybody
-// knows. A cluster that was away for a while has it still: to apply it once more would
-// stumble over what people have changed there, which is told as drift.
+// knows. A cluster that was away for a while, or that no process served, has it still, if
+// the last attempt had come to its end: to apply it once more would stumble over what people have changed there, which is told as drift.
 func (w *Worker) hasStill(ctx context.Context, t store.Target) (bool, error) {
-	if t.State != store.TargetUnreachable {
+	if t.State != store.TargetUnreachable && t.State != store.TargetUnknown {
 		return t.State == store.TargetHealthy || t.State == store.TargetWaiting, nil
 	}
 	last, err := w.Store.RecentSyncs(ctx, t.ID, 1)
@@ -158,7 +160,9 @@ const postponed = "It is looked at again by itself: "
 
 // standing are the notes that hold until somebody has looked.
 func standing(notes []string) []string {
-	return slices.DeleteFunc(slices.Clone(notes), func(note string) bool { return strings.HasPrefix(note, postponed) })
+	return slices.DeleteFunc(slices.Clone(notes), func(note string) bool {
+		return strings.HasPrefix(note, postponed) || strings.HasPrefix(note, store.NobodyServes)
+	})
 }
 
 // known keeps what was found in the target's cluster before an attempt that did not come
@@ -178,7 +182,7 @@ func (w *Worker) lookAfter(ctx context.Context, a *attempt, s syncing) error {
 	s.reached = stays(t)
 	s.reached.Commit, s.reached.Image, s.reached.Tag, s.reached.Digest = is.Commit, is.Image, is.Tag, is.Digest
 	s.reached.State, s.reached.Message = t.State, t.Message
-	if t.State == store.TargetUnreachable || w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
+	if t.State == store.TargetUnreachable || t.State == store.TargetUnknown || w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
 		if err := w.tend(ctx, a, &s, w.HealthTimeout); err != nil {
 			return w.lookFailed(ctx, a, s.reached, err)
 		}

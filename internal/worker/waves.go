@@ -53,6 +53,9 @@ func (w *Worker) stand(ctx context.Context, s syncing, t store.Target) (promotio
 	if t.State == store.TargetFailed || t.State == store.TargetUnreachable {
 		stand.Trouble = t.Message
 	}
+	if store.Unserved(t) {
+		stand.Unserved = t.Message
+	}
 	manifests, err := w.manifests(ctx, s, s.base.tree, t.Cluster)
 	switch {
 	case err == nil:
@@ -80,7 +83,7 @@ func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion
 	}
 	r.Unseen = true
 	old, known, err := w.has(ctx, t, s)
-	if err == nil && known && w.Now().Sub(t.UpdatedAt) > lookAgain/2 {
+	if err == nil && known && (w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined) {
 		patience := glance
 		if t.State == store.TargetHealthy || t.State == store.TargetWaiting {
 			patience = w.HealthTimeout
@@ -98,28 +101,37 @@ func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion
 	return w.Store.FinishSync(ctx, a.target, 0, r, afterSync())
 }
 
-// has renders what a target was brought last, as it was then. Where that cannot be done
-// any more (tagboat.yaml says otherwise by now, an attempt was broken off), what runs
-// there is left alone.
-func (w *Worker) has(ctx context.Context, t store.Target, s syncing) (syncing, bool, error) {
+// has is what a target was brought last, as it was then. Where that cannot be told any more
+// (tagboat.yaml says otherwise by now, an attempt was broken off), what runs there is left
+// alone.
+func (w *Worker) has(ctx context.Context, t store.Target, s syncing) (then syncing, known bool, err error) {
 	if t.CommitSHA == "" || t.RenderedHash == "" {
 		return s, false, nil
 	}
-	mirror, err := w.bases.mirror(s.repo)
-	if err != nil {
-		return s, false, err
-	}
-	then, err := mirror.At(ctx, t.CommitSHA)
-	var manifests []byte
-	if err == nil {
-		manifests, err = w.manifests(ctx, s, then, t.Cluster)
-	}
+	then, err = w.asOf(ctx, s, t.CommitSHA)
 	if err != nil && fault.KindOf(err).Retryable() {
 		return s, false, err
 	}
-	if err != nil || contentHash(manifests) != t.RenderedHash {
-		return s, false, nil
+	return then, err == nil && then.reached.RenderedHash == t.RenderedHash, nil
+}
+
+// asOf is what an attempt would bring of an earlier commit, under the configuration that
+// holds now.
+func (w *Worker) asOf(ctx context.Context, s syncing, commit string) (syncing, error) {
+	s.reached = store.Reached{Commit: commit}
+	mirror, err := w.bases.mirror(s.repo)
+	if err != nil {
+		return s, err
 	}
+	tree, err := mirror.At(ctx, commit)
+	if err != nil {
+		return s, err
+	}
+	manifests, err := w.manifests(ctx, s, tree, s.was.Cluster)
+	if err != nil {
+		return s, err
+	}
+	s.reached.RenderedHash = contentHash(manifests)
 	s.objects, err = cluster.Decode(manifests)
-	return s, err == nil, err
+	return s, err
 }

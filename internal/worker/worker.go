@@ -66,6 +66,7 @@ type Worker struct {
 	people *people
 	rules  *protections
 	swept  swept
+	began  time.Time // when this process did
 	unread wonder
 	// lookouts tell of changes in the clusters that this process brings.
 	lookouts map[string]*lookout
@@ -79,7 +80,7 @@ type Worker struct {
 
 // New makes a worker.
 func New(c Config) *Worker {
-	w := &Worker{Config: c}
+	w := &Worker{Config: c, began: c.Now()}
 	if w.Meter == nil {
 		w.Meter = uncounted{}
 	}

@@ -142,7 +142,7 @@ SELECT t.cluster, count(*) AS targets,
     count(*) FILTER (WHERE t.drift_code <> '') AS drifted,
     coalesce(sum(jsonb_array_length(t.surplus -> 'objects')) FILTER (WHERE t.surplus_code <> ''), 0)::bigint AS surplus,
     (SELECT count(*) FROM inventory i JOIN target o ON o.id = i.target_id WHERE o.cluster = t.cluster AND NOT o.gone)::bigint AS objects,
-    EXISTS (SELECT FROM reach r WHERE r.cluster = t.cluster)::boolean AS reached
+    EXISTS (SELECT FROM reach r WHERE r.cluster = t.cluster AND r.seen_at > clock_timestamp() - make_interval(secs => $1::float8))::boolean AS reached
 FROM target t WHERE NOT t.gone GROUP BY t.cluster ORDER BY t.cluster
 `
 
@@ -157,8 +157,8 @@ type CountByClusterRow struct {
 }
 
 // What of a cluster somebody may have to be called for.
-func (q *Queries) CountByCluster(ctx context.Context) ([]CountByClusterRow, error) {
-	rows, err := q.db.Query(ctx, countByCluster)
+func (q *Queries) CountByCluster(ctx context.Context, seconds float64) ([]CountByClusterRow, error) {
+	rows, err := q.db.Query(ctx, countByCluster, seconds)
 	if err != nil {
 		return nil, err
 	}

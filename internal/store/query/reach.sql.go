@@ -7,10 +7,12 @@ package query
 
 import (
 	"context"
+	"time"
 )
 
 const forgetReach = `-- name: ForgetReach :exec
-DELETE FROM reach WHERE replica = $1 AND NOT (cluster = ANY ($2::text[])) OR seen_at < clock_timestamp() - make_interval(secs => $3::float8)
+DELETE FROM reach r WHERE r.replica = $1 AND NOT (r.cluster = ANY ($2::text[]))
+    OR r.seen_at < clock_timestamp() - make_interval(secs => $3::float8) AND EXISTS (SELECT FROM reach n WHERE n.cluster = r.cluster AND n.seen_at > r.seen_at)
 `
 
 type ForgetReachParams struct {
@@ -19,10 +21,35 @@ type ForgetReachParams struct {
 	Seconds  float64
 }
 
-// What a replica does not reach any more, and what those that are gone did.
+// What a replica does not reach any more, and what those that are gone did. Of a cluster
+// that nobody brings it stays known who did last.
 func (q *Queries) ForgetReach(ctx context.Context, arg ForgetReachParams) error {
 	_, err := q.db.Exec(ctx, forgetReach, arg.Replica, arg.Clusters, arg.Seconds)
 	return err
+}
+
+const lastReached = `-- name: LastReached :one
+SELECT coalesce(max(seen_at), 'epoch')::timestamptz AS since, coalesce(max(seen_at) > clock_timestamp() - make_interval(secs => $1::float8), false)::boolean AS now
+FROM reach WHERE cluster = $2
+`
+
+type LastReachedParams struct {
+	Seconds float64
+	Cluster string
+}
+
+type LastReachedRow struct {
+	Since time.Time
+	Now   bool
+}
+
+// When somebody brought a cluster last, the epoch where nobody ever has, and whether
+// somebody does now.
+func (q *Queries) LastReached(ctx context.Context, arg LastReachedParams) (LastReachedRow, error) {
+	row := q.db.QueryRow(ctx, lastReached, arg.Seconds, arg.Cluster)
+	var i LastReachedRow
+	err := row.Scan(&i.Since, &i.Now)
+	return i, err
 }
 
 const reach = `-- name: Reach :exec
@@ -71,60 +98,69 @@ func (q *Queries) Reached(ctx context.Context, arg ReachedParams) ([]string, err
 }
 
 const unreached = `-- name: Unreached :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations FROM target t WHERE NOT t.gone AND NOT EXISTS (SELECT FROM reach r WHERE r.cluster = t.cluster)
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, coalesce(h.seen_at, 'epoch')::timestamptz AS since
+FROM target t LEFT JOIN (SELECT r.cluster, max(r.seen_at) AS seen_at FROM reach r GROUP BY r.cluster) h ON h.cluster = t.cluster
+WHERE NOT t.gone AND (h.seen_at IS NULL OR h.seen_at < clock_timestamp() - make_interval(secs => $1::float8))
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
 
-// The targets of clusters that nobody brings.
-func (q *Queries) Unreached(ctx context.Context) ([]Target, error) {
-	rows, err := q.db.Query(ctx, unreached)
+type UnreachedRow struct {
+	Target Target
+	Since  time.Time
+}
+
+// The targets of clusters that nobody brings, and when somebody did last; the epoch where
+// nobody ever has.
+func (q *Queries) Unreached(ctx context.Context, seconds float64) ([]UnreachedRow, error) {
+	rows, err := q.db.Query(ctx, unreached, seconds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Target
+	var items []UnreachedRow
 	for rows.Next() {
-		var i Target
+		var i UnreachedRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.RepoID,
-			&i.App,
-			&i.Env,
-			&i.Cluster,
-			&i.Branch,
-			&i.Position,
-			&i.Gone,
-			&i.Want,
-			&i.Got,
-			&i.CommitSHA,
-			&i.RenderedHash,
-			&i.Image,
-			&i.Tag,
-			&i.Digest,
-			&i.State,
-			&i.Message,
-			&i.HealthySince,
-			&i.UpdatedAt,
-			&i.Ill,
-			&i.Wave,
-			&i.Held,
-			&i.HeldUntil,
-			&i.SteadySince,
-			&i.Fence,
-			&i.LeasedBy,
-			&i.LeasedUntil,
-			&i.CountedAt,
-			&i.Suspected,
-			&i.Examined,
-			&i.Surplus,
-			&i.SurplusCode,
-			&i.Drift,
-			&i.DriftCode,
-			&i.DriftSince,
-			&i.Notes,
-			&i.Heals,
-			&i.HealthySeen,
-			&i.Violations,
+			&i.Target.ID,
+			&i.Target.RepoID,
+			&i.Target.App,
+			&i.Target.Env,
+			&i.Target.Cluster,
+			&i.Target.Branch,
+			&i.Target.Position,
+			&i.Target.Gone,
+			&i.Target.Want,
+			&i.Target.Got,
+			&i.Target.CommitSHA,
+			&i.Target.RenderedHash,
+			&i.Target.Image,
+			&i.Target.Tag,
+			&i.Target.Digest,
+			&i.Target.State,
+			&i.Target.Message,
+			&i.Target.HealthySince,
+			&i.Target.UpdatedAt,
+			&i.Target.Ill,
+			&i.Target.Wave,
+			&i.Target.Held,
+			&i.Target.HeldUntil,
+			&i.Target.SteadySince,
+			&i.Target.Fence,
+			&i.Target.LeasedBy,
+			&i.Target.LeasedUntil,
+			&i.Target.CountedAt,
+			&i.Target.Suspected,
+			&i.Target.Examined,
+			&i.Target.Surplus,
+			&i.Target.SurplusCode,
+			&i.Target.Drift,
+			&i.Target.DriftCode,
+			&i.Target.DriftSince,
+			&i.Target.Notes,
+			&i.Target.Heals,
+			&i.Target.HealthySeen,
+			&i.Target.Violations,
+			&i.Since,
 		); err != nil {
 			return nil, err
 		}

@@ -56,21 +56,24 @@ WHERE id = @id AND fence = @fence;
 
 -- name: SetTarget :execrows
 -- By the attempt that holds the fence, and by no older one. What was healthy counts on,
--- unless nobody has seen it so since @unbroken.
+-- unless nobody has seen it so since @unbroken, and is remembered where nobody serves its
+-- cluster.
 UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, image = @image, tag = @tag, digest = @digest,
     state = @state, message = @message, updated_at = CASE WHEN @unseen::boolean THEN updated_at ELSE @at END,
     healthy_since = CASE
+        WHEN @remembers::boolean THEN healthy_since
         WHEN @state::text <> 'healthy' THEN NULL
         WHEN healthy_since IS NOT NULL AND digest = @digest::text AND healthy_seen >= @unbroken::timestamptz THEN healthy_since
         ELSE @at END,
     steady_since = CASE
+        WHEN @remembers THEN steady_since
         WHEN @state::text <> 'healthy' THEN NULL
         WHEN steady_since IS NOT NULL AND rendered_hash = @rendered_hash::text AND healthy_seen >= @unbroken::timestamptz THEN steady_since
         ELSE @at END,
     healthy_seen = CASE WHEN @state::text = 'healthy' AND NOT @unseen THEN @at ELSE healthy_seen END,
     violations = @violations,
     held = @held, held_until = @held_until, ill = @ill,
-    surplus = @surplus, surplus_code = @surplus_code, examined = greatest(examined, @examined),
+    surplus = @surplus, surplus_code = @surplus_code, examined = CASE WHEN @unseen THEN examined ELSE greatest(examined, @examined) END,
     notes = @notes, drift = @drift, drift_code = @drift_code, heals = @heals,
     drift_since = CASE WHEN @drift_code::text = '' THEN NULL ELSE coalesce(drift_since, @at) END
 WHERE id = @id AND fence = @fence;
@@ -107,7 +110,8 @@ ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C";
 -- a cluster that somebody brings.
 SELECT t.* FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE t.gone AND (t.counted_at IS NULL OR t.counted_at < @since::timestamptz) AND r.presence IN ('installed', 'archived')
-    AND EXISTS (SELECT FROM inventory i WHERE i.target_id = t.id) AND EXISTS (SELECT FROM reach h WHERE h.cluster = t.cluster)
+    AND EXISTS (SELECT FROM inventory i WHERE i.target_id = t.id)
+    AND EXISTS (SELECT FROM reach h WHERE h.cluster = t.cluster AND h.seen_at > clock_timestamp() - make_interval(secs => @seconds::float8))
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C";
 
 -- name: MergedWithDigest :one

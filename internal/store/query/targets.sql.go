@@ -136,14 +136,20 @@ func (q *Queries) InterruptSyncs(ctx context.Context, arg InterruptSyncsParams) 
 const leftTargets = `-- name: LeftTargets :many
 SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE t.gone AND (t.counted_at IS NULL OR t.counted_at < $1::timestamptz) AND r.presence IN ('installed', 'archived')
-    AND EXISTS (SELECT FROM inventory i WHERE i.target_id = t.id) AND EXISTS (SELECT FROM reach h WHERE h.cluster = t.cluster)
+    AND EXISTS (SELECT FROM inventory i WHERE i.target_id = t.id)
+    AND EXISTS (SELECT FROM reach h WHERE h.cluster = t.cluster AND h.seen_at > clock_timestamp() - make_interval(secs => $2::float8))
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
 
+type LeftTargetsParams struct {
+	Since   time.Time
+	Seconds float64
+}
+
 // Targets that are gone and have left something behind that nobody has looked for since, in
 // a cluster that somebody brings.
-func (q *Queries) LeftTargets(ctx context.Context, since time.Time) ([]Target, error) {
-	rows, err := q.db.Query(ctx, leftTargets, since)
+func (q *Queries) LeftTargets(ctx context.Context, arg LeftTargetsParams) ([]Target, error) {
+	rows, err := q.db.Query(ctx, leftTargets, arg.Since, arg.Seconds)
 	if err != nil {
 		return nil, err
 	}
@@ -371,20 +377,22 @@ const setTarget = `-- name: SetTarget :execrows
 UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, digest = $5,
     state = $6, message = $7, updated_at = CASE WHEN $8::boolean THEN updated_at ELSE $9 END,
     healthy_since = CASE
+        WHEN $10::boolean THEN healthy_since
         WHEN $6::text <> 'healthy' THEN NULL
-        WHEN healthy_since IS NOT NULL AND digest = $5::text AND healthy_seen >= $10::timestamptz THEN healthy_since
+        WHEN healthy_since IS NOT NULL AND digest = $5::text AND healthy_seen >= $11::timestamptz THEN healthy_since
         ELSE $9 END,
     steady_since = CASE
+        WHEN $10 THEN steady_since
         WHEN $6::text <> 'healthy' THEN NULL
-        WHEN steady_since IS NOT NULL AND rendered_hash = $2::text AND healthy_seen >= $10::timestamptz THEN steady_since
+        WHEN steady_since IS NOT NULL AND rendered_hash = $2::text AND healthy_seen >= $11::timestamptz THEN steady_since
         ELSE $9 END,
     healthy_seen = CASE WHEN $6::text = 'healthy' AND NOT $8 THEN $9 ELSE healthy_seen END,
-    violations = $11,
-    held = $12, held_until = $13, ill = $14,
-    surplus = $15, surplus_code = $16, examined = greatest(examined, $17),
-    notes = $18, drift = $19, drift_code = $20, heals = $21,
-    drift_since = CASE WHEN $20::text = '' THEN NULL ELSE coalesce(drift_since, $9) END
-WHERE id = $22 AND fence = $23
+    violations = $12,
+    held = $13, held_until = $14, ill = $15,
+    surplus = $16, surplus_code = $17, examined = CASE WHEN $8 THEN examined ELSE greatest(examined, $18) END,
+    notes = $19, drift = $20, drift_code = $21, heals = $22,
+    drift_since = CASE WHEN $21::text = '' THEN NULL ELSE coalesce(drift_since, $9) END
+WHERE id = $23 AND fence = $24
 `
 
 type SetTargetParams struct {
@@ -397,6 +405,7 @@ type SetTargetParams struct {
 	Message      string
 	Unseen       bool
 	At           time.Time
+	Remembers    bool
 	Unbroken     time.Time
 	Violations   Violations
 	Held         string
@@ -414,7 +423,8 @@ type SetTargetParams struct {
 }
 
 // By the attempt that holds the fence, and by no older one. What was healthy counts on,
-// unless nobody has seen it so since @unbroken.
+// unless nobody has seen it so since @unbroken, and is remembered where nobody serves its
+// cluster.
 func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) (int64, error) {
 	result, err := q.db.Exec(ctx, setTarget,
 		arg.CommitSHA,
@@ -426,6 +436,7 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) (int64, er
 		arg.Message,
 		arg.Unseen,
 		arg.At,
+		arg.Remembers,
 		arg.Unbroken,
 		arg.Violations,
 		arg.Held,
