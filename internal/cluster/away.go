@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -76,10 +75,8 @@ func (c *Cluster) turnedAway(gv schema.GroupVersion, err error) *errAway {
 func (k *kinds) away(gv schema.GroupVersion) *errAway {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if time.Since(k.asked) > soon {
-		if err := k.ask(); err != nil { // then it is not this group alone
-			return nil
-		}
+	if err := k.ask(); err != nil { // then it is not this group alone
+		return nil
 	}
 	if _, failed := k.failed[gv]; !failed {
 		return nil
@@ -126,9 +123,6 @@ func conditionsOf(o Object) (all []map[string]any) {
 	}
 	return all
 }
-
-// soon is for how long an answer of the API server about its kinds is fresh.
-const soon = time.Second
 
 // isAway takes an object out of what is looked at.
 func (one *watched) isAway(c *Cluster, e *errAway) {

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,7 +18,6 @@ type kinds struct {
 
 	mu     sync.Mutex // held while asking, so that many askers make one request
 	mapper meta.RESTMapper
-	asked  time.Time // when the API server has named its kinds
 	failed map[schema.GroupVersion]error
 	told   map[schema.GroupVersion]*errAway // of those that failed, as far as anybody has asked why
 }
@@ -30,7 +28,8 @@ type kinds struct {
 func (k *kinds) mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.mapper == nil {
+	justAsked := k.mapper == nil
+	if justAsked {
 		if err := k.ask(); err != nil {
 			return nil, err
 		}
@@ -40,7 +39,7 @@ func (k *kinds) mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, error) 
 		return m, err
 	}
 	gv, away := k.failedOf(gvk)
-	if away && time.Since(k.asked) > soon { // it may be back
+	if away && !justAsked { // it may be back
 		if err := k.ask(); err != nil {
 			return nil, err
 		}
@@ -97,6 +96,6 @@ func (k *kinds) ask() error {
 		known = append(known, &restmapper.APIGroupResources{Group: *g, VersionedResources: resources})
 	}
 	k.mapper, k.failed = restmapper.NewDiscoveryRESTMapper(known), failed
-	k.asked, k.told = time.Now(), map[schema.GroupVersion]*errAway{}
+	k.told = map[schema.GroupVersion]*errAway{}
 	return nil
 }

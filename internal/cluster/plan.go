@@ -20,9 +20,10 @@ type plan struct {
 	run     Run
 	entries map[ID]Entry // the inventory
 	exempt  *exemptions
-	changes []*change        // in the order of the objects
-	written []*change        // in the order of writing, the unchanged ones where they would have been written
-	leaving map[string]error // namespaces that are being deleted, with what is told of that
+	changes []*change                  // in the order of the objects
+	written []*change                  // in the order of writing, the unchanged ones where they would have been written
+	leaving map[string]error           // namespaces that are being deleted, with what is told of that
+	away    map[schema.GroupKind]error // kinds whose API group is away; they are asked for once
 
 	whole       bool   // dry runs are asked for whole objects, and not for their metadata alone
 	contentHash string // of all that is rendered; "" as long as nobody asked
@@ -70,7 +71,7 @@ type change struct {
 // newPlan reads what the objects say of their order, and leaves out hooks of other
 // occasions.
 func newPlan(c *Cluster, r Run) (*plan, error) {
-	p := &plan{c: c, run: r, entries: map[ID]Entry{}, exempt: c.exempt(r.Target, r.Objects, r.Ignore), leaving: map[string]error{}}
+	p := &plan{c: c, run: r, entries: map[ID]Entry{}, exempt: c.exempt(r.Target, r.Objects, r.Ignore), leaving: map[string]error{}, away: map[schema.GroupKind]error{}}
 	for _, e := range r.Inventory {
 		p.entries[e.ID] = e
 	}
@@ -148,12 +149,20 @@ func (p *plan) unknownKinds() (missing *change, err error) {
 }
 
 func (p *plan) mapKind(ch *change) error {
-	mapping, err := p.c.kinds.mapping(ch.desired.GroupVersionKind())
+	gvk := ch.desired.GroupVersionKind()
+	if away := p.away[gvk.GroupKind()]; away != nil {
+		return away
+	}
+	mapping, err := p.c.kinds.mapping(gvk)
 	if meta.IsNoMatchError(err) {
 		return err
 	}
 	if err != nil {
-		return p.c.classify(err, action{"list the kinds", nil})
+		err = p.c.classify(err, action{"list the kinds", nil})
+		if errors.Is(err, ErrHeldUp) {
+			p.away[gvk.GroupKind()] = err
+		}
+		return err
 	}
 	if err := p.setNamespace(ch.desired, mapping); err != nil {
 		return err

@@ -170,6 +170,8 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 	defaults(&o.Poll, 300*time.Millisecond)
 	defaults(&o.Grace, 20*time.Second)
 	w := &wait{c: c, options: o, began: c.now(), same: map[string]sameness{}, doubted: map[schema.GroupVersion]*errAway{}, hush: sync.OnceValue(func() []string { return hushOf(objects, o.Secret) })}
+	known := map[schema.GroupVersionKind]*meta.RESTMapping{}
+	away := map[schema.GroupVersionKind]*errAway{}
 	for _, object := range objects {
 		gvk := object.GroupVersionKind()
 		one := &watched{
@@ -178,15 +180,18 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 			trouble: map[string]time.Time{},
 		}
 		w.watched = append(w.watched, one)
-		mapping, err := c.kinds.mapping(gvk)
-		if is, away := errors.AsType[*errAway](err); away {
-			one.isAway(c, is)
+		if known[gvk] == nil && away[gvk] == nil {
+			var err error
+			known[gvk], err = c.kinds.mapping(gvk)
+			if away[gvk], _ = errors.AsType[*errAway](err); err != nil && away[gvk] == nil {
+				return nil, c.classify(err, action{"read", object})
+			}
+		}
+		if away[gvk] != nil {
+			one.isAway(c, away[gvk])
 			continue
 		}
-		if err != nil {
-			return nil, c.classify(err, action{"read", object})
-		}
-		one.mapping, one.api = mapping, c.resource(mapping, object.GetNamespace())
+		one.mapping, one.api = known[gvk], c.resource(known[gvk], object.GetNamespace())
 	}
 	return w, nil
 }
