@@ -52,28 +52,32 @@ func (e *extension) answers(is bool) {
 	})
 }
 
+// goes has the API server ask a service for the group that is not there.
 func (e *extension) goes() {
 	e.t.Helper()
-	e.t.Cleanup(func() { e.served("null", "null") })
-	e.served("true", fmt.Sprintf(`{"name": "nobody", "namespace": %q}`, e.namespace))
+	e.t.Cleanup(e.serve)
+	patch := fmt.Sprintf(`{"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": null}}, "spec": {"insecureSkipTLSVerify": true, "service": {"name": "nobody", "namespace": %q}}}`, e.namespace)
+	if _, err := e.others.Resource(apiServices).Patch(e.t.Context(), "v1."+e.group, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		e.t.Fatal(err)
+	}
 	e.answers(false)
 }
 
 func (e *extension) comesBack() {
 	e.t.Helper()
-	e.served("null", "null")
+	e.serve()
 	e.answers(true)
 }
 
-// served has the API server ask a service for the group, or itself.
-func (e *extension) served(insecure, service string) {
+// serve has the API server make the group's APIService anew, by which it serves it itself.
+func (e *extension) serve() {
 	e.t.Helper()
-	services := schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
-	patch := fmt.Sprintf(`{"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": null}}, "spec": {"insecureSkipTLSVerify": %s, "service": %s}}`, insecure, service)
-	if _, err := e.others.Resource(services).Patch(context.WithoutCancel(e.t.Context()), "v1."+e.group, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+	if err := e.others.Resource(apiServices).Delete(context.WithoutCancel(e.t.Context()), "v1."+e.group, metav1.DeleteOptions{}); err != nil {
 		e.t.Fatal(err)
 	}
 }
+
+var apiServices = schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
 
 func (e *extension) boat(name, colour string) string {
 	return fmt.Sprintf("apiVersion: %s/v1\nkind: Boat\nmetadata: {name: %s}\nspec: {colour: %s}\n", e.group, name, colour)
