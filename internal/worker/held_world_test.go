@@ -32,6 +32,9 @@ func (h *harbour) pushes(title string, objects ...string) {
 		paymentsProd: "resources: [payments.yaml, more.yaml]\nimages:\n  - {name: payments, newName: registry.example.com/payments, newTag: 1.0.0}\n",
 		"apps/payments/overlays/prod/payments.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: payments, namespace: " + h.namespace + "}\nspec:\n  replicas: 1\n  selector: {matchLabels: {app: payments}}\n  template:\n    metadata: {labels: {app: payments}}\n    spec: {containers: [{name: web, image: payments}]}\n",
 		"apps/payments/overlays/prod/more.yaml":     strings.Join(objects, "\n---\n"),
+		// What cannot be rendered may have what is not in payments any more.
+		"apps/shop/overlays/prod/kustomization.yaml": "resources: [shop.yaml]\nimages:\n  - {name: shop, newName: registry.example.com/shop, newTag: 1.0.0}\n",
+		"apps/shop/overlays/prod/shop.yaml":          setting(h.namespace, "shop", "open"),
 	})
 	must(h.T, err)
 }
@@ -115,22 +118,23 @@ func (f *fleet) answers(is bool) {
 // goes has the API server ask a service for the group that is not there.
 func (f *fleet) goes() {
 	f.Helper()
-	f.Cleanup(func() { f.served("null", "null") })
-	f.served("true", fmt.Sprintf(`{"name": "nobody", "namespace": %q}`, f.namespace))
+	f.Cleanup(f.serve)
+	patch := fmt.Sprintf(`{"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": null}}, "spec": {"insecureSkipTLSVerify": true, "service": {"name": "nobody", "namespace": %q}}}`, f.namespace)
+	_, err := f.live.Resource(apiServices).Patch(f.Context(), "v1."+f.group, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	must(f.T, err)
 	f.answers(false)
 }
 
 func (f *fleet) comesBack() {
 	f.Helper()
-	f.served("null", "null")
+	f.serve()
 	f.answers(true)
 }
 
-func (f *fleet) served(insecure, service string) {
+// serve has the API server make the group's APIService anew, by which it serves it itself.
+func (f *fleet) serve() {
 	f.Helper()
-	patch := fmt.Sprintf(`{"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": null}}, "spec": {"insecureSkipTLSVerify": %s, "service": %s}}`, insecure, service)
-	_, err := f.live.Resource(apiServices).Patch(context.WithoutCancel(f.Context()), "v1."+f.group, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-	must(f.T, err)
+	must(f.T, f.live.Resource(apiServices).Delete(context.WithoutCancel(f.Context()), "v1."+f.group, metav1.DeleteOptions{}))
 }
 
 // held wants an attempt to end with a target that is not healthy, that is tried again and
@@ -163,7 +167,7 @@ func TestATargetWaitsForAnAPIThatIsAway(t *testing.T) {
 	}
 
 	h.pushes("two boats", f.boat("dinghy"), f.boat("canoe"), setting(h.namespace, "a", "fast"))
-	h.held("Not applied: Boat "+h.namespace+"/dinghy, Boat "+h.namespace+"/canoe.", "APIService v1."+f.group, "Everything else is applied.")
+	h.held("Not applied: Boat "+h.namespace+"/canoe, Boat "+h.namespace+"/dinghy.", "APIService v1."+f.group, "Everything else is applied.")
 	if mode := h.mode(h.namespace, "a"); mode != "fast" {
 		t.Errorf("a is %q", mode)
 	}
