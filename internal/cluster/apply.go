@@ -34,6 +34,7 @@ var ErrUnhealthy = errors.New("not healthy")
 // server refuses an object, or a hook or a wave does not succeed (ErrUnhealthy);
 // Conflict while an object or a namespace is still being deleted, or keeps changing;
 // Transient and RateLimited where a later try may do; what Run.Go and the ledger say.
+// With ErrHeldUp everything was applied that does not hang on what is held (held.go).
 func (c *Cluster) Apply(ctx context.Context, r Run) (result Result, err error) {
 	defer fault.Wrap(&err, "apply %s to cluster %s", r.Target.Key, c.name)
 	if len(r.Objects) == 0 {
@@ -91,6 +92,9 @@ func (p *plan) look(ctx context.Context) error {
 		return err
 	}
 	for _, ch := range p.changes {
+		if away := seen.away[ch.desired.GroupVersionKind().GroupKind()]; away != nil && ch.held == nil {
+			ch.held = p.c.away(away)
+		}
 		if o := seen.objects[idOf(ch.desired)]; o != nil && p.ours(o) {
 			ch.seen = o
 		}
@@ -107,7 +111,7 @@ func (p *plan) carryOut(ctx context.Context, wanted func(step) bool) error {
 		return err
 	}
 	for _, s := range p.steps() {
-		if !wanted(s) {
+		if !wanted(s) || p.isBehind(s) {
 			continue
 		}
 		if err := p.takeStep(ctx, s, wanted); err != nil {
@@ -177,21 +181,29 @@ func (p *plan) list(changes []*change) {
 
 // ready are the changes of a step that were tried and are not written yet.
 func (p *plan) ready(s step) []*change {
-	return slices.DeleteFunc(p.changesOf(s), func(ch *change) bool { return ch.would == nil || ch.after != nil })
+	return slices.DeleteFunc(p.changesOf(s), func(ch *change) bool { return ch.would == nil || ch.after != nil || ch.held != nil })
 }
 
 // leftOver is the error for objects that wait for something which was written
-// and is still not there.
+// and is still not there, and for those that are held, with what comes after them.
 func (p *plan) leftOver(wanted func(step) bool) error {
 	var errs []error
+	var held, behind []*change
 	for _, ch := range p.changes {
 		switch {
 		case ch.after != nil, !wanted(ch.step):
+		case ch.held != nil:
+			held = append(held, ch)
+		case p.isBehind(ch.step):
+			behind = append(behind, ch)
 		case ch.waitsFor != nil:
 			errs = append(errs, p.c.classify(ch.waitsFor, action{"apply", ch.desired}))
 		default:
 			errs = append(errs, p.notServed(ch))
 		}
+	}
+	if len(held) > 0 {
+		errs = append(errs, p.heldUp(held, behind))
 	}
 	return all(errs)
 }

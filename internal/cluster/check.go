@@ -26,7 +26,7 @@ import (
 const EpochAnnotation = "tagboat.dev/epoch"
 
 // check dry-runs every change that was not tried yet. It leaves alone what needs
-// another object of the plan that is not written yet.
+// another object of the plan that is not written yet, and what is held.
 func (p *plan) check(ctx context.Context) error {
 	if err := p.resolve(); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (p *plan) check(ctx context.Context) error {
 	g.SetLimit(p.c.inFlight)
 	errs := make([]error, len(p.changes))
 	for i, ch := range p.changes {
-		if ch.mapping == nil || ch.would != nil || ch.after != nil {
+		if ch.mapping == nil || ch.would != nil || ch.after != nil || ch.held != nil {
 			continue
 		}
 		g.Go(func() error {
@@ -47,6 +47,7 @@ func (p *plan) check(ctx context.Context) error {
 		})
 	}
 	_ = g.Wait() // the errors are in errs, in the order of the objects
+	p.holdBack(ctx, errs)
 	return all(errs)
 }
 

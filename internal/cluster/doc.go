@@ -9,7 +9,8 @@
 // another target or deployer, is an error that names the other one (owners.go); by
 // configuration, what people changed by hand is taken back. What may differ (exempt.go)
 // is left to whoever holds it (leave.go). Nothing is written that the ledger does not
-// know.
+// know. What no commit can mend holds up itself and what comes after it alone (held.go):
+// an API group that is away (away.go), a namespace that is being deleted.
 //
 // Every write has a precondition, so that a worker that was taken for dead cannot undo
 // anything: the resource version that was seen; for an object that shall be new, one

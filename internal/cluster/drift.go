@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,6 +58,8 @@ type Drifted struct {
 	// fingerprint that they have now. Once the ledger has them, they cost nothing until
 	// the next change.
 	Accepted []Entry `json:"-"`
+	// Partly: the API group of some of the objects is away. Of these nothing is known.
+	Partly bool `json:"-"`
 }
 
 const (
@@ -71,7 +74,7 @@ const (
 // What ends by itself, as hooks and Jobs with a time to live, is not missed.
 //
 // An error means that it is not known what has drifted: a cluster that cannot be read
-// has no drift.
+// has no drift, and neither has an object whose API group is away.
 func (c *Cluster) Drift(ctx context.Context, d DriftCheck) (_ Drifted, err error) {
 	defer fault.Wrap(&err, "look for drift of %s in cluster %s", d.Target.Key, c.name)
 	l := &looking{c: c, check: d, manager: d.Target.FieldManager()}
@@ -79,7 +82,7 @@ func (c *Cluster) Drift(ctx context.Context, d DriftCheck) (_ Drifted, err error
 		return Drifted{}, err
 	}
 	if len(l.suspects) == 0 {
-		return Drifted{}, nil
+		return Drifted{Partly: l.partly}, nil
 	}
 	l.hush = hushOf(d.Objects, d.Target.Secret)
 	l.exempt = c.exempt(d.Target, d.Objects, d.Ignore)
@@ -100,6 +103,7 @@ type looking struct {
 	check    DriftCheck
 	manager  string
 	suspects []*suspect
+	partly   bool // some of the objects could not be looked at
 	hush     []string
 	exempt   *exemptions
 }
@@ -123,6 +127,7 @@ func (l *looking) suspect(ctx context.Context) error {
 		entries[e.ID] = e
 	}
 	mappings := map[schema.GroupVersionKind]*meta.RESTMapping{}
+	away := map[schema.GroupVersionKind]bool{}
 	ids := map[ID]string{}
 	var all []*suspect
 	for _, o := range l.check.Objects {
@@ -133,10 +138,15 @@ func (l *looking) suspect(ctx context.Context) error {
 		mapping, known := mappings[gvk]
 		if !known {
 			var err error
-			if mapping, err = l.c.mappingOf(gvk.GroupKind(), gvk.Version); err != nil && !meta.IsNoMatchError(err) {
+			mapping, err = l.c.mappingOf(gvk.GroupKind(), gvk.Version)
+			if _, away[gvk] = errors.AsType[*errAway](err); err != nil && !away[gvk] && !meta.IsNoMatchError(err) {
 				return l.c.classify(err, action{"list the kinds", nil})
 			}
 			mappings[gvk] = mapping
+		}
+		if away[gvk] {
+			l.partly = true
+			continue
 		}
 		s := &suspect{id: idOf(o), desired: o, mapping: mapping}
 		s.id.Namespace = namespaceOf(o, mapping, l.check.Target)
@@ -149,6 +159,10 @@ func (l *looking) suspect(ctx context.Context) error {
 		return err
 	}
 	for _, s := range all {
+		if seen.away[s.id.GroupKind()] != nil {
+			l.partly = true
+			continue
+		}
 		live := seen.objects[s.id]
 		if live == nil || live.DeletionTimestamp != nil || string(live.UID) != s.entry.UID || s.entry.Fingerprint == "" ||
 			fingerprint(live, l.manager) != s.entry.Fingerprint {
@@ -281,6 +295,7 @@ func (l *looking) weigh(ctx context.Context, s *suspect, found []FieldChange) er
 
 // drifted is what the suspects have come to.
 func (l *looking) drifted(ctx context.Context) (out Drifted, err error) {
+	out.Partly = l.partly
 	for _, s := range l.suspects {
 		switch {
 		case s.found.State != "" && len(out.Objects) == maxDrifted:

@@ -122,7 +122,11 @@ func (p *plan) tryEach(ctx context.Context) ([]*comparison, []error) {
 func (p *plan) compare(ctx context.Context, co *comparison) error {
 	live, err := co.whatIsThere(ctx)
 	if err != nil && !apierrors.IsNotFound(err) {
-		return p.c.classify(err, action{"read", co.desired})
+		err = p.c.classify(err, action{"read", co.desired})
+		if is := p.c.turnedAway(co.mapping.GroupVersionKind.GroupVersion(), err); is != nil {
+			return p.c.away(is)
+		}
+		return err
 	}
 	if err == nil {
 		co.live = live
@@ -189,7 +193,7 @@ func noAnswer(ctx context.Context, errs []error) error {
 	for _, err := range errs {
 		_, answered := statusOf(err)
 		switch {
-		case err == nil:
+		case err == nil, errors.Is(err, ErrHeldUp): // it is about this object
 		case apierrors.IsUnauthorized(err), errors.Is(err, errNoCredentials), fault.Is(err, fault.RateLimited), fault.Is(err, fault.Transient) && !answered:
 			return err
 		}

@@ -54,6 +54,9 @@ func (c *Cluster) classify(err error, a action) error {
 	if _, classified := errors.AsType[*fault.Error](err); err == nil || classified || errors.Is(err, context.Canceled) {
 		return err
 	}
+	if is, away := errors.AsType[*errAway](err); away {
+		return c.away(is)
+	}
 	if meta.IsNoMatchError(err) {
 		return fault.E(fault.Invalid, c.hint("knows no kind %s. Install what defines it first, or put its CustomResourceDefinition into the same overlay.", kindOf(a.object)), err)
 	}

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"fmt"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -13,21 +12,24 @@ import (
 
 // kinds remembers which kinds the API server knows and how it calls them in
 // URLs. Some API groups are served by extensions that may be down: a kind of
-// such a group is an error to ask for, not an unknown one.
+// such a group is an error to ask for (errAway), not an unknown one.
 type kinds struct {
 	discovery discovery.DiscoveryInterface
 
 	mu     sync.Mutex // held while asking, so that many askers make one request
 	mapper meta.RESTMapper
 	failed map[schema.GroupVersion]error
+	told   map[schema.GroupVersion]*errAway // of those that failed, as far as anybody has asked why
 }
 
 // mapping is how the API server calls a kind. The error of an unknown one is a
-// meta.NoKindMatchError; forget helps if the kind is new.
+// meta.NoKindMatchError; forget helps if the kind is new. That of a kind whose API group
+// is away is an errAway, and was not remembered, but has just been asked for.
 func (k *kinds) mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.mapper == nil {
+	justAsked := k.mapper == nil
+	if justAsked {
 		if err := k.ask(); err != nil {
 			return nil, err
 		}
@@ -36,13 +38,34 @@ func (k *kinds) mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, error) 
 	if !meta.IsNoMatchError(err) {
 		return m, err
 	}
-	// Any version of the group that could not be asked may be the one that has it.
-	for gv, failure := range k.failed {
-		if gv.Group == gvk.Group {
-			return nil, fmt.Errorf("list the kinds of %s: %w", gv, failure)
+	gv, away := k.failedOf(gvk)
+	if away && !justAsked { // it may be back
+		if err := k.ask(); err != nil {
+			return nil, err
 		}
+		if m, err = k.mapper.RESTMapping(gvk.GroupKind(), gvk.Version); !meta.IsNoMatchError(err) {
+			return m, err
+		}
+		gv, away = k.failedOf(gvk)
+	}
+	if away {
+		return nil, k.explain(gv)
 	}
 	return nil, err
+}
+
+// failedOf is the version of a kind's group that could not be asked: its own, or any other
+// that may be the one which has it.
+func (k *kinds) failedOf(gvk schema.GroupVersionKind) (found schema.GroupVersion, failed bool) {
+	if _, failed := k.failed[gvk.GroupVersion()]; failed {
+		return gvk.GroupVersion(), true
+	}
+	for gv := range k.failed {
+		if gv.Group == gvk.Group && (!failed || gv.Version < found.Version) {
+			found, failed = gv, true
+		}
+	}
+	return found, failed
 }
 
 // forget makes the next question a fresh one.
@@ -73,5 +96,6 @@ func (k *kinds) ask() error {
 		known = append(known, &restmapper.APIGroupResources{Group: *g, VersionedResources: resources})
 	}
 	k.mapper, k.failed = restmapper.NewDiscoveryRESTMapper(known), failed
+	k.told = map[schema.GroupVersion]*errAway{}
 	return nil
 }

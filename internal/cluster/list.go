@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,8 @@ type place struct {
 // sighting is what a target has in a cluster, by one request for each kind.
 type sighting struct {
 	objects map[ID]Metadata
-	gone    map[schema.GroupKind]bool // kinds that the cluster does not have any more, and so none of their objects
+	gone    map[schema.GroupKind]bool     // kinds that the cluster does not have any more, and so none of their objects
+	away    map[schema.GroupKind]*errAway // kinds of which nobody can say what there is
 }
 
 // sight lists the metadata of a target's objects of the kinds that the ids are of:
@@ -39,7 +41,8 @@ type sighting struct {
 // at once, and where that is not permitted, in one after the other.
 //
 // Any part that cannot be read is an error: what was not read must never be taken
-// for what is not there. Each is asked for a few times, because that decides nothing, and
+// for what is not there. But kinds whose API group is away are told apart, and what hangs
+// on them is for the caller to leave alone. Each is asked for a few times, because that decides nothing, and
 // by itself: of a cluster that is unwell, all together would hardly ever answer at once.
 func (c *Cluster) sight(ctx context.Context, t Target, ids map[ID]string) (*sighting, error) {
 	places := map[schema.GroupKind]*place{}
@@ -51,7 +54,7 @@ func (c *Cluster) sight(ctx context.Context, t Target, ids map[ID]string) (*sigh
 		}
 		p.namespaces[id.Namespace] = true
 	}
-	s := &sighting{objects: map[ID]Metadata{}, gone: map[schema.GroupKind]bool{}}
+	s := &sighting{objects: map[ID]Metadata{}, gone: map[schema.GroupKind]bool{}, away: map[schema.GroupKind]*errAway{}}
 	var mappings []*meta.RESTMapping
 	for gk, p := range places {
 		var mapping *meta.RESTMapping
@@ -59,9 +62,12 @@ func (c *Cluster) sight(ctx context.Context, t Target, ids map[ID]string) (*sigh
 			mapping, err = c.mappingOf(gk, p.version)
 			return err
 		})
+		away, isAway := errors.AsType[*errAway](err)
 		switch {
 		case meta.IsNoMatchError(err):
 			s.gone[gk] = true
+		case isAway:
+			s.away[gk] = away
 		case err != nil:
 			return nil, c.classify(err, action{"list the kinds", nil})
 		default:
@@ -70,10 +76,13 @@ func (c *Cluster) sight(ctx context.Context, t Target, ids map[ID]string) (*sigh
 	}
 	var g errgroup.Group
 	g.SetLimit(c.inFlight)
-	found := make([][]Metadata, len(mappings))
+	found, away := make([][]Metadata, len(mappings)), make([]*errAway, len(mappings))
 	for i, mapping := range mappings {
 		g.Go(func() (err error) {
 			found[i], err = c.listKind(ctx, t, mapping, places[mapping.GroupVersionKind.GroupKind()].namespaces)
+			if away[i] = c.turnedAway(mapping.GroupVersionKind.GroupVersion(), err); away[i] != nil {
+				return nil
+			}
 			return err
 		})
 	}
@@ -81,8 +90,12 @@ func (c *Cluster) sight(ctx context.Context, t Target, ids map[ID]string) (*sigh
 		return nil, err
 	}
 	for i, mapping := range mappings {
+		gk := mapping.GroupVersionKind.GroupKind()
+		if away[i] != nil {
+			s.away[gk] = away[i]
+			continue
+		}
 		for _, o := range found[i] {
-			gk := mapping.GroupVersionKind.GroupKind()
 			s.objects[ID{gk.Group, gk.Kind, o.Namespace, o.Name}] = o
 		}
 	}

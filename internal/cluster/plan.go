@@ -20,8 +20,10 @@ type plan struct {
 	run     Run
 	entries map[ID]Entry // the inventory
 	exempt  *exemptions
-	changes []*change // in the order of the objects
-	written []*change // in the order of writing, the unchanged ones where they would have been written
+	changes []*change                  // in the order of the objects
+	written []*change                  // in the order of writing, the unchanged ones where they would have been written
+	leaving map[string]error           // namespaces that are being deleted, with what is told of that
+	away    map[schema.GroupKind]error // kinds whose API group is away; they are asked for once
 
 	whole       bool   // dry runs are asked for whole objects, and not for their metadata alone
 	contentHash string // of all that is rendered; "" as long as nobody asked
@@ -51,6 +53,7 @@ type change struct {
 	former    string   // field manager of the target that it is taken over from; "" of nobody
 	recreate  bool     // it cannot be changed in place, and may be made anew
 	waitsFor  error    // why it cannot be tried yet
+	held      error    // why it is left out of this run, while everything else goes on; nil where it is not
 	wayOut    string   // for people, where it cannot be changed in place
 	whole     Object   // what the dry run came to, if that was asked for
 
@@ -68,7 +71,7 @@ type change struct {
 // newPlan reads what the objects say of their order, and leaves out hooks of other
 // occasions.
 func newPlan(c *Cluster, r Run) (*plan, error) {
-	p := &plan{c: c, run: r, entries: map[ID]Entry{}, exempt: c.exempt(r.Target, r.Objects, r.Ignore)}
+	p := &plan{c: c, run: r, entries: map[ID]Entry{}, exempt: c.exempt(r.Target, r.Objects, r.Ignore), leaving: map[string]error{}, away: map[schema.GroupKind]error{}}
 	for _, e := range r.Inventory {
 		p.entries[e.ID] = e
 	}
@@ -114,7 +117,8 @@ func (p *plan) resolve() error {
 
 // unknownKinds maps the kinds that are not mapped yet, with a fresh look if need
 // be. It returns a change whose kind the cluster does not know, first of all one
-// that nothing in the plan defines.
+// that nothing in the plan defines. What nobody can say because an API group is away is
+// held.
 func (p *plan) unknownKinds() (missing *change, err error) {
 	for _, fresh := range []bool{false, true} {
 		if fresh {
@@ -122,11 +126,13 @@ func (p *plan) unknownKinds() (missing *change, err error) {
 		}
 		missing = nil
 		for _, ch := range p.changes {
-			if ch.mapping != nil {
+			if ch.mapping != nil || ch.held != nil {
 				continue
 			}
 			err := p.mapKind(ch)
 			switch {
+			case errors.Is(err, ErrHeldUp):
+				ch.held = err
 			case meta.IsNoMatchError(err):
 				if missing == nil || !p.defines(ch) {
 					missing = ch
@@ -143,12 +149,20 @@ func (p *plan) unknownKinds() (missing *change, err error) {
 }
 
 func (p *plan) mapKind(ch *change) error {
-	mapping, err := p.c.kinds.mapping(ch.desired.GroupVersionKind())
+	gvk := ch.desired.GroupVersionKind()
+	if away := p.away[gvk.GroupKind()]; away != nil {
+		return away
+	}
+	mapping, err := p.c.kinds.mapping(gvk)
 	if meta.IsNoMatchError(err) {
 		return err
 	}
 	if err != nil {
-		return p.c.classify(err, action{"list the kinds", nil})
+		err = p.c.classify(err, action{"list the kinds", nil})
+		if errors.Is(err, ErrHeldUp) {
+			p.away[gvk.GroupKind()] = err
+		}
+		return err
 	}
 	if err := p.setNamespace(ch.desired, mapping); err != nil {
 		return err

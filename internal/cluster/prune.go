@@ -120,6 +120,7 @@ type pruning struct {
 type removal struct {
 	entry   Entry
 	mapping *meta.RESTMapping // nil where the cluster has no such kind any more
+	away    *errAway          // where nobody can say what is there
 	live    Metadata          // as it was seen last; nil where it was not
 	sent    bool              // a deletion, of which it is not known yet what it came to
 	foreign bool
@@ -127,9 +128,22 @@ type removal struct {
 	why     string
 }
 
-// see finds the objects. What does not bear the target's label any more is not in the
-// lists; whether it is gone has to be asked for.
+// see finds the objects, all of them.
 func (p *pruning) see(ctx context.Context) error {
+	if err := p.seeSome(ctx); err != nil {
+		return err
+	}
+	for _, r := range p.removals {
+		if r.away != nil {
+			return p.c.away(r.away)
+		}
+	}
+	return nil
+}
+
+// seeSome finds the objects, but for those whose API group is away. What does not bear the
+// target's label any more is not in the lists; whether it is gone has to be asked for.
+func (p *pruning) seeSome(ctx context.Context) error {
 	ids := map[ID]string{}
 	for _, r := range p.removals {
 		ids[r.entry.ID] = r.entry.Version
@@ -149,6 +163,9 @@ func (p *pruning) see(ctx context.Context) error {
 	for _, r := range p.removals {
 		if seen.gone[r.entry.GroupKind()] {
 			r.outcome, r.why = Absent, ""
+			continue
+		}
+		if r.away = seen.away[r.entry.GroupKind()]; r.away != nil {
 			continue
 		}
 		if r.mapping, err = p.c.mappingOf(r.entry.GroupKind(), r.entry.Version); err != nil {
@@ -359,6 +376,7 @@ func (p *pruning) lookBack(ctx context.Context) error {
 			continue
 		}
 		switch live := seen.objects[r.entry.ID]; {
+		case seen.away[r.entry.GroupKind()] != nil: // it was told to go, and nobody can say whether it has
 		case live == nil || live.UID != r.live.UID:
 			r.outcome, r.why = Deleted, ""
 		default:

@@ -10,7 +10,8 @@ import (
 // Reconsider looks again at what an inventory keeps although it is not in Git any more.
 // It returns the inventory, in which an entry that nothing keeps any more is Written:
 // then Prunable judges it like any other. An object that has gone by itself is one of
-// those. Without kept entries it makes no request.
+// those. What nobody can look at, because its API group is away, stays kept. Without kept
+// entries it makes no request.
 //
 // An error means that nothing is known, as with any look that fails.
 func (c *Cluster) Reconsider(ctx context.Context, t Target, inventory []Entry) (_ []Entry, err error) {
@@ -26,12 +27,15 @@ func (c *Cluster) Reconsider(ctx context.Context, t Target, inventory []Entry) (
 	if len(at) == 0 {
 		return inventory, nil
 	}
-	if err := p.see(ctx); err != nil {
+	if err := p.seeSome(ctx); err != nil {
 		return nil, err
 	}
 	inventory = slices.Clone(inventory)
 	for i, r := range p.removals {
 		e := &inventory[at[i]]
+		if r.away != nil {
+			continue
+		}
 		v, why := t.judge(r.entry, r.live)
 		if v == isKept || v == isForeign {
 			e.Reason = why

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
 	"slices"
@@ -23,7 +24,10 @@ func (c *Cluster) refusal(ch *comparison, err error) (why, who string) {
 	}
 	status, answered := statusOf(err)
 	if !answered {
-		if fault.Is(err, fault.Denied) { // it is another target's
+		switch {
+		case errors.Is(err, ErrHeldUp):
+			who = administrator
+		case fault.Is(err, fault.Denied): // it is another target's
 			who += " or the other one"
 		}
 		return why, who

@@ -31,6 +31,9 @@ func (w *wait) lookTogether(ctx context.Context, open []*watched) (single []*wat
 	}
 	all := map[schema.GroupKind]int{}
 	for _, one := range w.watched {
+		if one.held != nil {
+			continue
+		}
 		all[one.mapping.GroupVersionKind.GroupKind()]++
 	}
 	groups := map[schema.GroupKind][]*watched{}
@@ -107,7 +110,7 @@ func (w *wait) lookInList(ctx context.Context, group []*watched, calm bool) (mis
 	for _, one := range open {
 		if err == nil || denied {
 			missing = append(missing, one)
-		} else if err := one.unread(ctx, err); err != nil {
+		} else if err := w.unread(ctx, one, err); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/tagboat/tagboat/internal/fault"
@@ -62,7 +64,9 @@ type Health struct {
 // new one mends. A workload is current when its pods also run the very images that were
 // applied, where those are pinned by digest: the nodes are asked, by way of the pods.
 //
-// A cluster that cannot be reached for a while is waited for, too. Errors: Denied
+// A cluster that cannot be reached for a while is waited for, too, but not an API group that
+// is away, nor a namespace that is being deleted: when all else is current, that is the
+// error (ErrHeldUp). Other errors: Denied
 // where a read is not permitted, NotFound or Invalid where a kind is gone.
 func (c *Cluster) Wait(ctx context.Context, objects []Object, o WaitOptions) (_ Health, err error) {
 	defer fault.Wrap(&err, "wait for health in cluster %s", c.name)
@@ -81,11 +85,14 @@ func (c *Cluster) Wait(ctx context.Context, objects []Object, o WaitOptions) (_ 
 		case err != nil && !timeUp:
 			return w.health(""), err
 		}
+		if len(w.texts(Failed)) > 0 {
+			w.leaveOut(bounded)
+		}
 		if failed := w.texts(Failed); len(failed) > 0 {
 			return w.health(some(failed)), nil
 		}
 		if len(w.texts(InProgress)) == 0 {
-			return w.health(""), nil
+			return w.health(""), w.heldUp()
 		}
 		w.report()
 		if err := w.late(bounded); err != nil && !timeUp {
@@ -131,16 +138,19 @@ type wait struct {
 	options WaitOptions
 	watched []*watched
 	began   time.Time
-	said    string              // to Progress
-	wasLate bool                // Late was told
-	same    map[string]sameness // what SameImage has answered
-	mu      sync.Mutex          // of same
-	hush    func() []string     // what nobody may read of the objects
+	said    string                           // to Progress
+	wasLate bool                             // Late was told
+	doubts  sync.Mutex                       // held while asking
+	doubted map[schema.GroupVersion]*errAway // whether they are away, as far as that was asked
+	same    map[string]sameness              // what SameImage has answered
+	mu      sync.Mutex                       // of same
+	hush    func() []string                  // what nobody may read of the objects
 }
 
 // watched is one object that is waited for.
 type watched struct {
 	written Object
+	held    error // why nobody can say how it is: then it is not looked at any more
 	mapping *meta.RESTMapping
 	api     dynamic.ResourceInterface
 	live    Object // as the look under way has read it; nil where it could not
@@ -159,20 +169,29 @@ func (c *Cluster) newWait(objects []Object, o WaitOptions) (*wait, error) {
 	defaults(&o.Timeout, 5*time.Minute)
 	defaults(&o.Poll, 300*time.Millisecond)
 	defaults(&o.Grace, 20*time.Second)
-	w := &wait{c: c, options: o, began: c.now(), same: map[string]sameness{}, hush: sync.OnceValue(func() []string { return hushOf(objects, o.Secret) })}
+	w := &wait{c: c, options: o, began: c.now(), same: map[string]sameness{}, doubted: map[schema.GroupVersion]*errAway{}, hush: sync.OnceValue(func() []string { return hushOf(objects, o.Secret) })}
+	known := map[schema.GroupVersionKind]*meta.RESTMapping{}
+	away := map[schema.GroupVersionKind]*errAway{}
 	for _, object := range objects {
 		gvk := object.GroupVersionKind()
-		mapping, err := c.kinds.mapping(gvk)
-		if err != nil {
-			return nil, c.classify(err, action{"read", object})
-		}
-		w.watched = append(w.watched, &watched{
+		one := &watched{
 			written: object,
-			mapping: mapping,
-			api:     c.resource(mapping, object.GetNamespace()),
 			health:  ObjectHealth{Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Status: InProgress, Message: unseen},
 			trouble: map[string]time.Time{},
-		})
+		}
+		w.watched = append(w.watched, one)
+		if known[gvk] == nil && away[gvk] == nil {
+			var err error
+			known[gvk], err = c.kinds.mapping(gvk)
+			if away[gvk], _ = errors.AsType[*errAway](err); err != nil && away[gvk] == nil {
+				return nil, c.classify(err, action{"read", object})
+			}
+		}
+		if away[gvk] != nil {
+			one.isAway(c, away[gvk])
+			continue
+		}
+		one.mapping, one.api = known[gvk], c.resource(known[gvk], object.GetNamespace())
 	}
 	return w, nil
 }
@@ -185,7 +204,7 @@ const unseen = "not seen yet"
 func (w *wait) look(ctx context.Context) error {
 	var open, peopled []*watched
 	for _, one := range w.watched {
-		if one.health.Status != Current {
+		if one.health.Status != Current && one.held == nil {
 			one.before = one.health
 			open = append(open, one)
 		}
@@ -224,7 +243,7 @@ func (w *wait) lookAt(ctx context.Context, one *watched) error {
 		return nil
 	}
 	if err != nil {
-		return one.unread(ctx, w.c.classify(err, action{"read", one.written}))
+		return w.unread(ctx, one, w.c.classify(err, action{"read", one.written}))
 	}
 	w.judge(one, live)
 	return nil
@@ -272,7 +291,7 @@ func (w *wait) inspect(ctx context.Context, one *watched, count *census) error {
 		case one.health.Status == one.before.Status && one.before.Message != unseen:
 			one.health = one.before // what was known of its pods says more
 		}
-		return one.unread(ctx, err)
+		return w.unread(ctx, one, err)
 	}
 	if one.health.Status == Current {
 		if w.weigh(one, w.strangeImages(ctx, one.written, pods)); one.health.Status != Current {
@@ -287,9 +306,13 @@ func (w *wait) inspect(ctx context.Context, one *watched, count *census) error {
 
 // unread keeps waiting through what may pass, and tells what it was. A time that
 // is up says nothing about the cluster, so what was known before stays.
-func (one *watched) unread(ctx context.Context, err error) error {
+func (w *wait) unread(ctx context.Context, one *watched, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if is := w.doubt(one.mapping.GroupVersionKind.GroupVersion(), err); is != nil {
+		one.isAway(w.c, is)
+		return nil
 	}
 	if !fault.KindOf(err).Retryable() {
 		return err
@@ -344,7 +367,7 @@ func (w *wait) weigh(one *watched, troubles []trouble) {
 
 func (w *wait) texts(s Status) (out []string) {
 	for _, one := range w.watched {
-		if one.health.Status == s {
+		if one.health.Status == s && one.held == nil {
 			out = append(out, one.health.String())
 		}
 	}

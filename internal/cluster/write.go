@@ -16,7 +16,7 @@ import (
 func (p *plan) intend(ctx context.Context, wanted func(step) bool) error {
 	var entries []Entry
 	for _, ch := range p.changes {
-		if ch.mapping == nil || ch.after != nil || ch.intended || !wanted(ch.step) {
+		if ch.mapping == nil || ch.after != nil || ch.held != nil || ch.intended || !wanted(ch.step) {
 			continue
 		}
 		ch.intended = true

@@ -50,12 +50,15 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	if err != nil {
 		return err // what was known stays known: a cluster that is away has mended nothing
 	}
-	s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", nil
 	if len(found.Accepted) > 0 {
 		if err := run.Ledger.Keep(ctx, found.Accepted); err != nil {
 			return err
 		}
 	}
+	if found.Partly && a.target.DriftCode != "" {
+		return nil // nor has an API that is away mended anything
+	}
+	s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", nil
 	back := slices.Clone(found.Reown)
 	code := driftCode(found)
 	heals := lately(healsOf(a.target), w.Now())

@@ -3,7 +3,9 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tagboat/tagboat/internal/checklist"
@@ -30,8 +32,22 @@ func codeOf(entries []cluster.Entry) string {
 }
 
 // prune deletes what is not in Git any more, after everything else is healthy: what
-// replaces it runs by then. What needs a yes that nobody has said stays, and is told.
+// replaces it runs by then. What needs a yes that nobody has said stays, and is told. So
+// does everything while a part of it cannot be looked at, because an API group is away.
 func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
+	err := w.pruneWhole(ctx, a, s)
+	if !errors.Is(err, cluster.ErrHeldUp) {
+		return err
+	}
+	s.reached.Surplus, s.reached.SurplusCode = s.was.Surplus, s.was.SurplusCode
+	if words := waiting(s.was.App, s.was.Env, s.was.Surplus, s.was.SurplusCode); words != "" && !slices.Contains(s.reached.Notes, words) {
+		s.reached.Notes = append(s.reached.Notes, words)
+	}
+	s.reached.Notes = append(s.reached.Notes, "What is not in Git any more stays for now, because not all of it can be looked at: "+explain(err))
+	return nil
+}
+
+func (w *Worker) pruneWhole(ctx context.Context, a *attempt, s *syncing) error {
 	book := ledger{w.Store, a.target}
 	inventory, err := book.entries(ctx)
 	if err != nil {
@@ -41,6 +57,11 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 	// What is kept no longer has a reason, perhaps.
 	if inventory, err = s.door.Reconsider(ctx, s.target, inventory); err != nil {
 		return err
+	}
+	if left := cluster.Prunable(inventory, s.objects, nil); len(left.Remove)+len(left.NeedsYes) > 0 {
+		if err := s.door.Answers(inventory, s.objects); err != nil {
+			return err
+		}
 	}
 	if inventory, err = s.door.ForgetUnwritten(ctx, s.target, book, inventory, s.objects); err != nil {
 		return s.notDeleted(err)

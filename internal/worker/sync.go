@@ -453,10 +453,12 @@ func (w *Worker) await(ctx context.Context, a *attempt, s *syncing, target clust
 }
 
 // lookFailed writes down that what a target has could not be looked at. A cluster may fail
-// to answer once; what other parts fail at says nothing about it.
+// to answer once; what other parts fail at says nothing about it. What is there of a part of
+// it that cannot be asked is not known, and so the target is not healthy.
 func (w *Worker) lookFailed(ctx context.Context, a *attempt, r store.Reached, cause error) error {
 	kind := fault.KindOf(cause)
-	if noAnswer := errors.Is(cause, cluster.ErrNoAnswer); noAnswer && a.try > 1 || !kind.Retryable() || kind == fault.Conflict {
+	held := errors.Is(cause, cluster.ErrHeldUp)
+	if noAnswer := errors.Is(cause, cluster.ErrNoAnswer); noAnswer && a.try > 1 || held || !kind.Retryable() || kind == fault.Conflict {
 		return w.syncFailed(ctx, a.target, 0, r, cause)
 	}
 	return w.notLookedAt(ctx, a.target, cause)
