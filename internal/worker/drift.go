@@ -43,14 +43,14 @@ func (w *Worker) tend(ctx context.Context, a *attempt, s *syncing, patience time
 // findDrift looks for drift, and heals it where that is asked for.
 func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run cluster.Run) error {
 	if s.env.Drift == envrepo.DriftOff {
-		s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", nil
+		s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", keptNotes(a.target.Notes)
 		return nil
 	}
 	found, err := s.door.Drift(ctx, cluster.DriftCheck{Target: run.Target, Objects: run.Objects, Inventory: run.Inventory, Ignore: ignored(s.base.config, s.pair)})
 	if err != nil {
 		return err // what was known stays known: a cluster that is away has mended nothing
 	}
-	s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", nil
+	s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", keptNotes(a.target.Notes)
 	if len(found.Accepted) > 0 {
 		if err := run.Ledger.Keep(ctx, found.Accepted); err != nil {
 			return err
