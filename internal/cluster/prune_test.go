@@ -543,7 +543,7 @@ func TestANamespaceGoesWithAYes(t *testing.T) {
 		t.Fatal(err)
 	}
 	inside, err := s.cluster.Consequences(t.Context(), s.target(), surplus.NeedsYes)
-	if err != nil || len(inside) != 1 || !strings.Contains(inside[0], "With Namespace "+made+" go 1 object that this target has not brought: 1 of the kind ConfigMap") {
+	if err != nil || len(inside) != 1 || !strings.Contains(inside[0], "With Namespace "+made+" goes 1 object that this target has not brought: 1 of the kind ConfigMap") {
 		t.Errorf("what goes with it: %v %v", err, inside)
 	}
 	surplus = cluster.Prunable(b.inventory(), keep, map[cluster.ID]bool{surplus.NeedsYes[0].ID: true})

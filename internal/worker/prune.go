@@ -104,7 +104,9 @@ func (w *Worker) agreed(ctx context.Context, a *attempt, s *syncing, inventory [
 			}
 		}
 		s.reached.SurplusCode = code
-		s.reached.Notes = append(s.reached.Notes, waiting(s.was.App, s.was.Env, s.reached.Surplus, code))
+		verb, _ := command.VerbOf("prune-ok")
+		s.reached.Notes = append(s.reached.Notes, fmt.Sprintf("%s Who may say it: %s.", waiting(s.was.App, s.was.Env, s.reached.Surplus, code),
+			verb.Speakers(nameOf(s.repo), rulesOf(s.base.config, verb, s.was.Env)...)))
 		return left, nil
 	}
 	approved := map[cluster.ID]bool{}
