@@ -34,7 +34,7 @@ func TestTheWordsForADrift(t *testing.T) {
 // of them yet.
 func TestTheWordsForAnotherEnvironment(t *testing.T) {
 	up := upstreamFacts("staging", []store.Target{{Cluster: "a", State: store.TargetUnknown}, {Cluster: "b", State: store.TargetFailed, Message: "Its pods do not start."}}, time.Now())
-	if want := "nothing is known of a yet; b is failed (Its pods do not start)"; up.Reason != want {
+	if want := "nothing is known of a yet; b has failed (Its pods do not start)"; up.Reason != want {
 		t.Errorf("it waits because %q, not %q", up.Reason, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -110,8 +111,12 @@ func TestWhatStaysIsNamedWherePeopleLook(t *testing.T) {
 // else is brought, so that nobody wonders where it has gone.
 func TestWhatIsAnothersIsNamedUntilTheNextChange(t *testing.T) {
 	h := newHarbour(t)
-	h.settle("taken", "handed")
+	h.settle("taken", "handed", "remade")
 	h.brings()
+	settings := h.live.Resource(configMaps).Namespace(h.namespace)
+	must(t, settings.Delete(t.Context(), "remade", metav1.DeleteOptions{}))
+	_, err := settings.Create(t.Context(), &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "remade"}}}, metav1.CreateOptions{})
+	must(t, err)
 	theirs := fmt.Sprintf(`{"metadata": {"annotations": {"tagboat.dev/target": "acme/other payments prod prod", "tagboat.dev/installation": %q}}}`, "another")
 	h.bears("taken", theirs)
 	h.bears("handed", `{"metadata": {"annotations": {"tagboat.dev/prune": "keep"}}}`)
@@ -119,7 +124,7 @@ func TestWhatIsAnothersIsNamedUntilTheNextChange(t *testing.T) {
 	h.brings()
 	for range 2 {
 		is := h.looks()
-		expectNote(t, is, h.namespace+"/taken", "another installation of Tagboat, another", "what becomes of it is decided there")
+		expectNote(t, is, h.namespace+"/taken", "another installation of Tagboat, another", "/remade (another object of that name is there", "what becomes of them is decided there")
 		expectNote(t, is, h.namespace+"/handed", "keeps it")
 	}
 	h.bears("handed", theirs)

@@ -46,9 +46,10 @@ func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 	pruned, err := w.pruneFrom(ctx, a, s, book, inventory)
 	keeps, parted := keptIn(inventory), keeping{}
 	for _, o := range pruned.Objects {
-		if o.Outcome == cluster.Stays && o.Parted {
+		switch {
+		case o.Parted, o.Outcome == cluster.Absent && o.Why != "": // or another one of its name is there
 			parted.add(o.ID.String(), o.Why)
-		} else if o.Outcome == cluster.Stays {
+		case o.Outcome == cluster.Stays:
 			keeps.add(o.ID.String(), o.Why)
 		}
 	}
