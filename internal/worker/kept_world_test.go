@@ -26,7 +26,9 @@ func (h *harbour) settle(names ...string) {
 	}
 	_, err := h.sim.As("alice").Push(h.repo, "main", "Settings", map[string]string{
 		paymentsProd: "namespace: " + h.namespace + "\nresources: [payments.yaml, settings.yaml]\nimages:\n  - {name: payments, newName: registry.example.com/payments, newTag: 1.0.0}\n",
-		"apps/payments/overlays/prod/settings.yaml": strings.Join(docs, "---\n"),
+		"apps/payments/overlays/prod/settings.yaml":  strings.Join(docs, "---\n"),
+		"apps/shop/overlays/prod/kustomization.yaml": "resources: [shop.yaml]\nimages:\n  - {name: shop, newTag: 1.0.0}\n", // nothing can have moved there
+		"apps/shop/overlays/prod/shop.yaml":          "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop, namespace: shop}\n",
 	})
 	must(h.T, err)
 }
