@@ -19,7 +19,7 @@ type StatusTarget struct {
 	App     string `json:"app"`
 	Env     string `json:"env"`
 	Cluster string `json:"cluster"`
-	State   string `json:"state"` // healthy, failed, unreachable, applying, unknown; left: not in tagboat.yaml any more, and runs on
+	State   string `json:"state"` // healthy, waiting, failed, unreachable, applying, unknown; left: not in tagboat.yaml any more, and runs on
 	Tag     string `json:"tag"`
 	Digest  string `json:"digest"`
 	Commit  string `json:"commit"` // of the env repo, that the cluster was brought to
@@ -29,15 +29,17 @@ type StatusTarget struct {
 	LookedAt     time.Time  `json:"lookedAt"`
 	Message      string     `json:"message"` // what is wrong, or going on
 	Waits        string     `json:"waits"`   // for which earlier wave, to get what is in Git
-	Notes        []string   `json:"notes"`   // what somebody has changed past Git, what waits to be deleted
+	Notes        []string   `json:"notes"`   // what somebody has changed past Git, what waits to be deleted, what is kept though not in Git
 
 	position int32
 }
 
 // Well reports whether there is nothing to do about it: it is healthy, and has what is
-// in Git, and nothing else. What was left behind has nothing in Git to be measured by.
+// in Git, and nothing else but what somebody keeps. What was left behind has nothing in Git
+// to be measured by.
 func (t StatusTarget) Well() bool {
-	return t.State == stateLeft || t.State == store.TargetHealthy && t.Waits == "" && len(t.Notes) == 0
+	tells := slices.ContainsFunc(t.Notes, func(note string) bool { return !store.TellsOfKept(note) })
+	return t.State == stateLeft || t.State == store.TargetHealthy && t.Waits == "" && !tells
 }
 
 // Unwell are those that are not well.

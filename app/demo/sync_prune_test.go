@@ -164,6 +164,8 @@ func preciousLeave(s *scene, p githubsim.PullView) {
 	s.says("bob", p.Number, "/prune-ok dev payments "+code, "rocket", "of payments in dev goes from dev")
 	s.within(time.Minute, "these are gone, and what is kept stays", func() error { return is("foreign-kept") })
 	s.nothingWaits()
+	s.says("alice", p.Number, "/status", "rocket", "kept, though not in Git any more: ConfigMap dev/foreign-kept", "its annotation tagboat.dev/prune: keep keeps it", "whoever may write to cluster dev")
+	s.boardSays("kept, though not in Git any more: ConfigMap dev/foreign-kept")
 	s.until("the inventory knows it", func() error {
 		return errors.Join(
 			s.w.none(s.ctx, `SELECT count(*) FROM inventory WHERE name IN ('data', 'ledger', 'setting-1')`),

@@ -19,7 +19,8 @@ type statusCommand struct {
 // Help is the command's documentation.
 func (statusCommand) Help() string {
 	return `Says what each app has in each cluster of each environment, as of the last look: version, state, since when it is healthy
-with that, the commit of the env repo, and below it what is wrong, going on, or waited for. It reads only.
+with that, the commit of the env repo, and below it what is wrong, going on, waited for, or kept in the cluster though not in
+Git. It reads only.
 
 Exit codes: 0 answered, also where something is ill, 1 error, 2 usage, 3 nothing has such a name; with --unhealthy:
 0 all is well, 3 something is not.

@@ -13,6 +13,8 @@ type Drift struct {
 	Ended             time.Time // zero while it lasts
 	Healed            bool      // Tagboat has taken it back
 	Gone              bool      // it is not in tagboat.yaml any more, and nobody looks
+	Fought            bool      // it came again whenever Tagboat had taken it back
+	Kept              string    // why Tagboat could not take it back, although it should; plain text
 	Objects           []DriftedObject
 	More              int // objects that are left out
 }
@@ -42,7 +44,7 @@ func RenderDrift(d Drift) string {
 		b.WriteString(o.lines())
 	}
 	if d.More > 0 {
-		fmt.Fprintf(&b, "- and %d more objects\n", d.More)
+		fmt.Fprintf(&b, "- and %s\n", more(d.More, "object"))
 	}
 	b.WriteString("\n")
 	switch {
@@ -52,6 +54,12 @@ func RenderDrift(d Drift) string {
 		fmt.Fprintf(&b, "It is not in tagboat.yaml any more since %s, so there is nothing in Git to compare it with. Tagboat leaves it as it is.", instant(d.Ended))
 	case !d.Ended.IsZero():
 		fmt.Fprintf(&b, "✅ Since %s everything is as it is in Git again.", instant(d.Ended))
+	case d.Fought:
+		fmt.Fprintf(&b, "Seen at %s. Tagboat has taken this back twice within ten minutes, and it came again: something else wants it otherwise. Tagboat leaves it for now, and takes it back again later. Find out what changes it, and stop that; or bring it to Git, or take the field out there. What may differ for good goes into %s in tagboat.yaml.",
+			instant(d.Since), Code("ignore"))
+	case d.Kept != "":
+		fmt.Fprintf(&b, "Seen at %s. Tagboat could not take it back: %s When that is mended, it is tried again. If the change is right, bring it to Git; what may differ for good goes into %s in tagboat.yaml.",
+			instant(d.Since), strings.TrimSuffix(Escape(cutRunes(clean(d.Kept), maxNote)), ".")+".", Code("ignore"))
 	default:
 		fmt.Fprintf(&b, "Seen at %s. Tagboat leaves it as it is. If the change is right, bring it to Git; if not, whoever may change the cluster can undo it, or %s in tagboat.yaml has Tagboat take such changes back in %s. What may differ for good goes into %s there.",
 			instant(d.Since), Code("drift: heal"), Escape(d.Env), Code("ignore"))
@@ -62,7 +70,11 @@ func RenderDrift(d Drift) string {
 func (o DriftedObject) lines() string {
 	var b strings.Builder
 	if len(o.Changes) == 0 {
-		fmt.Fprintf(&b, "- **%s** is %s: %s\n", Escape(o.Object), Escape(o.State), Escape(cutRunes(clean(o.Why), maxReason)))
+		is := " is " + Escape(o.State)
+		if o.State == "unsure" {
+			is = "" // its reason says what is known
+		}
+		fmt.Fprintf(&b, "- **%s**%s: %s\n", Escape(o.Object), is, Escape(cutRunes(clean(o.Why), maxReason)))
 		return b.String()
 	}
 	fmt.Fprintf(&b, "- **%s**\n", Escape(o.Object))
@@ -70,9 +82,17 @@ func (o DriftedObject) lines() string {
 		fmt.Fprintf(&b, "  - %s\n", c.words())
 	}
 	if o.More > 0 {
-		fmt.Fprintf(&b, "  - and %d more fields\n", o.More)
+		fmt.Fprintf(&b, "  - and %s\n", more(o.More, "field"))
 	}
 	return b.String()
+}
+
+// more says how many are left out.
+func more(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d more %s", n, what)
 }
 
 func (c FieldChange) words() string {

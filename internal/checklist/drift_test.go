@@ -17,6 +17,10 @@ func TestHowADriftEnds(t *testing.T) {
 		silent string
 	}{
 		"it lasts":                      {checklist.Drift{}, "Tagboat leaves it as it is. If the change is right", "in Git again"},
+		"something else wants it":       {checklist.Drift{Fought: true}, "taken this back twice within ten minutes, and it came again", "`drift: heal` in tagboat.yaml"},
+		"it could not be taken back":    {checklist.Drift{Kept: "Cluster prod-eu does not let Tagboat."}, "Tagboat could not take it back: Cluster prod-eu does not let Tagboat.", "`drift: heal` in tagboat.yaml"},
+		"nobody knows what it was":      {checklist.Drift{Objects: []checklist.DriftedObject{{Object: "Job shop/a", State: "unsure", Why: "it cannot be compared"}}}, "- **Job shop/a**: it cannot be compared", "unsure"},
+		"one field more is left out":    {checklist.Drift{Objects: []checklist.DriftedObject{{Object: "Job shop/a", Changes: []checklist.FieldChange{{Path: "a", Is: "b"}}, More: 1}}, More: 1}, "and 1 more field\n- and 1 more object\n", "1 more objects"},
 		"it was changed back":           {checklist.Drift{Ended: at}, "as it is in Git again", "taken it back"},
 		"Tagboat has changed it back":   {checklist.Drift{Ended: at, Healed: true}, "Tagboat has taken it back", "in Git again"},
 		"its target is in Git no more":  {checklist.Drift{Ended: at, Gone: true}, "not in tagboat.yaml any more", "in Git again"},

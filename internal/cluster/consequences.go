@@ -68,7 +68,7 @@ func (c *Cluster) ofDefinition(ctx context.Context, e Entry) (string, error) {
 	if n == 0 {
 		return "", nil
 	}
-	return fmt.Sprintf("With %s go %s of the kind %s, in all namespaces.", e.ID, count(n), gk.Kind), nil
+	return fmt.Sprintf("With %s %s %s of the kind %s, in all namespaces.", e.ID, goes(n), count(n), gk.Kind), nil
 }
 
 // inNamespace names what else lies in a namespace. What it may not list it cannot tell.
@@ -104,7 +104,14 @@ func (c *Cluster) inNamespace(ctx context.Context, t Target, e Entry) (string, e
 	if total == 0 {
 		return "", nil
 	}
-	return fmt.Sprintf("With %s go %s that this target has not brought: %s.", e.ID, count(total), strings.Join(kinds, ", ")), nil
+	return fmt.Sprintf("With %s %s %s that this target has not brought: %s.", e.ID, goes(total), count(total), strings.Join(kinds, ", ")), nil
+}
+
+func goes(n int) string {
+	if n == 1 {
+		return "goes"
+	}
+	return "go"
 }
 
 // comesByItself reports whether the cluster makes an object of others, or puts it into

@@ -78,7 +78,7 @@ func (c *Cluster) classify(err error, a action) error {
 		return fault.E(fault.Conflict, c.hint("is still deleting the namespace of %s; it is tried again until the namespace is gone.", a.subject()), err)
 	case code == 429:
 		seconds, _ := apierrors.SuggestsClientDelay(err)
-		return &fault.Error{Kind: fault.RateLimited, Hint: c.hint("is too busy for %s.", a.subject()),
+		return &fault.Error{Kind: fault.RateLimited, Hint: c.hint("is too busy for %s. It is tried again by itself.", a.subject()),
 			Until: c.now().Add(time.Duration(max(1, seconds)) * time.Second), Err: err}
 	case code == 401:
 		return fault.E(fault.Denied, c.hint("does not accept Tagboat's credentials. Whoever runs Tagboat must renew them."), err)
@@ -87,11 +87,11 @@ func (c *Cluster) classify(err error, a action) error {
 	case code == 404:
 		return fault.E(fault.NotFound, c.hint("could not %s: %s.%s", a, said, namespaceHint(status)), err)
 	case code == 409:
-		return fault.E(fault.Conflict, c.hint("could not %s, because it changed meanwhile: %s.", a, said), err)
+		return fault.E(fault.Conflict, c.hint("could not %s, because it changed meanwhile: %s. It is tried again by itself.", a, said), err)
 	case code == 400, code == 413, code == 415, code == 422:
 		return fault.E(fault.Invalid, c.hint("refuses %s: %s.", a.subject(), said), err)
 	case code >= 500:
-		return fault.E(fault.Transient, c.hint("could not %s now: %s.", a, said), fmt.Errorf("%w: %w", ErrNoAnswer, err))
+		return fault.E(fault.Transient, c.hint("could not %s now: %s. It is tried again by itself.", a, said), fmt.Errorf("%w: %w", ErrNoAnswer, err))
 	}
 	return fault.E(fault.Broken, c.hint("answered %s with: %s.", a.subject(), said), err)
 }
@@ -119,7 +119,7 @@ func (c *Cluster) hint(format string, args ...any) string {
 // classifyNoAnswer is for requests that the API server did not answer.
 func (c *Cluster) classifyNoAnswer(err error) error {
 	if certificateRefused(err) {
-		return fault.E(fault.Invalid, c.hint("shows a certificate at %s that does not fit its configuration: %v.", c.server, err), err)
+		return fault.E(fault.Invalid, c.hint("shows a certificate at %s that its kubeconfig does not trust: %s. Whoever runs Tagboat corrects the certificate authority or the server's name in the kubeconfig; or whoever runs the cluster renews its certificate.", c.server, strings.TrimPrefix(innermost(err), "x509: ")), err)
 	}
 	if said, failed := noCredentials(err); failed {
 		return fault.E(fault.Denied, c.hint("was not asked, because there are no credentials for it: %s. Whoever runs Tagboat has to log in again, or to mend the program that the kubeconfig names; what that says itself is in Tagboat's log.", said),
@@ -195,12 +195,12 @@ func (c *Cluster) forbidden(a action, said string) string {
 	if group != "" {
 		resource += "." + group
 	}
-	where := "cluster-wide"
+	where, role := "cluster-wide", "ClusterRole"
 	if namespace != "" {
-		where = "in namespace " + namespace
+		where, role = "in namespace "+namespace, "Role"
 	}
-	return c.hint("does not let Tagboat %s: its user %q lacks the permission to %s %s %s. An administrator of the cluster can grant it with a Role.",
-		a, user, verb, resource, where)
+	return c.hint("does not let Tagboat %s: its user %q lacks the permission to %s %s %s. An administrator of the cluster can grant it with a %s.",
+		a, user, verb, resource, where, role)
 }
 
 func namespaceHint(s metav1.Status) string {

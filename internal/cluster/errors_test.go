@@ -137,7 +137,7 @@ func TestAStrangeCertificateIsAPersonsJob(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of our refusal
 	server.StartTLS()
 	defer server.Close()
-	expect(t, open(t, server.URL).Ping(t.Context()), fault.Invalid, "certificate")
+	expect(t, open(t, server.URL).Ping(t.Context()), fault.Invalid, "shows a certificate", "signed by unknown authority. Whoever runs Tagboat", "whoever runs the cluster")
 }
 
 func TestAnswersThatAreRefusals(t *testing.T) {

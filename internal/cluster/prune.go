@@ -38,6 +38,7 @@ type PrunedObject struct {
 	ID      ID
 	Outcome Outcome
 	Why     string // for people; "" of what is deleted or absent
+	Parted  bool   // it stays, and the inventory has it no more: it is another target's
 }
 
 // Pruned is what a prune came to, for every object that was to be removed.
@@ -414,7 +415,7 @@ func (p *pruning) record(ctx context.Context) error {
 
 func (p *pruning) pruned() (out Pruned) {
 	for _, r := range p.removals {
-		out.Objects = append(out.Objects, PrunedObject{ID: r.entry.ID, Outcome: r.outcome, Why: r.why})
+		out.Objects = append(out.Objects, PrunedObject{ID: r.entry.ID, Outcome: r.outcome, Why: r.why, Parted: r.foreign})
 	}
 	return out
 }

@@ -181,6 +181,9 @@ func TestWhatStaysSaysWhy(t *testing.T) {
 				t.Error("it is deleted")
 			}
 			entries := b.inventory()
+			if parted := pruned.Objects[0].Parted; parted != (c.state == "") {
+				t.Errorf("it is said to be another's: %v", parted)
+			}
 			if c.state == "" && len(entries) == 0 {
 				return
 			}
@@ -216,6 +219,28 @@ func TestAGuardThatEndedLetsItGo(t *testing.T) {
 	r := s.relay()
 	if _, err := r.Reconsider(t.Context(), s.target(), s.inventory().inventory()); err != nil || len(r.asked()) > 0 {
 		t.Errorf("nothing is kept, and it asked: %v", err)
+	}
+}
+
+// Whoever hands an object over has it kept first. When the other one has it, nothing of it
+// is this target's any more, and it is not told of for ever.
+func TestWhatWasKeptAndIsAnothersByNowIsForgotten(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(configMap("a", "a", "b"))
+	b := s.inventory()
+	s.patchAs("kubectl", configMaps, "a", `{"metadata":{"annotations":{"tagboat.dev/prune":"keep"}}}`)
+	s.mustPrune(s.cluster, b, []string{"ConfigMap a kept"}, configMap("other", "a", "b"))
+	s.patchAs("kubectl", configMaps, "a", `{"metadata":{"annotations":{"tagboat.dev/target":"acme/env catalog prod"}}}`)
+	again, err := s.cluster.Reconsider(t.Context(), s.target(), b.inventory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Keep(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	pruned := s.mustPrune(s.cluster, b, []string{"ConfigMap a kept"}, configMap("other", "a", "b"))
+	if !pruned.Objects[0].Parted || len(b.inventory()) > 0 || s.get(configMaps, "a") == nil {
+		t.Errorf("it came to %+v, and the inventory has %v", pruned, b.lines())
 	}
 }
 
@@ -518,7 +543,7 @@ func TestANamespaceGoesWithAYes(t *testing.T) {
 		t.Fatal(err)
 	}
 	inside, err := s.cluster.Consequences(t.Context(), s.target(), surplus.NeedsYes)
-	if err != nil || len(inside) != 1 || !strings.Contains(inside[0], "With Namespace "+made+" go 1 object that this target has not brought: 1 of the kind ConfigMap") {
+	if err != nil || len(inside) != 1 || !strings.Contains(inside[0], "With Namespace "+made+" goes 1 object that this target has not brought: 1 of the kind ConfigMap") {
 		t.Errorf("what goes with it: %v %v", err, inside)
 	}
 	surplus = cluster.Prunable(b.inventory(), keep, map[cluster.ID]bool{surplus.NeedsYes[0].ID: true})

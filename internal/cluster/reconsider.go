@@ -10,8 +10,9 @@ import (
 // Reconsider looks again at what an inventory keeps although it is not in Git any more.
 // It returns the inventory, in which an entry that nothing keeps any more is Written:
 // then Prunable judges it like any other. An object that has gone by itself is one of
-// those. What nobody can look at, because its API group is away, stays kept. Without kept
-// entries it makes no request.
+// those, and so is one that another target has by now: a prune forgets both. What nobody
+// can look at, because its API group is away, stays kept. Without kept entries it makes no
+// request.
 //
 // An error means that nothing is known, as with any look that fails.
 func (c *Cluster) Reconsider(ctx context.Context, t Target, inventory []Entry) (_ []Entry, err error) {
@@ -36,8 +37,7 @@ func (c *Cluster) Reconsider(ctx context.Context, t Target, inventory []Entry) (
 		if r.away != nil {
 			continue
 		}
-		v, why := t.judge(r.entry, r.live)
-		if v == isKept || v == isForeign {
+		if v, why := t.judge(r.entry, r.live); v == isKept {
 			e.Reason = why
 		} else {
 			e.State, e.Reason = Written, ""

@@ -122,8 +122,8 @@ func (p *plan) waitUntilGone(ctx context.Context, ch *change, uid types.UID) err
 		case err != nil:
 			return err
 		case p.c.now().After(deadline):
-			return fault.Errorf(fault.Denied, "%s in cluster %s was deleted to be made anew, and is not gone after %s: its finalizers are %v. Whoever they belong to has to let go of it",
-				name(ch.desired), p.c.name, p.patience(), live.Finalizers)
+			return fault.Errorf(fault.Denied, "%s in cluster %s was deleted to be made anew, and is not gone after %s: %s. Whoever runs what holds it has to let go of it; the next attempt makes it anew",
+				name(ch.desired), p.c.name, p.patience(), beingDeleted(live))
 		}
 		if err := p.goOn(ctx); err != nil {
 			return err

@@ -69,7 +69,11 @@ func podTroubles(pod *corev1.Pod, hush []string) (out []trouble) {
 		}
 	}
 	if len(out) == 0 && pod.Status.Phase == corev1.PodFailed {
-		out = append(out, trouble{subject, "it failed (" + pod.Status.Reason + ")", pod.Status.Message, false}) // evicted, for one
+		reason := "it failed"
+		if pod.Status.Reason != "" { // evicted, for one
+			reason += " (" + pod.Status.Reason + ")"
+		}
+		out = append(out, trouble{subject, reason, pod.Status.Message, false})
 	}
 	if len(out) == 0 {
 		for _, s := range pod.Status.ContainerStatuses {
@@ -86,11 +90,11 @@ func containerTrouble(s corev1.ContainerStatus, hush []string) (trouble, bool) {
 	waiting, last := s.State.Waiting, s.LastTerminationState.Terminated
 	switch {
 	case waiting != nil && cannotStart[waiting.Reason] && last != nil:
-		message := ending(last, s.RestartCount, hush)
-		if waiting.Reason != crashLoop { // of which the message says how long the next start is put off
-			message = waiting.Message + "; before that, " + message
+		message := "container " + s.Name
+		if waiting.Reason != crashLoop && waiting.Message != "" { // of a loop it says how long the next start is put off
+			message += ": " + waiting.Message + "; before that it"
 		}
-		return trouble{reason: waiting.Reason, message: "container " + s.Name + " " + message, fatal: true}, true
+		return trouble{reason: waiting.Reason, message: message + " " + ending(last, s.RestartCount, hush), fatal: true}, true
 	case waiting != nil && cannotStart[waiting.Reason]:
 		return trouble{reason: waiting.Reason, message: waiting.Message, fatal: true}, true
 	case s.State.Terminated != nil && s.State.Terminated.ExitCode != 0:

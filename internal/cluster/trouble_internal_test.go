@@ -25,7 +25,7 @@ func TestWhatIsWrongWithAPod(t *testing.T) {
 		{"between the end and the next start", "containerStatuses: [{name: web, state: {terminated: {exitCode: 127, reason: StartError, message: 'exec: \"serve\": not found'}}}]",
 			`pod web-1: container web ended with exit code 127 (StartError): exec: "serve": not found`},
 		{"an image that went away after a crash", "containerStatuses: [{name: web, restartCount: 1, state: {waiting: {reason: ImagePullBackOff, message: gone}}, lastState: {terminated: {exitCode: 1}}}]",
-			"pod web-1: ImagePullBackOff: container web gone; before that, ended with exit code 1, restarted once (fatal)"},
+			"pod web-1: ImagePullBackOff: container web: gone; before that it ended with exit code 1, restarted once (fatal)"},
 		{"a loop that goes on and on is told the same from then on", "containerStatuses: [{name: web, restartCount: 4711, state: {waiting: {reason: CrashLoopBackOff, message: back-off 5m0s}}, lastState: {terminated: {exitCode: 1, finishedAt: '2026-01-02T03:04:05Z'}}}]",
 			"pod web-1: CrashLoopBackOff: container web ended with exit code 1, restarted more than 10 times (fatal)"},
 		{"last words without end", "containerStatuses: [{name: web, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1, message: '" + long + "the cause'}}}]",
@@ -34,6 +34,7 @@ func TestWhatIsWrongWithAPod(t *testing.T) {
 			"pod web-1: container web ended with exit code 1: cannot log in with *** as erin"},
 		{"what looks like one", "containerStatuses: [{name: web, state: {terminated: {exitCode: 1, message: 'dial postgres://erin:s3cr3ts3cr3t@db/erin'}}}]",
 			"pod web-1: container web ended with exit code 1: the reason is left out, it may quote a secret"},
+		{"it failed, and says nothing", "{phase: Failed}", "pod web-1: it failed"},
 		{"evicted", "{phase: Failed, reason: Evicted, message: 'The node was low on resource: memory.'}", "pod web-1: it failed (Evicted): The node was low on resource: memory."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

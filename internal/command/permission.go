@@ -49,6 +49,16 @@ func (r Rule) who() string {
 	}
 }
 
+// Speakers says in words who may use a verb: those with its permission on an env repo, and
+// of them those whom all of the rules let through.
+func (v Verb) Speakers(repo string, rules ...Rule) string {
+	text := fmt.Sprintf("people with %s permission on %s", v.Least, repo)
+	for _, r := range rules {
+		text += fmt.Sprintf(", and of them only %s", r.who())
+	}
+	return text
+}
+
 // Refuse says why a person may not use a verb on an env repo, in environments with
 // these rules, and who may; "" is that they may.
 func (v Verb) Refuse(p Person, repo string, rules ...Rule) string {

@@ -6,6 +6,18 @@ import (
 	"github.com/tagboat/tagboat/internal/command"
 )
 
+// Whoever reads what waits for a command reads who may say it.
+func TestWhoMaySayIt(t *testing.T) {
+	verb, _ := command.VerbOf("prune-ok")
+	if got, want := verb.Speakers("acme/env"), "people with write permission on acme/env"; got != want {
+		t.Errorf("without rules: %s, not %s", got, want)
+	}
+	want := "people with write permission on acme/env, and of them only team sre and alice"
+	if got := verb.Speakers("acme/env", command.Rule{Env: "prod", Teams: []string{"sre"}, Users: []string{"alice"}}); got != want {
+		t.Errorf("with a rule: %s, not %s", got, want)
+	}
+}
+
 func TestWhoMayUseAVerb(t *testing.T) {
 	writer := command.Person{Login: "bob", Role: command.Write}
 	maintainer := command.Person{Login: "carol", Role: command.Maintain}

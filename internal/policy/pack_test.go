@@ -282,6 +282,7 @@ func TestDestructiveDelete(t *testing.T) {
 		{"it is new", rest, fmt.Sprintf(claim, "") + rest, ""},
 		{"it is renamed", fmt.Sprintf(claim, ""), strings.Replace(fmt.Sprintf(claim, ""), "data", "date", 1), "PersistentVolumeClaim shop/data "},
 		{"it says that it stays", fmt.Sprintf(claim, ", annotations: {helm.sh/resource-policy: keep}"), "", ""},
+		{"it says so in Tagboat's own words", fmt.Sprintf(claim, ", annotations: {tagboat.dev/prune: keep}"), "", ""},
 		{"a namespace", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n", "", "Namespace shop "},
 		{"a definition's version", "apiVersion: apiextensions.k8s.io/v1beta1\nkind: CustomResourceDefinition\nmetadata: {name: a}\n", "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}\n", ""},
 		{"a definition", "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}\n", "", "CustomResourceDefinition a "},

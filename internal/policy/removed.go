@@ -31,9 +31,10 @@ func destructiveDelete(j *judging) {
 }
 
 // spared reports whether an object says that it is to stay when it is taken out of
-// Git, in the words of Helm, Flux and Argo CD.
+// Git, in Tagboat's words or those of Helm, Flux and Argo CD.
 func spared(o Object) bool {
-	return text(o.Object, "metadata", "annotations", "helm.sh/resource-policy") == "keep" ||
+	return text(o.Object, "metadata", "annotations", "tagboat.dev/prune") == "keep" ||
+		text(o.Object, "metadata", "annotations", "helm.sh/resource-policy") == "keep" ||
 		text(o.Object, "metadata", "annotations", "kustomize.toolkit.fluxcd.io/prune") == "disabled" ||
 		strings.Contains(text(o.Object, "metadata", "annotations", "argocd.argoproj.io/sync-options"), "Prune=false")
 }

@@ -73,6 +73,8 @@ const (
 	ActionStays         = "not taken back by itself"
 	ActionLeftPull      = "pull request closed before"
 	ActionPullClosed    = "pull request closed"
+	ActionStopped       = "stopped"
+	ActionStopLifted    = "stop lifted"
 )
 
 // Actor is who caused an effect: a GitHub account, or Tagboat by itself (zero).

@@ -76,7 +76,7 @@ func (s *Store) holdClosed(ctx context.Context, q *query.Queries, p Promotion, c
 	}); err != nil {
 		return err
 	}
-	return s.audit(ctx, q, Entry{Actor: c.By, Action: "stopped", Promotion: p.ID, Inputs: map[string]any{"scope": held, "reason": reason, "pull": p.PullURL}})
+	return s.audit(ctx, q, Entry{Actor: c.By, Action: ActionStopped, Promotion: p.ID, Inputs: map[string]any{"scope": held, "reason": reason, "pull": p.PullURL}})
 }
 
 // ClosedOlder handles a pull request that was closed as that of an older promotion: before
@@ -135,7 +135,7 @@ func (s *Store) askedAgain(ctx context.Context, q *query.Queries, hold Stop, p P
 	if err := q.EndClosedHold(ctx, query.EndClosedHoldParams{ID: hold.ID, At: &now, By: in.Requester.Login, PromotionID: &p.ID}); err != nil {
 		return err
 	}
-	return s.audit(ctx, q, Entry{Actor: in.Requester, Action: "stop lifted", Promotion: p.ID, Delivery: in.Delivery, Inputs: map[string]any{
+	return s.audit(ctx, q, Entry{Actor: in.Requester, Action: ActionStopLifted, Promotion: p.ID, Delivery: in.Delivery, Inputs: map[string]any{
 		"stop": hold.ID, "stopped by": hold.Actor, "reason": hold.Reason, "asked again": true,
 	}})
 }

@@ -254,7 +254,7 @@ func (s *Store) takeBack(ctx context.Context, q *query.Queries, t Taken) (fresh 
 	}); err != nil {
 		return false, err
 	}
-	return true, s.audit(ctx, q, Entry{Actor: t.By, Action: "stopped", Promotion: t.Promotion, SHA: t.Commit, Inputs: map[string]any{
+	return true, s.audit(ctx, q, Entry{Actor: t.By, Action: ActionStopped, Promotion: t.Promotion, SHA: t.Commit, Inputs: map[string]any{
 		"scope": t.Scope, "reason": t.Reason, "until": nil,
 	}})
 }

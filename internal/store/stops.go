@@ -61,7 +61,7 @@ func (s *Store) Stop(ctx context.Context, n NewStop, job func(promotion int64) r
 		if err != nil {
 			return err
 		}
-		return s.changedStop(ctx, tx, q, n.Scope, []Entry{{Actor: n.By, Action: "stopped", Delivery: delivery, Inputs: map[string]any{
+		return s.changedStop(ctx, tx, q, n.Scope, []Entry{{Actor: n.By, Action: ActionStopped, Delivery: delivery, Inputs: map[string]any{
 			"scope": n.Scope, "reason": n.Reason, "until": n.Until, "comment": n.URL,
 		}}}, job)
 	})
@@ -100,7 +100,7 @@ func (s *Store) Lift(ctx context.Context, scope Scope, by Actor, command int64, 
 		}
 		var entries []Entry
 		for _, lifted = range rows {
-			entries = append(entries, Entry{Actor: by, Action: "stop lifted", Delivery: delivery, Inputs: map[string]any{
+			entries = append(entries, Entry{Actor: by, Action: ActionStopLifted, Delivery: delivery, Inputs: map[string]any{
 				"scope": scope, "stop": lifted.ID, "stopped by": lifted.Actor, "reason": lifted.Reason,
 			}})
 		}

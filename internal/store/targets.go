@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -255,6 +256,20 @@ type PrunedObject struct {
 	Object  string `json:"object"`
 	Outcome string `json:"outcome"`
 	Why     string `json:"why,omitempty"`
+}
+
+// What a note of a target begins with that is about objects which are not in Git any more
+// and not deleted: because somebody keeps them, or they are another tool's, too; and because
+// they belong to another target or installation.
+const (
+	KeptNote   = "kept, though not in Git any more: "
+	PartedNote = "not in Git any more, and left to whom it belongs: "
+)
+
+// TellsOfKept reports whether a note is about objects that are kept. It asks for nothing:
+// whoever keeps them has decided that.
+func TellsOfKept(note string) bool {
+	return strings.HasPrefix(note, KeptNote) || strings.HasPrefix(note, PartedNote)
 }
 
 // Reached is where a target stands after a sync.

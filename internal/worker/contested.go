@@ -74,7 +74,7 @@ func (w *Worker) lookAtLast(ctx context.Context, a *attempt, last *syncing) erro
 		err = w.findDrift(ctx, a, last, run)
 	}
 	if untold {
-		last.reached.Drift, last.reached.DriftCode, last.reached.Notes = nil, "", nil
+		last.reached.Drift, last.reached.DriftCode, last.reached.Notes = nil, "", keptNotes(a.target.Notes)
 	}
 	return err
 }

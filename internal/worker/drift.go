@@ -43,7 +43,7 @@ func (w *Worker) tend(ctx context.Context, a *attempt, s *syncing, patience time
 // findDrift looks for drift, and heals it where that is asked for.
 func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run cluster.Run) error {
 	if s.env.Drift == envrepo.DriftOff {
-		s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", nil
+		s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", keptNotes(a.target.Notes)
 		return nil
 	}
 	found, err := s.door.Drift(ctx, cluster.DriftCheck{Target: run.Target, Objects: run.Objects, Inventory: run.Inventory, Ignore: ignored(s.base.config, s.pair)})
@@ -58,7 +58,7 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	if found.Partly && a.target.DriftCode != "" {
 		return nil // nor has an API that is away mended anything
 	}
-	s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", nil
+	s.reached.Drift, s.reached.DriftCode, s.reached.Notes = nil, "", keptNotes(a.target.Notes)
 	back := slices.Clone(found.Reown)
 	code := driftCode(found)
 	heals := lately(healsOf(a.target), w.Now())
@@ -73,8 +73,9 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	s.reached.Heals, err = json.Marshal(heals)
 	if err == nil && code != "" && !heal {
 		s.reached.DriftCode = code
-		s.reached.Notes = append(s.reached.Notes, driftNote(found, s.env.Drift == envrepo.DriftHeal))
-		s.reached.Drift, err = json.Marshal(found)
+		fought := s.env.Drift == envrepo.DriftHeal
+		s.reached.Notes = append(s.reached.Notes, driftNote(found, fought))
+		s.reached.Drift, err = json.Marshal(seenDrift{Drifted: found, Fought: fought})
 	}
 	if err != nil || len(back) == 0 {
 		return err
@@ -86,7 +87,7 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 		// Somebody else holds it who is not asked: it is told, and left.
 		s.reached.DriftCode = code
 		s.reached.Notes = append(s.reached.Notes, driftNote(found, false), "It could not be taken back: "+explain(err))
-		s.reached.Drift, err = json.Marshal(found)
+		s.reached.Drift, err = json.Marshal(seenDrift{Drifted: found, Kept: explain(err)})
 		return err
 	}
 	if err != nil || !heal {
@@ -102,28 +103,42 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 	return err
 }
 
+// seenDrift is a drift as it is kept, with why it is still there where it should not be.
+type seenDrift struct {
+	cluster.Drifted
+	Fought bool   `json:"fought,omitempty"` // it came again whenever it had been taken back
+	Kept   string `json:"kept,omitempty"`   // why it could not be taken back
+}
+
 // driftNote is what differs, in a sentence for the board.
 func driftNote(d cluster.Drifted, fought bool) string {
 	const enough = 3
 	var told []string
 	for _, o := range d.Objects {
-		text := o.Object + " is " + string(o.State)
+		text := fmt.Sprintf("%s is %s (%s)", o.Object, o.State, o.Why)
+		if o.State == cluster.Unsure {
+			text = o.Object + ": " + o.Why
+		}
 		if len(o.Changes) > 0 {
 			text = o.Object + ": " + o.Changes[0].String()
 		}
-		if more := len(o.Changes) + o.More - 1; more > 0 {
+		if more := len(o.Changes) + o.More - 1; more == 1 {
+			text += " (and 1 more field)"
+		} else if more > 1 {
 			text += fmt.Sprintf(" (and %d more fields)", more)
 		}
 		told = append(told, text)
 	}
-	if more := len(told) + d.More - enough; more > 0 {
+	if more := len(told) + d.More - enough; more == 1 {
+		told = append(told[:min(enough, len(told))], "and 1 more object")
+	} else if more > 1 {
 		told = append(told[:min(enough, len(told))], fmt.Sprintf("and %d more objects", more))
 	}
-	note := "changed past Git: " + strings.Join(told, "; ")
+	note := "changed past Git: " + strings.TrimSuffix(strings.Join(told, "; "), ".") + "."
 	if fought {
-		note += ". Tagboat has taken that back twice within ten minutes, and leaves it now: something else wants it otherwise. Find out what, or take the field out of Git"
+		note += " Tagboat has taken that back twice within ten minutes, and leaves it for now: something else wants it otherwise. Find out what, or take the field out of Git."
 	}
-	return note + "."
+	return note
 }
 
 // only are those of the objects that ids name.
@@ -292,11 +307,11 @@ func (w *Worker) placeOfDrift(ctx context.Context, repo store.Repo, t store.Targ
 }
 
 func driftText(d store.Drift, t store.Target) (string, error) {
-	var found cluster.Drifted
+	var found seenDrift
 	if err := json.Unmarshal(d.Found, &found); err != nil {
 		return "", fault.Errorf(fault.Broken, "read what drift %d is: %w", d.ID, err)
 	}
-	told := checklist.Drift{App: t.App, Env: t.Env, Cluster: t.Cluster, Since: d.SeenAt, Ended: moment(d.EndedAt), Healed: d.Healed, Gone: t.Gone && d.EndedAt != nil, More: found.More}
+	told := checklist.Drift{App: t.App, Env: t.Env, Cluster: t.Cluster, Since: d.SeenAt, Ended: moment(d.EndedAt), Healed: d.Healed, Gone: t.Gone && d.EndedAt != nil, More: found.More, Fought: found.Fought, Kept: found.Kept}
 	for _, o := range found.Objects {
 		line := checklist.DriftedObject{Object: o.Object, State: string(o.State), Why: o.Why, More: o.More}
 		for _, c := range o.Changes {

@@ -371,8 +371,14 @@ func upstreamFacts(env string, targets []store.Target, now time.Time) promotion.
 	}
 	var reasons []string
 	for _, t := range targets {
-		if t.State != store.TargetHealthy {
-			reasons = append(reasons, fmt.Sprintf("%s is %s (%s)", t.Cluster, t.State, t.Message))
+		if t.State == store.TargetUnknown && t.Message == "" {
+			reasons = append(reasons, "nothing is known of "+t.Cluster+" yet")
+		} else if t.State != store.TargetHealthy {
+			is := "is " + t.State
+			if t.State == store.TargetFailed {
+				is = "has failed"
+			}
+			reasons = append(reasons, fmt.Sprintf("%s %s (%s)", t.Cluster, is, strings.TrimSuffix(t.Message, ".")))
 		} else if !store.Seen(t, now) {
 			reasons = append(reasons, t.Cluster+" has not been looked at for a while; it is looked at next")
 		} else if t.Held != "" {

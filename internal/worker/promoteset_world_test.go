@@ -76,7 +76,7 @@ func TestWhatIsProvenGoesTogether(t *testing.T) {
 		active   string
 	}{
 		{"both are new", map[string]string{"payments": "1.1.0", "shop": "1.2.0"}, []string{"payments `1.1.0`, shop `1.2.0` go to prod together, in one pull request."}, "payments shop"},
-		{"one is not healthy, and the other goes alone", map[string]string{"payments": "1.1.0", "shop": "!1.2.0"}, []string{"Not along:", "shop: dev is not healthy with 1.2.0: dev is failed (it crashes)"}, "payments"},
+		{"one is not healthy, and the other goes alone", map[string]string{"payments": "1.1.0", "shop": "!1.2.0"}, []string{"Not along:", "shop: dev is not healthy with 1.2.0: dev has failed (it crashes)"}, "payments"},
 		{"one is not there", map[string]string{"payments": "1.1.0"}, []string{"shop: it is not in dev."}, "payments"},
 		{"all would go back, or are not healthy", map[string]string{"payments": "0.9.0", "shop": "!1.2.0"}, []string{"dev has nothing healthy that prod does not have already; there is nothing to promote.", "payments: 0.9.0 is older than 1.0.0"}, ""},
 		{"all are here", map[string]string{"payments": "1.0.0", "shop": "1.0.0"}, []string{"there is nothing to promote."}, ""},

@@ -32,8 +32,9 @@ func codeOf(entries []cluster.Entry) string {
 }
 
 // prune deletes what is not in Git any more, after everything else is healthy: what
-// replaces it runs by then. What needs a yes that nobody has said stays, and is told. So
-// does everything while a part of it cannot be looked at, because an API group is away.
+// replaces it runs by then. What needs a yes that nobody has said stays, and so does what
+// is not the target's alone; both are told. So does everything while a part of it cannot be
+// looked at, because an API group is away.
 func (w *Worker) prune(ctx context.Context, a *attempt, s *syncing) error {
 	err := w.pruneWhole(ctx, a, s)
 	if !errors.Is(err, cluster.ErrHeldUp) {
@@ -58,49 +59,43 @@ func (w *Worker) pruneWhole(ctx context.Context, a *attempt, s *syncing) error {
 	if inventory, err = s.door.Reconsider(ctx, s.target, inventory); err != nil {
 		return err
 	}
+	pruned, err := w.pruneFrom(ctx, a, s, book, inventory)
+	keeps, parted := keptIn(inventory), keeping{}
+	for _, o := range pruned.Objects {
+		switch {
+		case o.Parted, o.Outcome == cluster.Absent && o.Why != "": // or another one of its name is there
+			parted.add(o.ID.String(), o.Why)
+		case o.Outcome == cluster.Stays:
+			keeps.add(o.ID.String(), o.Why)
+		}
+	}
+	s.tellKept(keeps, parted)
+	return err
+}
+
+// pruneFrom deletes what an inventory has and Git has not, as far as that may be deleted.
+func (w *Worker) pruneFrom(ctx context.Context, a *attempt, s *syncing, book ledger, inventory []cluster.Entry) (pruned cluster.Pruned, err error) {
 	if left := cluster.Prunable(inventory, s.objects, nil); len(left.Remove)+len(left.NeedsYes) > 0 {
 		if err := s.door.Answers(inventory, s.objects); err != nil {
-			return err
+			return pruned, err
 		}
 	}
 	if inventory, err = s.door.ForgetUnwritten(ctx, s.target, book, inventory, s.objects); err != nil {
-		return s.notDeleted(err)
+		return pruned, s.notDeleted(err)
 	}
 	inventory, wanted, err := w.leaveMoved(ctx, a, s, inventory)
 	if err != nil && !fault.KindOf(err).Retryable() {
 		s.reached.Notes = append(s.reached.Notes, "What is not in Git any more stays, because it may have moved: "+explain(err))
-		return nil
+		return pruned, nil
 	}
 	if err != nil {
-		return err
+		return pruned, err
 	}
-	left := cluster.Prunable(inventory, wanted, nil)
-	if len(left.NeedsYes) > 0 {
-		code := codeOf(left.NeedsYes)
-		_, said, err := w.Store.PruneApproved(ctx, a.target.ID, code)
-		if err != nil {
-			return err
-		}
-		if !said {
-			if s.reached.Surplus = s.was.Surplus; s.was.SurplusCode != code {
-				if s.reached.Surplus, err = w.surplusOf(ctx, s, left); err != nil {
-					return err
-				}
-			}
-			s.reached.SurplusCode = code
-			s.reached.Notes = append(s.reached.Notes, waiting(s.was.App, s.was.Env, s.reached.Surplus, code))
-		} else {
-			approved := map[cluster.ID]bool{}
-			for _, e := range left.NeedsYes {
-				approved[e.ID] = true
-			}
-			left = cluster.Prunable(inventory, wanted, approved)
-		}
+	left, err := w.agreed(ctx, a, s, inventory, wanted)
+	if err != nil || len(left.Remove) == 0 {
+		return pruned, err
 	}
-	if len(left.Remove) == 0 {
-		return nil
-	}
-	pruned, err := s.door.Prune(ctx, cluster.Removal{Target: s.target, Remove: left.Remove, Ledger: book, Go: a.goOn})
+	pruned, err = s.door.Prune(ctx, cluster.Removal{Target: s.target, Remove: left.Remove, Ledger: book, Go: a.goOn})
 	s.reached.Changed += pruned.Count(cluster.Deleted)
 	for _, o := range pruned.Objects {
 		if o.Outcome == cluster.Leaving { // told when it has gone
@@ -109,7 +104,38 @@ func (w *Worker) pruneWhole(ctx context.Context, a *attempt, s *syncing) error {
 		w.Log.InfoContext(ctx, "pruned", "target", a.target.ID, "cluster", a.target.Cluster, "object", o.ID.String(), "outcome", string(o.Outcome), "why", o.Why)
 		s.reached.Pruned = append(s.reached.Pruned, store.PrunedObject{Object: o.ID.String(), Outcome: string(o.Outcome), Why: o.Why})
 	}
-	return s.notDeleted(err)
+	return pruned, s.notDeleted(err)
+}
+
+// agreed is what may be deleted of an inventory, with what a person has said yes to. What
+// waits for that is told.
+func (w *Worker) agreed(ctx context.Context, a *attempt, s *syncing, inventory []cluster.Entry, wanted []cluster.Object) (cluster.Surplus, error) {
+	left := cluster.Prunable(inventory, wanted, nil)
+	if len(left.NeedsYes) == 0 {
+		return left, nil
+	}
+	code := codeOf(left.NeedsYes)
+	_, said, err := w.Store.PruneApproved(ctx, a.target.ID, code)
+	if err != nil {
+		return left, err
+	}
+	if !said {
+		if s.reached.Surplus = s.was.Surplus; s.was.SurplusCode != code {
+			if s.reached.Surplus, err = w.surplusOf(ctx, s, left); err != nil {
+				return left, err
+			}
+		}
+		s.reached.SurplusCode = code
+		verb, _ := command.VerbOf("prune-ok")
+		s.reached.Notes = append(s.reached.Notes, fmt.Sprintf("%s Who may say it: %s.", waiting(s.was.App, s.was.Env, s.reached.Surplus, code),
+			verb.Speakers(nameOf(s.repo), rulesOf(s.base.config, verb, s.was.Env)...)))
+		return left, nil
+	}
+	approved := map[cluster.ID]bool{}
+	for _, e := range left.NeedsYes {
+		approved[e.ID] = true
+	}
+	return cluster.Prunable(inventory, wanted, approved), nil
 }
 
 // notDeleted tells of what only a person can mend, and leaves it at that: what runs is
