@@ -118,7 +118,10 @@ func (c *Cluster) classifyNoAnswer(err error) error {
 	if certificateRefused(err) {
 		return fault.E(fault.Invalid, c.hint("shows a certificate at %s that does not fit its configuration: %v.", c.server, err), err)
 	}
-	if said, failed := noCredentials(err); failed {
+	if said, failed := noCredentials(err); failed && strings.HasPrefix(said, stillAsked) {
+		return fault.E(fault.Transient, c.hint("was not asked: the program that the kubeconfig names has printed no credentials in time. It may wait for somebody to log in, or for a server of its own; whoever runs Tagboat can find out by starting it as Tagboat does. It is tried again by itself."),
+			fmt.Errorf("%w: %w: %s", ErrNoAnswer, errNoCredentials, said))
+	} else if failed {
 		return fault.E(fault.Denied, c.hint("was not asked, because there are no credentials for it: %s. Whoever runs Tagboat has to log in again, or to mend the program that the kubeconfig names; what that says itself is in Tagboat's log.", said),
 			fmt.Errorf("%w: %s", errNoCredentials, said))
 	}
