@@ -69,6 +69,8 @@ func (c *Cluster) classify(err error, a action) error {
 		return fault.E(fault.Invalid, c.hint("refuses %s: %s.", a.subject(), said), err)
 	}
 	switch code := status.Code; {
+	case tooLarge.MatchString(status.Message):
+		return fault.E(fault.Invalid, c.hint("cannot keep %s: it is larger than its database takes of one object, which is 1.5 MB unless it was set up otherwise. Make it smaller, or two of it.", a.subject()), err)
 	case apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict):
 		return c.classifyFieldConflict(status, a, err)
 	case apierrors.HasStatusCause(err, "NamespaceTerminating"):
@@ -98,6 +100,16 @@ func (c *Cluster) classify(err error, a action) error {
 // code 500 and no reason (k8s.io/apimachinery/pkg/util/managedfields/internal,
 // structuredmerge.go), but no later try will do better.
 const notOfItsSchema = "failed to create typed patch object"
+
+// tooLarge is how etcd, and what asks it, refuse an object. The API server passes that on
+// with code 500, and a dry run does not meet it.
+var tooLarge = regexp.MustCompile(`^(Internal error occurred: )?(etcdserver: request is too large|(rpc error: code = ResourceExhausted desc = )?trying to send message larger than max \([0-9]+ vs\. [0-9]+\))$`)
+
+// willPass reports whether what the API server says with a code of 500 may be over by a
+// later try.
+func willPass(s metav1.Status) bool {
+	return s.Code >= 500 && !strings.Contains(s.Message, notOfItsSchema) && !tooLarge.MatchString(s.Message)
+}
 
 // statusOf is the API server's answer, where err is one.
 func statusOf(err error) (metav1.Status, bool) {
@@ -230,6 +242,9 @@ func withoutValues(s metav1.Status) error {
 		if m := forbiddenAccess.FindString(s.Message); m != "" {
 			text = m // about a permission: says nothing of the content
 		}
+	}
+	if tooLarge.MatchString(s.Message) {
+		text = s.Message // nor does that
 	}
 	s.Message = text
 	return statusError(s)
