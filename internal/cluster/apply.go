@@ -47,7 +47,7 @@ func (c *Cluster) Apply(ctx context.Context, r Run) (result Result, err error) {
 	if err := p.look(ctx); err != nil {
 		return result, err
 	}
-	err = p.carryOut(ctx, func(s step) bool { return s.phase != postSync })
+	err = p.discreet(p.carryOut(ctx, func(s step) bool { return s.phase != postSync }))
 	return p.result(err), err
 }
 
@@ -67,7 +67,7 @@ func (c *Cluster) ApplyPostSync(ctx context.Context, r Run) (result Result, err 
 	if err := p.look(ctx); err != nil {
 		return result, err
 	}
-	err = p.carryOut(ctx, func(step) bool { return true })
+	err = p.discreet(p.carryOut(ctx, func(step) bool { return true }))
 	result = p.result(err)
 	result.Left = nil // only a part of the objects was looked at
 	return result, err

@@ -160,13 +160,16 @@ func (p *plan) checkOne(ctx context.Context, ch *change) error {
 		return p.tryHook(ctx, ch)
 	}
 	would, err := p.try(ctx, ch)
+	for p.settling(ctx, ch, err) {
+		would, err = p.try(ctx, ch)
+	}
 	switch {
 	case err == nil:
 		err = p.adopt(ctx, ch, would)
 	case isFieldConflict(err):
 		would, err = p.contest(ctx, ch, err, changesMind)
 	}
-	if apierrors.IsNotFound(err) && p.comes(err) {
+	if apierrors.IsNotFound(err) && p.comes(err) || p.awaitsDefinition(ch, err) {
 		ch.waitsFor = err
 		return nil
 	}
@@ -198,7 +201,7 @@ func (p *plan) try(ctx context.Context, ch *change) (would Metadata, err error) 
 		would, err = ch.light.Patch(ctx, ch.desired.GetName(), types.ApplyPatchType, ch.body("", ""), p.patchOptions(true, force))
 		return err
 	})
-	return would, err
+	return would, withoutDiff(err)
 }
 
 // adopt looks, where an object is there that the target did not have, whose it is. The
@@ -207,9 +210,10 @@ func (p *plan) adopt(ctx context.Context, ch *change, would Metadata) error {
 	if would.DeletionTimestamp != nil {
 		return p.stillDeleted(ch.desired)
 	}
-	if ch.seen != nil || would.ResourceVersion == "" {
+	if would.ResourceVersion == "" || ch.seen != nil && ch.seen.UID == would.UID {
 		return nil
 	}
+	ch.seen = nil // it is another one since
 	if err := p.mayTake(ch, would); err != nil {
 		return err
 	}
@@ -248,10 +252,51 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error, looks int) 
 	if err := p.mayTouch(ctx, ch, live); err != nil {
 		return nil, err
 	}
+	others, err := p.contestants(ctx, ch, live, cause)
+	if err != nil {
+		return nil, err
+	}
+	if len(others) > 0 && (ch.seen == nil || ch.seen.ResourceVersion != live.ResourceVersion) {
+		// Who is in the conflict may not be all who hold something now. (Force is not for those.)
+		ch.migration = nil
+		if err := ch.sendAll(); err != nil {
+			return nil, err
+		}
+		would, err := p.try(ctx, ch)
+		if err == nil {
+			return would, p.adopt(ctx, ch, would)
+		}
+		if !isFieldConflict(err) {
+			return nil, err
+		}
+		cause = err
+		if others, err = p.contestants(ctx, ch, live, cause); err != nil {
+			return nil, err
+		}
+	}
+	if len(others) > 0 && !p.forced(others) && !p.agree(live, others) {
+		return nil, p.refuseHolders(ch, others, cause)
+	}
+	// The migration cannot be dry-run, but what it comes to can.
+	ch.force = len(others) > 0
+	would, err := p.try(ctx, ch)
+	if err != nil || !ch.force || would.ResourceVersion == live.ResourceVersion {
+		return would, err
+	}
+	// Who agreed, or was a person, when it was read may not be any more.
+	if looks == 1 {
+		return nil, fault.Errorf(fault.Conflict, "%s in cluster %s has just been changed; it is looked at again", name(ch.desired), p.c.name)
+	}
+	ch.force, ch.migration = false, nil
+	return p.contest(ctx, ch, cause, looks-1)
+}
+
+// contestants are those whom a conflict names and whose fields are neither brought by the
+// migration, which it prepares, nor left to them.
+func (p *plan) contestants(ctx context.Context, ch *change, live Metadata, cause error) (others []holder, err error) {
 	status, _ := statusOf(cause)
 	holders, understood := holdersOf(status)
-	first := !p.ours(live) // it is applied for the first time
-	if first {
+	if !p.ours(live) { // it is applied for the first time
 		if err := p.mayTake(ch, live); err != nil {
 			return nil, err
 		}
@@ -261,38 +306,16 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error, looks int) 
 	} else if ch.migration, err = handOver(live, p.manager(), ""); err != nil {
 		return nil, err
 	}
-	var others []holder // whose fields the migration does not bring
-	for _, h := range holders {
+	if !understood {
+		return nil, p.refuseHolders(ch, holders, cause)
+	}
+	for _, h := range holders { // whose fields the migration does not bring
 		if ch.migration == nil || !clientSideAppliers.Has(h.manager) && h.manager != formerManager && h.manager != ch.former {
 			others = append(others, h)
 		}
 	}
-	if !understood {
-		return nil, p.refuseHolders(ch, holders, cause)
-	}
 	// (What a migration brings is ours then, and would be removed if it were left out.)
-	if others, err = p.leave(ctx, ch, live, others); err != nil {
-		return nil, err
-	}
-	forced := p.forced(others)
-	if len(others) > 0 && !forced && !p.agree(live, others) {
-		return nil, p.refuseHolders(ch, others, cause)
-	}
-	// The migration cannot be dry-run, but what it comes to can.
-	ch.force = len(others) > 0
-	would, err := p.try(ctx, ch)
-	if err != nil || !ch.force || forced || would.ResourceVersion == live.ResourceVersion {
-		return would, err
-	}
-	// Who agreed when it was read may not any more.
-	if looks == 1 {
-		return nil, fault.Errorf(fault.Conflict, "%s in cluster %s has just been changed; it is looked at again", name(ch.desired), p.c.name)
-	}
-	ch.force, ch.migration = false, nil
-	if would, err = p.try(ctx, ch); isFieldConflict(err) {
-		return p.contest(ctx, ch, err, looks-1)
-	}
-	return would, err
+	return p.leave(ctx, ch, live, others)
 }
 
 // read reads an object's metadata. It is there, as far as we know.

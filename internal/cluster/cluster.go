@@ -72,13 +72,18 @@ func Open(cfg Config) (_ *Cluster, err error) {
 	rc.QPS = -1 // no client-side rate; the bound on requests in flight takes its place
 	rc.UserAgent = "tagboat"
 	rc.WarningHandler = rest.NoWarnings{}
-	watches, err := metadata.NewForConfig(unbounded(rc))
+	without := unbounded(rc)
+	patient, err := clientFor(without, defaultInFlight)
+	if err != nil {
+		return nil, fault.E(fault.Invalid, fmt.Sprintf("The credentials of cluster %s cannot be used: %v.", cfg.Name, err), err)
+	}
+	watches, err := metadata.NewForConfigAndClient(without, patient)
 	if err != nil {
 		return nil, fault.E(fault.Invalid, fmt.Sprintf("The credentials of cluster %s cannot be used: %v.", cfg.Name, err), err)
 	}
 	bound := newGate(inFlight)
 	rc.Wrap(func(next http.RoundTripper) http.RoundTripper { return &limited{next: next, gate: bound} })
-	client, err := rest.HTTPClientFor(rc)
+	client, err := clientFor(rc, inFlight)
 	if err != nil {
 		return nil, fault.E(fault.Invalid, fmt.Sprintf("The credentials of cluster %s cannot be used: %v.", cfg.Name, err), err)
 	}

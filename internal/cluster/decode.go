@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
@@ -24,7 +25,7 @@ type Object = *unstructured.Unstructured
 func name(o Object) string { return idOf(o).String() }
 
 // Decode reads the objects of rendered YAML in their order; lists are taken
-// apart. It refuses an empty result, because a render that lost everything looks
+// apart, and what only the API server sets is left out. It refuses an empty result, because a render that lost everything looks
 // just like that, and an object without kind or name, or there twice.
 func Decode(rendered []byte) (objects []Object, err error) {
 	defer fault.Wrap(&err, "read rendered objects")
@@ -59,6 +60,9 @@ func decodeDocument(doc []byte) ([]Object, error) {
 	}
 	o := &unstructured.Unstructured{}
 	if err := o.UnmarshalJSON(json); err != nil {
+		if runtime.IsMissingKind(err) {
+			return nil, errors.New("not a Kubernetes object: it has no kind") // err would quote all of it
+		}
 		return nil, fmt.Errorf("not a Kubernetes object: %w", err)
 	}
 	if !o.IsList() {
@@ -91,7 +95,46 @@ func named(o Object) error {
 	if o.GetName() == "" {
 		return fmt.Errorf("%s has no metadata.name", o.GetKind())
 	}
+	for _, field := range []string{"labels", "annotations"} {
+		if err := texts(o, field); err != nil {
+			return err
+		}
+	}
+	ungiven(o)
 	return decodable(o)
+}
+
+// given are the metadata that only the API server sets. Who exports an object and commits
+// it has them in Git, where they are never meant: they are refused there, or read as
+// conditions of a write, in the place of ours.
+var given = []string{"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"}
+
+// ungiven takes what only the API server sets out of a rendered object.
+func ungiven(o Object) {
+	m, _ := o.Object["metadata"].(map[string]any)
+	for _, field := range given {
+		// Many generators print creationTimestamp: null, which means nothing; so the hash
+		// of what they print stays what it was.
+		if value, there := m[field]; there && (value != nil || field != "creationTimestamp") {
+			delete(m, field)
+		}
+	}
+}
+
+// texts checks that the labels, or the annotations, of an object are texts. Of others
+// unstructured.Unstructured says that there are none at all, and our marks would take
+// the place of all of them: of the one that keeps an object, too.
+func texts(o Object, field string) error {
+	if _, _, err := unstructured.NestedNullCoercingStringMap(o.Object, "metadata", field); err == nil {
+		return nil
+	}
+	all, _, _ := unstructured.NestedMap(o.Object, "metadata", field)
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if _, text := all[key].(string); !text && all[key] != nil {
+			return fmt.Errorf("the metadata.%s.%s of %s is not text (YAML reads n, y, on, off and numbers as something else): quote it", field, key, name(o))
+		}
+	}
+	return fmt.Errorf("the metadata.%s of %s are not a map of texts", field, name(o))
 }
 
 // decodable checks what the API server answers with an internal error, which

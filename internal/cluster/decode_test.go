@@ -43,6 +43,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"the same twice":   {configMap("a", "k", "v") + "---\n" + configMap("a", "k", "w"), "ConfigMap a is there twice"},
 		"a key twice":      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, name: b}\n", "document 1"},
 		"a boolean name":   {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: on}\n", "quote it"},
+		"a number label":   {"apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {enforce: restricted, team: 7}}\n", "metadata.labels.team of Namespace shop"},
+		"a flag annotated": {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {tagboat.dev/prune: keep, ready: true}}\n", "metadata.annotations.ready of ConfigMap a"},
+		"labels in a list": {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: [web]}\n", "metadata.labels of ConfigMap a"},
+		"a value, no kind": {"stringData: {password: hunter2}\n", "document 1"},
+		"an item, no kind": {"apiVersion: v1\nkind: List\nitems: [{stringData: {password: hunter2}}]\n", "document 1"},
 		"not base64":       {"apiVersion: v1\nkind: Secret\nmetadata: {name: key}\ndata: {password: hunter2!}\n", "data.password of Secret key"},
 		"no YAML":          {"a: [", "document 1"},
 		"a plain word":     {"hello", "document 1"},
@@ -56,6 +61,15 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("a secret's value is in %q", err)
 			}
 		})
+	}
+}
+
+// Who exports an object and commits it has in Git what only the API server sets, and a
+// uid there would be that of an object which was deleted.
+func TestWhatOnlyTheAPIServerSetsIsLeftOut(t *testing.T) {
+	o := decode(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, uid: u, resourceVersion: \"1\", generation: 2, creationTimestamp: \"2024-01-01T00:00:00Z\", selfLink: /a, managedFields: [{manager: kubectl}]}\n")[0]
+	if diff := cmp.Diff(map[string]any{"name": "a"}, o.Object["metadata"]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // What a dry run comes to for an object, beside the outcomes of an apply.
 const (
 	Refused Outcome = "refused" // the cluster would not take it
-	Untried Outcome = "untried" // would be created, and cannot be tried before what comes with it is there
+	Untried Outcome = "untried" // cannot be tried before what comes with it is there
 	Unclear Outcome = "unclear" // the cluster could not say
 )
 
@@ -115,6 +115,7 @@ func (p *plan) tryEach(ctx context.Context) ([]*comparison, []error) {
 		})
 	}
 	_ = g.Wait() // the errors are in errs, in the order of the objects
+	p.judgeByDefinitions(ctx, comparisons, errs)
 	return comparisons, errs
 }
 
@@ -219,6 +220,8 @@ func (p *plan) came(ch *comparison, err error, hush []string) Tried {
 			t.Outcome = Refused
 		}
 		t.Why, t.Who = p.c.refusal(ch, err)
+	case byDefinition(ch.waitsFor):
+		t.Outcome, t.Why = Untried, fmt.Sprintf("its kind is changed by %s, which comes with it, and as that is now it would be refused", name(p.definition(ch.change).desired))
 	case ch.waitsFor != nil:
 		t.Outcome, t.Why = Untried, "it needs what comes with it"
 		if status, ok := statusOf(ch.waitsFor); ok && status.Details != nil {

@@ -72,6 +72,8 @@ func (c *Cluster) classify(err error, a action) error {
 		return fault.E(fault.Invalid, c.hint("refuses %s: %s.", a.subject(), said), err)
 	}
 	switch code := status.Code; {
+	case tooLarge.MatchString(status.Message):
+		return fault.E(fault.Invalid, c.hint("cannot keep %s: it is larger than its database takes of one object, which is 1.5 MB unless it was set up otherwise. Make it smaller, or two of it.", a.subject()), err)
 	case apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict):
 		return c.classifyFieldConflict(status, a, err)
 	case apierrors.HasStatusCause(err, "NamespaceTerminating"):
@@ -102,6 +104,16 @@ func (c *Cluster) classify(err error, a action) error {
 // structuredmerge.go), but no later try will do better.
 const notOfItsSchema = "failed to create typed patch object"
 
+// tooLarge is how etcd, and what asks it, refuse an object. The API server passes that on
+// with code 500, and a dry run does not meet it.
+var tooLarge = regexp.MustCompile(`^(Internal error occurred: )?(etcdserver: request is too large|(rpc error: code = ResourceExhausted desc = )?trying to send message larger than max \([0-9]+ vs\. [0-9]+\))$`)
+
+// willPass reports whether what the API server says with a code of 500 may be over by a
+// later try.
+func willPass(s metav1.Status) bool {
+	return s.Code >= 500 && !strings.Contains(s.Message, notOfItsSchema) && !tooLarge.MatchString(s.Message)
+}
+
 // statusOf is the API server's answer, where err is one.
 func statusOf(err error) (metav1.Status, bool) {
 	var answer apierrors.APIStatus
@@ -121,7 +133,10 @@ func (c *Cluster) classifyNoAnswer(err error) error {
 	if certificateRefused(err) {
 		return fault.E(fault.Invalid, c.hint("shows a certificate at %s that its kubeconfig does not trust: %s. Whoever runs Tagboat corrects the certificate authority or the server's name in the kubeconfig; or whoever runs the cluster renews its certificate.", c.server, strings.TrimPrefix(innermost(err), "x509: ")), err)
 	}
-	if said, failed := noCredentials(err); failed {
+	if said, failed := noCredentials(err); failed && strings.HasPrefix(said, stillAsked) {
+		return fault.E(fault.Transient, c.hint("was not asked: the program that the kubeconfig names has printed no credentials in time. It may wait for somebody to log in, or for a server of its own; whoever runs Tagboat can find out by starting it as Tagboat does. It is tried again by itself."),
+			fmt.Errorf("%w: %w: %s", ErrNoAnswer, errNoCredentials, said))
+	} else if failed {
 		return fault.E(fault.Denied, c.hint("was not asked, because there are no credentials for it: %s. Whoever runs Tagboat has to log in again, or to mend the program that the kubeconfig names; what that says itself is in Tagboat's log.", said),
 			fmt.Errorf("%w: %s", errNoCredentials, said))
 	}
@@ -230,6 +245,9 @@ func withoutValues(s metav1.Status) error {
 		if m := forbiddenAccess.FindString(s.Message); m != "" {
 			text = m // about a permission: says nothing of the content
 		}
+	}
+	if tooLarge.MatchString(s.Message) {
+		text = s.Message // nor does that
 	}
 	s.Message = text
 	return statusError(s)

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -139,7 +138,7 @@ func passing(err error) bool {
 		return false
 	}
 	if status, answered := statusOf(err); answered {
-		return status.Code >= 500 && !strings.Contains(status.Message, notOfItsSchema)
+		return willPass(status)
 	}
 	lost, isURL := errors.AsType[*url.Error](err)
 	if isURL {

@@ -194,6 +194,60 @@ func TestAClaimThatComesInBetweenCounts(t *testing.T) {
 	}
 }
 
+// A controller takes a field just when it is found that people hold another one. Force is
+// for people: whose field it is now counts, and not who was in the first conflict.
+func TestAControllersClaimThatComesInBetweenIsNotForced(t *testing.T) {
+	for _, at := range []string{"GET configmaps", "the forced dry run"} {
+		s := newSite(t)
+		settings := func(mode string) string {
+			return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {mode: %s, level: %s}\n", mode, mode)
+		}
+		s.mustApply(settings("fast"))
+		s.patchAs("kubectl-edit", configMaps, "settings", `{"data":{"mode":"slow"}}`)
+		p := s.proxied()
+		tried, claimed := 0, false
+		p.spoil = func(_ int, what string) spoiling {
+			if what == "DRYRUN configmaps" {
+				tried++
+			}
+			if !claimed && (what == at || tried == 2) {
+				claimed = true
+				s.patchAs("some-operator", configMaps, "settings", `{"data":{"level":"7"}}`)
+			}
+			return passed
+		}
+		run := s.run(settings("faster"))
+		run.Force = cluster.ForcePeople
+		_, err := p.door.Apply(t.Context(), run)
+		expect(t, err, fault.Denied, "some-operator", "data.level")
+		if got, _, _ := unstructured.NestedString(s.get(configMaps, "settings").Object, "data", "level"); got != "7" {
+			t.Errorf("at %s: the operator's value is gone: %s", at, got)
+		}
+	}
+}
+
+// An object is deleted and made by another deployer between the look and the dry run, with
+// the very content that Git has here: it is another one, and is not taken.
+func TestAnotherDeployersObjectThatComesInBetween(t *testing.T) {
+	s := newSite(t)
+	s.mustApply(configMap("settings", "mode", "fast"))
+	p := s.proxied()
+	made := false
+	p.spoil = func(_ int, what string) spoiling {
+		if what == "DRYRUN configmaps" && !made {
+			made = true
+			s.remove(configMaps, "settings")
+			s.applyAs("argocd-controller", configMaps, decode(t, configMap("settings", "mode", "faster"))[0])
+		}
+		return passed
+	}
+	_, err := p.door.Apply(t.Context(), s.run(configMap("settings", "mode", "faster")))
+	expect(t, err, fault.Denied, "Argo CD")
+	if a := s.get(configMaps, "settings").GetAnnotations(); a[cluster.TargetAnnotation] != "" {
+		t.Errorf("it was taken: %v", a)
+	}
+}
+
 // An object that moves all the time, as one does that rolls out, is looked at again.
 func TestAnObjectThatMovesIsStillTaken(t *testing.T) {
 	s := newSite(t)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,6 +63,7 @@ type change struct {
 	done     Object // the same, while others are being written
 	entry    Entry  // for the ledger, once it is applied
 	outcome  Outcome
+	at       time.Time // when it was written
 	hasRun   bool      // a hook that has run for this content before
 	made     types.UID // of the Job that this run has made for a hook, unless that has failed
 	calm     bool      // was seen to be current

@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -160,6 +161,10 @@ func list[T any](ctx context.Context, c *Cluster, resource schema.GroupVersionRe
 	options := metav1.ListOptions{LabelSelector: selector, Limit: 500}
 	for {
 		page, err := c.dynamic.Resource(resource).Namespace(namespace).List(ctx, options)
+		if expired(err) && options.Limit > 0 {
+			out, options = nil, metav1.ListOptions{LabelSelector: selector}
+			continue
+		}
 		if err != nil {
 			return nil, c.classify(err, action{verb: "list " + resource.Resource})
 		}
@@ -175,3 +180,7 @@ func list[T any](ctx context.Context, c *Cluster, resource schema.GroupVersionRe
 		}
 	}
 }
+
+// expired reports whether a list of several pages cannot be gone on with: the API server
+// keeps its state for some minutes. Then all of it is asked for at once.
+func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }

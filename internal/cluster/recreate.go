@@ -28,6 +28,11 @@ var neverRecreated = map[string]bool{
 // another name is right, and may be made anew where its annotation allows that.
 func (p *plan) cannotChange(ctx context.Context, ch *change, cause error) error {
 	refused := p.c.classify(cause, action{"apply", ch.desired})
+	// A policy is not got round by deleting the object. (Of one that nobody may read, its
+	// words do not come through; but it names no field.)
+	if status, _ := statusOf(cause); admissionRefused.MatchString(status.Message) || ch.hushed && fieldsOf(status) == "" {
+		return refused
+	}
 	live := ch.seen
 	if live == nil {
 		found, err := p.read(ctx, ch)
@@ -69,8 +74,33 @@ func (p *plan) cannotChange(ctx context.Context, ch *change, cause error) error 
 	if ch.wayOut != "" {
 		return fault.E(fault.Invalid, p.c.hint("refuses %s: %s. It cannot be changed in place: %s", name(ch.desired), what, ch.wayOut), cause)
 	}
+	if why := p.mayNotGo(ch, live); why != "" {
+		return fault.E(fault.Denied, p.c.hint("refuses %s: %s. It cannot be changed in place, and is not deleted to be made anew: %s", name(ch.desired), what, why), cause)
+	}
 	ch.would, ch.exists, ch.recreate = live, true, true
 	return nil
+}
+
+// mayNotGo is why an object that may be made anew is not deleted for that: what keeps it
+// from being pruned keeps it here, too. "" where nothing does. A mark of another deployer
+// that is rendered is ours.
+func (p *plan) mayNotGo(ch *change, live Metadata) string {
+	if why := keeper(live); why != "" {
+		return why
+	}
+	if ch.former != "" { // it is about to be taken over, and was not applied under our name
+		return ""
+	}
+	if v, why := p.run.Target.ours(live); v != mayGo {
+		return why
+	}
+	if c := metav1.GetControllerOf(live); c != nil {
+		return fmt.Sprintf("owned by %s %s, whose controller makes and deletes it", c.Kind, c.Name)
+	}
+	if d, found := deployerOf(live, ch.desired, p.manager()); found {
+		return "owned by " + d.name + ", too"
+	}
+	return ""
 }
 
 // tryElsewhere dry-runs the creation of an object under a name that is free.

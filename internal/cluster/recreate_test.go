@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/fault"
@@ -168,5 +170,76 @@ func TestAnothersObjectIsNotRecreated(t *testing.T) {
 	}
 	if live := s.get(deployments, "web"); live == nil || live.GetUID() != was {
 		t.Error("somebody else's object was deleted")
+	}
+}
+
+// What keeps an object from being pruned keeps it from being deleted to be made anew, and
+// so does whoever else deploys it.
+func TestWhatIsKeptIsNotRecreated(t *testing.T) {
+	for name, c := range map[string]struct {
+		claim func(s *site)
+		words string
+	}{
+		"people keep it": {func(s *site) {
+			s.patchAs("kubectl-annotate", deployments, "web", `{"metadata":{"annotations":{"tagboat.dev/prune":"keep"}}}`)
+		}, "keeps it"},
+		"Helm has it, too": {func(s *site) {
+			s.patchAs("helm", deployments, "web", `{"metadata":{"annotations":{"meta.helm.sh/release-name":"web"}}}`)
+		}, "Helm"},
+		"Argo CD manages a field": {func(s *site) {
+			s.patchAs("argocd-controller", deployments, "web", `{"spec":{"minReadySeconds":3}}`)
+		}, "Argo CD"},
+		"a controller owns it": {func(s *site) {
+			owner := s.get(configMaps, "owner")
+			s.patchAs("operator", deployments, "web", fmt.Sprintf(`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":%q,"controller":true}]}}`, owner.GetUID()))
+		}, "ConfigMap owner"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			web := deployment("web", payments+":1.6.0")
+			s.mustApply(recreatable(web), configMap("owner", "a", "b"))
+			was := s.get(deployments, "web").GetUID()
+			c.claim(s)
+			_, err := s.apply(recreatable(otherSelector(web)), configMap("owner", "a", "b"))
+			expect(t, err, fault.Denied, "Deployment "+s.namespace+"/web", "not deleted to be made anew", c.words)
+			if live := s.get(deployments, "web"); live == nil || live.GetUID() != was {
+				t.Error("it was deleted")
+			}
+		})
+	}
+}
+
+// A policy that refuses a change, and would take a new object, is not got round by deleting
+// the one that it guards.
+func TestAPolicyIsNotGotRound(t *testing.T) {
+	s := newSite(t)
+	web := recreatable(deployment("web", payments+":1.6.0"))
+	s.mustApply(web, fmt.Sprintf(`
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-fewer-%[1]s}
+spec:
+  matchConstraints:
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[1]s}}
+    resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [UPDATE], resources: [deployments]}]
+  validations: [{expression: object.spec.replicas >= oldObject.spec.replicas, message: not fewer than before}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-fewer-%[1]s}
+spec: {policyName: no-fewer-%[1]s, validationActions: [Deny]}
+`, s.namespace))
+	was := s.get(deployments, "web").GetUID()
+	eventually(t, "the policy to be in force", func(ctx context.Context) bool {
+		_, err := s.others.Resource(deployments).Namespace(s.namespace).Patch(ctx, "web", types.MergePatchType, []byte(`{"spec":{"replicas":1}}`), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		return err != nil
+	})
+	_, err := s.apply(strings.Replace(web, "replicas: 2", "replicas: 1", 1))
+	expect(t, err, fault.Invalid, "not fewer than before")
+	if live := s.get(deployments, "web"); live == nil || live.GetUID() != was {
+		t.Error("it was deleted and made anew")
+	}
+	if strings.Contains(fault.HintOf(err), cluster.RecreateAnnotation) || strings.Contains(fault.HintOf(err), "changed in place") {
+		t.Errorf("people are told to get round it: %s", fault.HintOf(err))
 	}
 }

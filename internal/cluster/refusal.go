@@ -95,7 +95,9 @@ var quoting = regexp.MustCompile(`^(Invalid value|Unsupported value|Duplicate va
 func withoutValue(message string) string {
 	start := quoting.FindString(message)
 	if start == "" {
-		return message
+		// Of a pod, all that it is and that it should be follows.
+		first, _, _ := strings.Cut(message, "\n")
+		return first
 	}
 	nothing := strings.ToLower(strings.TrimSuffix(start, ": "))
 	rest := message[len(start):]
@@ -110,6 +112,63 @@ func withoutValue(message string) string {
 		return rest[i+2:]
 	}
 	return nothing
+}
+
+// diff is how a pod that is and one that should be follow what the API server says.
+var diff = regexp.MustCompile(`(?s)\n\s*(@@ -|core\.).*$`)
+
+// withoutDiff is an answer of the API server without such a comparison: what is in a pod
+// that is there nobody here knows to be a secret.
+func withoutDiff(err error) error {
+	status, answered := statusOf(err)
+	if !answered || !diff.MatchString(status.Message) {
+		return err
+	}
+	status.Message = diff.ReplaceAllString(status.Message, "")
+	if d := status.Details.DeepCopy(); d != nil {
+		for i := range d.Causes {
+			d.Causes[i].Message = diff.ReplaceAllString(d.Causes[i].Message, "")
+		}
+		status.Details = d
+	}
+	return statusError(status)
+}
+
+// discreet is an error of an apply without what nobody may read of its objects: an API
+// server, or what it asks, may quote any of that, and the texts are shown and logged. What
+// is called like the objects, their namespaces or the cluster is no secret.
+func (p *plan) discreet(err error) error {
+	if err == nil {
+		return nil
+	}
+	names := []string{p.c.name, p.run.Target.Key}
+	for _, ch := range p.changes {
+		names = append(names, name(ch.desired))
+	}
+	known := strings.Join(names, " ")
+	q := quiet{err, slices.DeleteFunc(hushOf(p.run.Objects, p.run.Target.Secret), func(text string) bool { return strings.Contains(known, text) })}
+	hint := fault.HintOf(err)
+	if q.told(hint) == hint && q.Error() == err.Error() {
+		return err
+	}
+	return &fault.Error{Kind: fault.KindOf(err), Hint: q.told(hint), Until: fault.UntilOf(err), Err: q}
+}
+
+// quiet is an error whose text has no value of hush in it.
+type quiet struct {
+	err  error
+	hush []string
+}
+
+func (q quiet) Error() string { return q.told(q.err.Error()) }
+
+func (q quiet) Unwrap() error { return q.err }
+
+func (q quiet) told(text string) string {
+	for _, secret := range q.hush {
+		text = strings.ReplaceAll(text, secret, "***")
+	}
+	return text
 }
 
 // maxTold is how much is told of a reason, in characters: with a command in it, too.

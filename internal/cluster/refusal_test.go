@@ -24,6 +24,7 @@ func TestRefusedValuesAreNotQuoted(t *testing.T) {
 		`Unsupported value: "hunter2": supported values: "TCP", "UDP"`:                                  `supported values: "TCP", "UDP"`,
 		"Invalid value: {\"app\":\"hunter2\"}: `selector` does not match template `labels`":             "`selector` does not match template `labels`",
 		`Duplicate value: {"name":"hunter2"}`:                                                           `duplicate value`,
+		"Forbidden: pod updates may not change this\n core.PodSpec{Value: \"hunter2\"}":                 `Forbidden: pod updates may not change this`,
 		`failed expression: self.oars < 9`:                                                              `failed expression: self.oars < 9`,
 	} {
 		if got := withoutValue(message); got != want {

@@ -106,7 +106,8 @@ func (w *wait) lookInList(ctx context.Context, group []*watched, calm bool) (mis
 	} else {
 		err = w.c.listWhole(ctx, t, mapping, namespaces, func(o Object) { see(o) })
 	}
-	denied := fault.Is(err, fault.Denied) // what may not be listed may be read
+	// What may not be listed may be read; and of what is not found each is asked for, too.
+	denied := fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound)
 	for _, one := range open {
 		if err == nil || denied {
 			missing = append(missing, one)
@@ -129,6 +130,10 @@ func (c *Cluster) listWhole(ctx context.Context, t Target, mapping *meta.RESTMap
 	options := metav1.ListOptions{LabelSelector: TargetLabel + "=" + t.Label(), Limit: 500}
 	for {
 		page, err := c.resource(mapping, namespace).List(ctx, options)
+		if expired(err) && options.Limit > 0 { // some are seen twice
+			options.Limit, options.Continue = 0, ""
+			continue
+		}
 		if err != nil {
 			return c.classify(err, action{verb: "list " + mapping.Resource.Resource})
 		}

@@ -238,15 +238,25 @@ func (w *wait) each(all []*watched, do func(*watched) error) error {
 func (w *wait) lookAt(ctx context.Context, one *watched) error {
 	one.live = nil
 	live, err := one.api.Get(ctx, one.written.GetName(), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	switch {
+	case notThere(err), apierrors.IsNotFound(err) && w.c.hasLost(one.mapping):
 		one.gone()
 		return nil
-	}
-	if err != nil {
+	case apierrors.IsNotFound(err): // by somebody on the way, who knows nothing of the object
+		one.health.Status, one.health.Message = InProgress, w.c.hint("could not read %s: something else has answered, which knows of no API.", name(one.written))
+		return nil
+	case err != nil:
 		return w.unread(ctx, one, w.c.classify(err, action{"read", one.written}))
 	}
 	w.judge(one, live)
 	return nil
+}
+
+// hasLost reports whether the cluster does not serve a kind any more.
+func (c *Cluster) hasLost(mapping *meta.RESTMapping) bool {
+	c.kinds.forget() // what it remembers may be from before
+	_, err := c.kinds.mapping(mapping.GroupVersionKind)
+	return meta.IsNoMatchError(err)
 }
 
 // unsaid is what is told of an object that nobody may read and that is not well: a rule's

@@ -106,6 +106,27 @@ func TestAWaitOutlastsAnOutage(t *testing.T) {
 	}
 }
 
+// Who stands between Tagboat and an API server may know nothing while that starts anew. What
+// it does not find is not deleted, and a rollout has not failed for that.
+func TestAStrangerDoesNotEndAWait(t *testing.T) {
+	s := newSite(t)
+	result := s.mustApply(deployment("web", payments+":1.7.0"))
+	var strangers atomic.Int32
+	r := s.relay()
+	r.meddle = func(_ int, one request) deed {
+		if one.what != "GET deployments" || strangers.Add(1) > 3 {
+			return nil
+		}
+		return func(w http.ResponseWriter, r *http.Request, _ func(http.ResponseWriter, *http.Request)) {
+			http.NotFound(w, r)
+		}
+	}
+	health, err := r.Wait(t.Context(), result.Objects(), cluster.WaitOptions{Poll: 20 * time.Millisecond, Timeout: time.Minute})
+	if err != nil || !health.Healthy || strangers.Load() < 3 {
+		t.Errorf("got %+v, %v", health, err)
+	}
+}
+
 func TestTheCallerMayGoAway(t *testing.T) {
 	s := newSite(t)
 	result := s.mustApply(deployment("web", payments+":stuck"))

@@ -209,3 +209,34 @@ func TestARuleOfTagboatYAMLIsAsked(t *testing.T) {
 		t.Errorf("got %+v", h)
 	}
 }
+
+// A list of several pages takes longer than the API server keeps what it began with: then
+// all of it is asked for at once.
+func TestAListThatExpiresIsReadAnew(t *testing.T) {
+	s := newSite(t)
+	s.mustBeHealthy(s.mustApply(deployment("web", payments+":1.7.0")))
+	p := s.proxied()
+	p.meddle = func(_ int, r request) deed {
+		if r.what != "LIST pods" {
+			return nil
+		}
+		return func(w http.ResponseWriter, r *http.Request, pass func(http.ResponseWriter, *http.Request)) {
+			asked := r.URL.Query()
+			if asked.Has("continue") {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusGone)
+				fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"The provided continue parameter is too old","reason":"Expired","code":410}`)
+				return
+			}
+			if asked.Has("limit") {
+				asked.Set("limit", "1")
+				r.URL.RawQuery = asked.Encode()
+			}
+			pass(w, r)
+		}
+	}
+	running, err := p.door.Running(t.Context(), s.namespace)
+	if err != nil || len(running) != 1 || running[0].Ready != 2 {
+		t.Errorf("it runs %+v, %v", running, err)
+	}
+}

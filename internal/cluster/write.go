@@ -193,7 +193,7 @@ func (p *plan) writeOnce(ctx context.Context, ch *change) error {
 
 // finished keeps what became of a change.
 func (ch *change) finished(p *plan, is Metadata) {
-	ch.done, ch.outcome = ch.applied(is), Configured
+	ch.done, ch.outcome, ch.at = ch.applied(is), Configured, p.c.now()
 	ch.entry = p.entryOf(ch, Written)
 	ch.entry.UID, ch.entry.Fingerprint = string(is.UID), fingerprint(is, p.manager())
 }

@@ -47,6 +47,7 @@ func (s *Store) keepDrift(ctx context.Context, tx pgx.Tx, q *query.Queries, t Ta
 // knows of it, so that the end of the look does not tell it again.
 func (s *Store) NoteDrift(ctx context.Context, t Target, r Reached, after After) (_ Target, err error) {
 	defer wrap(&err, "note what has changed in target %d", t.ID)
+	r = r.said()
 	is := t
 	is.Drift, is.DriftCode, is.Heals, is.Notes = object(r.Drift), r.DriftCode, list(r.Heals), append([]string{}, r.Notes...)
 	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {

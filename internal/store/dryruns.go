@@ -32,6 +32,7 @@ type NewDryRun struct {
 // one that says something else than the one before.
 func (s *Store) RecordDryRun(ctx context.Context, promotion int64, n NewDryRun) (err error) {
 	defer wrap(&err, "record the dry run of promotion %d in cluster %s", promotion, n.Cluster)
+	n.Message, n.Objects = said(n.Message), saidJSON(n.Objects)
 	return s.tx(ctx, func(_ pgx.Tx, q *query.Queries) error {
 		p, err := q.LockPromotion(ctx, promotion)
 		if err != nil {

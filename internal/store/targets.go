@@ -195,7 +195,7 @@ func (s *Store) TargetsOfPair(ctx context.Context, repo int64, app, env string) 
 // would not be the target's turn any more.
 func (s *Store) StartTarget(ctx context.Context, t Target, state, message, rendered string) (err error) {
 	defer wrap(&err, "keep the state of target %d", t.ID)
-	n, err := s.query.StartTarget(ctx, query.StartTargetParams{ID: t.ID, Fence: t.Fence, State: state, Message: message, RenderedHash: rendered, At: s.now()})
+	n, err := s.query.StartTarget(ctx, query.StartTargetParams{ID: t.ID, Fence: t.Fence, State: state, Message: said(message), RenderedHash: rendered, At: s.now()})
 	return holding(n, err)
 }
 
@@ -207,7 +207,7 @@ func (s *Store) AilTarget(ctx context.Context, t Target, message string, after A
 		if err := s.wakeApp(ctx, tx, q, t, after); err != nil {
 			return err
 		}
-		return holding(q.AilTarget(ctx, query.AilTargetParams{ID: t.ID, Fence: t.Fence, State: TargetWaiting, Message: message, At: s.now()}))
+		return holding(q.AilTarget(ctx, query.AilTargetParams{ID: t.ID, Fence: t.Fence, State: TargetWaiting, Message: said(message), At: s.now()}))
 	})
 }
 
@@ -330,6 +330,7 @@ type After struct {
 // It has the app's promotions and the clusters of later waves looked at.
 func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached, after After) (err error) {
 	defer wrap(&err, "finish a sync of target %d", t.ID)
+	r = r.said()
 	return s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
 		now := s.now()
 		if sync != 0 {

@@ -199,6 +199,26 @@ func TestNobodyBuildsOnWhatIsNotReady(t *testing.T) {
 	}
 }
 
+// A program that crashes may say anything, and that it has failed is written down all the
+// same: an attempt whose end is not would be made for ever.
+func TestWhatAContainerSaysIsKeptWhateverItIs(t *testing.T) {
+	w := newWorld(t)
+	target := w.target("prod", "eu")
+	words := "its container said: \x00\xffpanic"
+	r := store.Reached{Commit: sha("1"), Digest: digest("a"), State: store.TargetFailed, Message: words, Held: words, Notes: []string{words},
+		Pruned: []store.PrunedObject{{Object: "ConfigMap a", Outcome: "kept", Why: words}}, Drift: []byte(`{"objects":[{"object":"ConfigMap a","why":"\u0000"}]}`), DriftCode: "d"}
+	w.must(w.store.AilTarget(w.ctx, target, words, after))
+	target, err := w.store.NoteDrift(w.ctx, target, r, after)
+	w.must(err)
+	w.must(w.store.FinishSync(w.ctx, target, 0, r, after))
+	target, err = w.store.Target(w.ctx, target.ID)
+	w.must(err)
+	if want := "its container said: \ufffd\ufffdpanic"; target.Message != want || target.Held != want || !cmp.Equal(target.Notes, []string{want}) {
+		t.Errorf("it says %q, %q, %q", target.Message, target.Held, target.Notes)
+	}
+	w.must(w.store.StartTarget(w.ctx, target, store.TargetApplying, words, ""))
+}
+
 // A target that waits for a measurement was brought what it should have, and remembers
 // since when what is out of bounds.
 func TestAMeasurementIsWaitedFor(t *testing.T) {

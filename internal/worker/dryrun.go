@@ -318,7 +318,7 @@ func takes(name string, trial cluster.Trial) string {
 		}
 	}
 	if n := trial.Count(cluster.Untried); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d created that could not be tried before what comes with them is there", n))
+		parts = append(parts, fmt.Sprintf("%d that could not be tried before what comes with them is there", n))
 	}
 	text := fmt.Sprintf("Cluster %s takes it: %s.", name, strings.Join(parts, ", "))
 	if n := len(trial.Left); n > 0 {

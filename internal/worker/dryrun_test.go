@@ -61,7 +61,7 @@ func TestAnAnswerInSentences(t *testing.T) {
 			object("A a", cluster.Created, "", ""), object("A b", cluster.Configured, "", ""), object("A c", cluster.Unchanged, "", ""), object("A d", cluster.Unchanged, "", ""),
 			object("A e", cluster.Untried, "it needs what comes with it", ""),
 		}, Left: []string{"A f"}}, promotion.Accepted,
-			"Cluster eu takes it: 1 created, 1 changed, 2 unchanged, 1 created that could not be tried before what comes with them is there. 1 that are rendered no more are deleted then, unless a guard keeps them.", "", 1},
+			"Cluster eu takes it: 1 created, 1 changed, 2 unchanged, 1 that could not be tried before what comes with them is there. 1 that are rendered no more are deleted then, unless a guard keeps them.", "", 1},
 		{"it refuses some", store.DryRunRefused, "", cluster.Trial{Tried: []cluster.Tried{
 			object("A a", cluster.Created, "", ""), object("A z", cluster.Unclear, "not served", "an administrator"),
 			object("A b", cluster.Refused, "no.", "the team"), object("A c", cluster.Refused, "no", "the team"), object("A d", cluster.Refused, "no", "the team"), object("A e", cluster.Refused, "no", "the team"),
