@@ -129,7 +129,7 @@ func newCrowd(t testing.TB, c crowd) *World {
 			t.Logf("Tagboat's log:\n%s", log)
 		}
 	})
-	address, err := freeAddress()
+	address, err := w.keepAddress()
 	must(t, err)
 	must(t, w.startCrowd(context.Background(), "http://"+address, c.apps))
 	w.Tagboat = w.process(address)
@@ -148,7 +148,7 @@ func (w *World) startCrowd(ctx context.Context, tagboat string, apps int) error 
 		}
 		return w.makeDatabase(starting)
 	})
-	group.Go(func() error { return w.startRegistry(starting, "", tagboat) })
+	group.Go(func() error { return w.startRegistry(starting, tagboat) })
 	group.Go(w.startGitHub)
 	if err := group.Wait(); err != nil {
 		return err

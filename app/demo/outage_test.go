@@ -221,13 +221,12 @@ func (s *scene) lostWebhooks() func(s *scene) {
 // the same images.
 func (s *scene) stopRegistry() (start func()) {
 	s.Helper()
-	host := s.w.Registry.Host()
 	s.w.Registry.Stop()
 	started := false
 	start = func() {
 		if !started {
 			started = true
-			s.must(s.w.startRegistry(context.Background(), host, s.w.Tagboat.URL()))
+			s.must(s.w.startRegistry(context.Background(), s.w.Tagboat.URL()))
 		}
 	}
 	s.Cleanup(start)

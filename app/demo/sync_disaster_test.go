@@ -36,7 +36,7 @@ func TestDisasters(t *testing.T) {
 // replica is another process of Tagboat, with settings of its own.
 func (s *scene) replica(settings ...string) *Process {
 	s.Helper()
-	address, err := freeAddress()
+	address, err := s.w.keepAddress()
 	s.must(err)
 	p := s.w.process(address)
 	p.env = append(p.env, append(settings, "TAGBOAT_DATA_DIR="+s.TempDir())...)

@@ -54,7 +54,7 @@ type syncWorker struct {
 
 func (s *scene) worker(cluster string) syncWorker {
 	s.Helper()
-	address, err := freeAddress()
+	address, err := s.w.keepAddress()
 	s.must(err)
 	p, f, dir := s.w.process(address), s.newFront(), s.TempDir()
 	door := filepath.Join(dir, "kubeconfig")
