@@ -52,7 +52,7 @@ func BenchmarkBurst(b *testing.B) {
 func playBurst(t testing.TB, c crowd) {
 	ctx := context.Background()
 	w := newCrowd(t, c)
-	within(t, time.Minute, "Tagboat knows all overlays", func() error {
+	within(t, 5*time.Minute, "Tagboat knows all overlays", func() error {
 		n, err := w.count(ctx, `SELECT count(*) FROM target WHERE got = want AND state = 'failed'`)
 		if err == nil && n != 2*c.apps {
 			err = fmt.Errorf("%d are known", n)

@@ -106,6 +106,7 @@ func unheardPeople(s *scene) {
 
 // toldLate tells everything that has happened, under names of its own.
 func toldLate(s *scene, events []githubsim.Event) {
+	s.idle() // what GitHub shows Tagboat writes down a moment later
 	before := s.effects()
 	told := 0
 	for i, e := range events {
