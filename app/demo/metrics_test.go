@@ -56,13 +56,14 @@ func (m meter) nothingMeasured(s *scene) {
 func (m meter) outOfBounds(s *scene) {
 	former := s.digestIn("dev", "payments")
 	s.automatic("dev", "merge")
+	m.errors("payments", prometheustest.Vector()) // it cannot be healthy before it is measured below
 	_, err := s.w.pushImage(s.ctx, "payments", "slow1", "slow1", "")
 	s.must(err)
 	s.says("alice", s.issue(), "/promote dev payments slow1", "rocket")
 	s.until("it is being brought", func() error {
 		return s.w.none(s.ctx, `SELECT 1 - count(*) FROM sync WHERE tag = 'slow1' AND state = 'running'`)
 	})
-	m.errors("payments", prometheustest.Vector("0.2")) // before its pods are ready
+	m.errors("payments", prometheustest.Vector("0.2"))
 	p := s.merged("dev", "payments", "slow1")
 	s.until("the pull request says what was measured", func() error {
 		return s.w.said(p.Number, "slow1", "failed", "The metric errors is 0.2, more than 0.05, and has been out of its bounds since ")
