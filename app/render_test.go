@@ -53,7 +53,9 @@ func commit(t *testing.T, dir string) string {
 
 func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("git", args...)
+	// Newer git leaves its maintenance behind in the background, which would
+	// write into a directory while the test removes it.
+	cmd := exec.Command("git", append([]string{"-c", "maintenance.auto=false"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull,
 		"GIT_AUTHOR_NAME=Erin", "GIT_AUTHOR_EMAIL=erin@example.com", "GIT_COMMITTER_NAME=Erin", "GIT_COMMITTER_EMAIL=erin@example.com")

@@ -52,7 +52,7 @@ func BenchmarkBurst(b *testing.B) {
 func playBurst(t testing.TB, c crowd) {
 	ctx := context.Background()
 	w := newCrowd(t, c)
-	within(t, time.Minute, "Tagboat knows all overlays", func() error {
+	within(t, 10*time.Minute, "Tagboat knows all overlays", func() error {
 		n, err := w.count(ctx, `SELECT count(*) FROM target WHERE got = want AND state = 'failed'`)
 		if err == nil && n != 2*c.apps {
 			err = fmt.Errorf("%d are known", n)
@@ -66,13 +66,14 @@ func playBurst(t testing.TB, c crowd) {
 	must(t, err)
 	must(t, w.callback(ctx, body))
 
-	within(t, 5*time.Minute, "a tenth is merged", func() error { return w.mergedTo("dev", c.apps/10) })
+	// Not later: where the machine is what all wait for, and not the limits, all go on alike.
+	within(t, 10*time.Minute, "the first ones are merged", func() error { return w.mergedTo("dev", c.apps/40) })
 	issue, err := w.GitHub.As("alice").OpenIssue(envRepo, "Talk", "")
 	must(t, err)
 	asked := time.Now()
 	_, err = w.GitHub.As("alice").Comment(envRepo, issue, "/promote prod app000 1.1.0")
 	must(t, err)
-	within(t, 5*time.Minute, "production is merged", func() error { return w.mergedTo("prod", 1) })
+	within(t, 10*time.Minute, "production is merged", func() error { return w.mergedTo("prod", 1) })
 	waited, behind := time.Since(asked), c.apps-w.countMerged("dev")
 	if behind == 0 {
 		t.Error("production was merged last")
@@ -109,14 +110,22 @@ func (c crowd) allowed(journal []githubsim.Request) (content int, least time.Dur
 	return content, time.Duration(hours)*c.Hour + time.Duration((rest-1)/c.ContentMinute)*c.Minute
 }
 
+// stall is how much later than Tagboat has written it down a request may be counted, or
+// sooner, than those before and after it: what keeps Tagboat within limits allows for a
+// second in a minute, and here a minute is two seconds, on a machine that has more to do.
+const stall = 250 * time.Millisecond
+
 // newCrowd is a world of many apps with one image, without clusters.
 func newCrowd(t testing.TB, c crowd) *World {
 	t.Helper()
 	log := &logBuffer{}
 	w := &World{progress: func(s string) { t.Log(s) }, secrets: secrets{github: rand.Text(), registry: rand.Text(), ci: rand.Text()}}
+	enforced := c.SecondaryLimits
+	enforced.Minute -= stall
+	enforced.Hour -= stall
 	w.options = Options{
 		Tagboat: []string{tagboat}, Log: log,
-		Limits: &c.SecondaryLimits,
+		Limits: &enforced,
 		Env: []string{"TAGBOAT_CLUSTERS=", fmt.Sprintf("TAGBOAT_GITHUB_LIMITS=points=%d/%s,content=%d/%s,content=%d/%s",
 			c.Points, c.Minute, c.ContentMinute, c.Minute, c.ContentHour, c.Hour)},
 	}
@@ -129,7 +138,7 @@ func newCrowd(t testing.TB, c crowd) *World {
 			t.Logf("Tagboat's log:\n%s", log)
 		}
 	})
-	address, err := freeAddress()
+	address, err := w.keepAddress()
 	must(t, err)
 	must(t, w.startCrowd(context.Background(), "http://"+address, c.apps))
 	w.Tagboat = w.process(address)
@@ -148,7 +157,7 @@ func (w *World) startCrowd(ctx context.Context, tagboat string, apps int) error 
 		}
 		return w.makeDatabase(starting)
 	})
-	group.Go(func() error { return w.startRegistry(starting, "", tagboat) })
+	group.Go(func() error { return w.startRegistry(starting, tagboat) })
 	group.Go(w.startGitHub)
 	if err := group.Wait(); err != nil {
 		return err

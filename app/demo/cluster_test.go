@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/githubsim"
 )
@@ -35,7 +34,7 @@ func (s *scene) sickVersion(app, tag, trouble, cure string) {
 	s.must(err)
 	s.says("alice", s.issue(), fmt.Sprintf("/promote dev %s %s", app, tag), "rocket")
 	p := s.merged("dev", app, tag)
-	s.within(100*time.Second, "the pull request tells of the trouble", func() error { return s.w.said(p.Number, tag, "failed", trouble) })
+	s.until("the pull request tells of the trouble", func() error { return s.w.said(p.Number, tag, "failed", trouble) })
 	s.until("so does the deployment", func() error { return s.w.deploymentIs(p.Number, "dev", "failure") })
 	s.commitSays(p, "tagboat/dev/"+app, "failure", tag+" is healthy in 0 of 1 cluster; dev: ", trouble)
 	s.boardSays(trouble)
@@ -100,7 +99,7 @@ func (s *scene) unreachableCluster(gate *gate) {
 		s.Errorf("#%d brings 2.3.1 to staging, but nobody knows whether dev is healthy", q.Number)
 	}
 	gate.open()
-	s.within(90*time.Second, "it is tried again", func() error {
+	s.until("it is tried again", func() error {
 		return s.w.runs(s.ctx, "dev", "catalog", Version{Tag: "2.3.1", Digest: digest})
 	})
 	s.done("dev", "catalog", "2.3.1", digest)

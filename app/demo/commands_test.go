@@ -11,7 +11,7 @@ import (
 // TestWhatPeopleCommand tells of who may command what, and of the commands that tell
 // what there is, or have it looked at again.
 func TestWhatPeopleCommand(t *testing.T) {
-	s := newScene(t)
+	s := newScene(t, "TAGBOAT_GITHUB_POLL=0s") // what is made up for by a command, and not by that
 	s.w.GitHub.AddUser("erin", "Erin Eaton")
 	s.must(s.w.GitHub.SetRole(envRepo, "erin", "triage"))
 	s.w.GitHub.AddTeam(org, "sre", "bob")

@@ -20,7 +20,7 @@ func TestFiftyPromotionsAtOnce(t *testing.T) {
 	const crowded = 50
 	plenty := githubsim.SecondaryLimits{Minute: time.Minute, Hour: time.Hour, Points: 1 << 20, ContentMinute: 1 << 20, ContentHour: 1 << 20}
 	ctx, w := context.Background(), newCrowd(t, crowd{crowded, plenty})
-	within(t, time.Minute, "Tagboat knows all overlays", func() error {
+	within(t, 10*time.Minute, "Tagboat knows all overlays", func() error {
 		n, err := w.count(ctx, `SELECT count(*) FROM target WHERE got = want AND state = 'failed'`)
 		if err == nil && n != 2*crowded {
 			err = fmt.Errorf("%d are known", n)
@@ -53,12 +53,12 @@ func TestFiftyPromotionsAtOnce(t *testing.T) {
 	}
 	must(t, everybody.Wait())
 
-	within(t, 5*time.Minute, "all are merged", func() error { return w.mergedTo("dev", crowded) })
-	within(t, 5*time.Minute, "all are reported", func() error {
+	within(t, 10*time.Minute, "all are merged", func() error { return w.mergedTo("dev", crowded) })
+	within(t, 10*time.Minute, "all are reported", func() error {
 		return w.none(ctx, `SELECT $1 - count(*) FROM promotion WHERE comment_id > 0`, crowded)
 	})
 	for _, id := range comments {
-		within(t, time.Minute, "everybody is answered", func() error { return w.reactedIn(issue, id, "eyes", "rocket") })
+		within(t, 10*time.Minute, "everybody is answered", func() error { return w.reactedIn(issue, id, "eyes", "rocket") })
 	}
 	pulls := w.GitHub.Pulls(envRepo)
 	for _, p := range pulls {
@@ -149,7 +149,7 @@ func movingBase(s *scene) {
 	})
 	defer s.w.GitHub.OnRequest(nil)
 	s.tickAll(first.Number)
-	s.within(3*time.Minute, "it is merged", func() error {
+	s.until("it is merged", func() error {
 		_, err := s.w.isMerged("prod", "payments", "1.8.0")
 		return err
 	})

@@ -38,7 +38,8 @@ func malformedConfiguration(s *scene) {
 		return err
 	})
 	s.runs("staging", "catalog", "2.3.1", catalog)
-	s.must(s.w.allHealthy(s.ctx))
+	s.must(s.w.none(s.ctx, `SELECT count(*) FROM target WHERE state <> 'healthy'`)) // whoever is just looking at it
+	s.until("everything stays healthy", func() error { return s.w.allHealthy(s.ctx) })
 
 	mend()
 	s.runs("staging", "payments", "1.7.0", payments)

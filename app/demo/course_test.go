@@ -177,7 +177,7 @@ func (s *scene) clone() string {
 
 func (s *scene) git(clone string, args ...string) string {
 	s.Helper()
-	out, err := exec.CommandContext(s.ctx, "git", append([]string{"-C", clone}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(s.ctx, "git", append([]string{"-C", clone, "-c", "maintenance.auto=false"}, args...)...).CombinedOutput()
 	if err != nil {
 		s.Fatalf("git %v: %v\n%s", args, err, out)
 	}

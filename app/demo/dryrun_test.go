@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 )
@@ -78,7 +77,7 @@ func (s *scene) recalledVersion() func(s *scene) {
 // mergedInTime waits until dev's cluster is asked again, and all that follows.
 func (s *scene) mergedInTime(app, tag, digest string) {
 	s.Helper()
-	s.within(100*time.Second, "it is merged", func() error {
+	s.until("it is merged", func() error {
 		_, err := s.w.isMerged("dev", app, tag)
 		return err
 	})

@@ -60,7 +60,7 @@ func TestSomebodyIsFasterThanGitHubsAnswer(t *testing.T) {
 
 // reviewWasTried waits until Tagboat has worked on the review's webhook once.
 func (w *World) reviewWasTried(ctx context.Context) error {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		tried := 0
 		err := w.database(ctx, func(db *store.Store) error {
 			return db.Pool().QueryRow(ctx, `SELECT count(*) FROM river.river_job j JOIN delivery d ON d.id = (j.args->>'delivery')::bigint

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // graph is a tagboat.yaml in which what is healthy in dev goes to two environments side
@@ -112,7 +111,7 @@ func olderButProven(s *scene) {
 // for long enough. That is noticed at the next sweep.
 func (s *scene) soaked(version string) {
 	s.Helper()
-	s.within(100*time.Second, "both have proven "+version+" for long enough", func() error {
+	s.until("both have proven "+version+" for long enough", func() error {
 		_, err := s.w.isMerged("prod", "payments", version)
 		return err
 	})

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -73,7 +72,7 @@ func waitsUntilUndone(s *scene) {
 	s.heldBack()
 	s.must(s.shows(settings{"limits": "twelve"}))
 	s.edits(`{"data": {"is": "ten"}}`)
-	s.within(3*time.Minute, "the newer commit comes by itself", func() error { return s.has(settings{"limits": "eleven"}) })
+	s.until("the newer commit comes by itself", func() error { return s.has(settings{"limits": "eleven"}) })
 	s.until("nothing is told as changed any more", func() error { return s.dev(`drift_code = '' AND notes = '{}'`) })
 }
 
@@ -84,5 +83,5 @@ func waitsUntilTaken(s *scene) {
 	s.edit("Take back what people change in dev", map[string]func(string) string{"tagboat.yaml": func(text string) string {
 		return strings.Replace(text, "    clusters: [dev]\n", "    clusters: [dev]\n    force: people\n", 1)
 	}})
-	s.within(90*time.Second, "it is taken back", func() error { return s.has(settings{"limits": "thirteen"}) })
+	s.until("it is taken back", func() error { return s.has(settings{"limits": "thirteen"}) })
 }

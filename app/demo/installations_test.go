@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/githubsim"
@@ -177,7 +176,7 @@ func (g *globex) suspendedUnheard(s *scene) {
 		return githubsim.Deliver
 	})
 	s.w.GitHub.Suspend(g.installation, true)
-	s.within(2*time.Minute, "the board knows", func() error {
+	s.until("the board knows", func() error {
 		return s.w.boardSays(s.ctx, "The GitHub App is suspended for globex/env.")
 	})
 	s.must(s.w.none(s.ctx, `SELECT count(*) FROM target t JOIN env_repo r ON r.id = t.repo_id WHERE r.owner = 'globex' AND t.state <> 'healthy'`))

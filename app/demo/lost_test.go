@@ -46,9 +46,8 @@ func TestNobodyTellsOfGroups(t *testing.T) {
 func (s *scene) deaf() {
 	s.Helper()
 	s.w.GitHub.SetHookPolicy(func(string, string) githubsim.HookAction { return githubsim.Forget })
-	host := s.w.Registry.Host()
 	s.w.Registry.Stop()
-	s.must(s.w.startRegistry(context.Background(), host, "http://127.0.0.1:1"))
+	s.must(s.w.startRegistry(context.Background(), "http://127.0.0.1:1"))
 	s.idle()
 }
 
@@ -107,6 +106,7 @@ func unheardPeople(s *scene) {
 
 // toldLate tells everything that has happened, under names of its own.
 func toldLate(s *scene, events []githubsim.Event) {
+	s.idle() // what GitHub shows Tagboat writes down a moment later
 	before := s.effects()
 	told := 0
 	for i, e := range events {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/githubsim"
 	"github.com/tagboat/tagboat/internal/prometheus/prometheustest"
@@ -46,7 +45,7 @@ func (m meter) nothingMeasured(s *scene) {
 	s.must(s.w.none(s.ctx, `SELECT count(*) FROM promotion WHERE env = 'staging' AND artifact_id IN (SELECT id FROM artifact WHERE tag = '1.7.0')`))
 
 	m.errors("payments", prometheustest.Vector("0.001"))
-	s.within(100*time.Second, "it goes on to staging", func() error {
+	s.until("it goes on to staging", func() error {
 		_, err := s.w.isMerged("staging", "payments", "1.7.0")
 		return err
 	})
@@ -57,19 +56,20 @@ func (m meter) nothingMeasured(s *scene) {
 func (m meter) outOfBounds(s *scene) {
 	former := s.digestIn("dev", "payments")
 	s.automatic("dev", "merge")
+	m.errors("payments", prometheustest.Vector()) // it cannot be healthy before it is measured below
 	_, err := s.w.pushImage(s.ctx, "payments", "slow1", "slow1", "")
 	s.must(err)
 	s.says("alice", s.issue(), "/promote dev payments slow1", "rocket")
 	s.until("it is being brought", func() error {
 		return s.w.none(s.ctx, `SELECT 1 - count(*) FROM sync WHERE tag = 'slow1' AND state = 'running'`)
 	})
-	m.errors("payments", prometheustest.Vector("0.2")) // before its pods are ready
+	m.errors("payments", prometheustest.Vector("0.2"))
 	p := s.merged("dev", "payments", "slow1")
-	s.within(100*time.Second, "the pull request says what was measured", func() error {
+	s.until("the pull request says what was measured", func() error {
 		return s.w.said(p.Number, "slow1", "failed", "The metric errors is 0.2, more than 0.05, and has been out of its bounds since ")
 	})
 	var back githubsim.PullView
-	s.within(100*time.Second, "it is taken back", func() (err error) {
+	s.until("it is taken back", func() (err error) {
 		back, err = s.w.isRolledBack("dev", "payments", "1.7.0")
 		return err
 	})
@@ -78,7 +78,7 @@ func (m meter) outOfBounds(s *scene) {
 	}
 	s.runs("dev", "payments", "1.7.0", former)
 	m.errors("payments", prometheustest.Vector("0.001"))
-	s.within(100*time.Second, "dev is healthy again", func() error {
+	s.until("dev is healthy again", func() error {
 		return s.w.none(s.ctx, `SELECT count(*) FROM target WHERE env = 'dev' AND (state <> 'healthy' OR violations <> '{}')`)
 	})
 }

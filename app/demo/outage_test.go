@@ -72,7 +72,7 @@ func everyFault(s *scene) {
 		}
 		version := fmt.Sprintf("3.%d.0", 10+round)
 		digest := s.release("shop", version)
-		s.within(time.Minute, version+" is merged", func() error {
+		s.until(version+" is merged", func() error {
 			_, err := s.w.isMerged("dev", "shop", version)
 			return err
 		})
@@ -158,7 +158,7 @@ func (s *scene) limitedWithoutHeaders() func(s *scene) {
 	digest := s.release("shop", "3.1.0")
 	p := s.opened("dev", "shop", "3.1.0")
 	return func(s *scene) {
-		s.within(100*time.Second, "it is merged", func() error {
+		s.until("it is merged", func() error {
 			_, err := s.w.isMerged("dev", "shop", "3.1.0")
 			return err
 		})
@@ -166,8 +166,8 @@ func (s *scene) limitedWithoutHeaders() func(s *scene) {
 		merges := 0
 		var limited time.Time
 		for _, r := range s.w.GitHub.Requests() {
-			// What was under way when the answer came may still arrive.
-			if since := r.At.Sub(limited); r.App == "tagboat" && since > time.Second && since < 55*time.Second && strings.HasPrefix(r.Path, "/repos/") {
+			// What was under way when the answer came may still arrive, on a busy machine late.
+			if since := r.At.Sub(limited); r.App == "tagboat" && since > 5*time.Second && since < 55*time.Second && strings.HasPrefix(r.Path, "/repos/") {
 				s.Errorf("%s %s was asked %s after the limit", r.Method, r.Path, since)
 			}
 			if r.Route == mergeRoute && strings.Contains(r.Path, fmt.Sprintf("/%d/", p.Number)) {
@@ -211,7 +211,7 @@ func (s *scene) lostWebhooks() func(s *scene) {
 	})
 	s.w.GitHub.SetHookPolicy(nil)
 	return func(s *scene) {
-		s.within(100*time.Second, "the comment is answered", func() error { return s.w.answered(talk, comment, "rocket", "| Command |") })
+		s.until("the comment is answered", func() error { return s.w.answered(talk, comment, "rocket", "| Command |") })
 		s.done("dev", "catalog", "2.3.1", digest)
 		s.done("staging", "catalog", "2.3.1", digest)
 	}
@@ -221,13 +221,12 @@ func (s *scene) lostWebhooks() func(s *scene) {
 // the same images.
 func (s *scene) stopRegistry() (start func()) {
 	s.Helper()
-	host := s.w.Registry.Host()
 	s.w.Registry.Stop()
 	started := false
 	start = func() {
 		if !started {
 			started = true
-			s.must(s.w.startRegistry(context.Background(), host, s.w.Tagboat.URL()))
+			s.must(s.w.startRegistry(context.Background(), s.w.Tagboat.URL()))
 		}
 	}
 	s.Cleanup(start)
@@ -287,7 +286,7 @@ func (s *scene) registryDownWhileOpen() func(s *scene) {
 	s.checkSays(number, "The overlay changed on the base branch; the commit is being made anew")
 	start()
 	return func(s *scene) {
-		s.within(100*time.Second, "1.20.1 is on the branch", func() error {
+		s.until("1.20.1 is on the branch", func() error {
 			_, err := s.w.isOpen("prod", "payments", "1.20.1")
 			return err
 		})

@@ -65,12 +65,15 @@ func (w *World) process(address string) *Process {
 // URL is where Tagboat serves.
 func (p *Process) URL() string { return "http://" + p.address }
 
+// readyWithin is how long Tagboat may take to be ready. It is a second, on an idle machine.
+const readyWithin = 3 * time.Minute
+
 // Start starts Tagboat and waits until it is ready.
 func (p *Process) Start(ctx context.Context) error {
 	if err := p.launch(); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(readyWithin)
 	for {
 		if p.ready(ctx) {
 			return nil
@@ -83,7 +86,7 @@ func (p *Process) Start(ctx context.Context) error {
 		case <-time.After(25 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return errors.New("Tagboat is not ready after a minute")
+			return fmt.Errorf("Tagboat is not ready after %s", readyWithin)
 		}
 	}
 }

@@ -60,8 +60,9 @@ func (r Report) Failed() string {
 	return ""
 }
 
-// patience is how long a step may take before it counts as failed.
-const patience = 2 * time.Minute
+// patience is how long a step may take before it counts as failed: longer than Tagboat ever
+// lets pass until it looks again at what nobody tells it.
+const patience = 6 * time.Minute
 
 // teller plays steps and writes down how they went. After the first one that
 // fails, nothing more is played.

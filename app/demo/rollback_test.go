@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/githubsim"
 )
@@ -295,7 +294,7 @@ func proposedByItself(s *scene) {
 	former := s.digestIn("dev", "payments")
 	undo := s.automatic("dev", "propose")
 	p, digest := s.sick("crash1")
-	s.within(100*time.Second, "people are told", func() error { return s.w.said(p.Number, "crash1", "failed", "CrashLoopBackOff") })
+	s.until("people are told", func() error { return s.w.said(p.Number, "crash1", "failed", "CrashLoopBackOff") })
 	back := s.opened("dev", "payments", "1.6.0")
 	s.checkSays(back.Number, "gates pass")
 	if !strings.Contains(back.Body, "dev is not healthy with crash1") || !strings.Contains(back.Body, "Requested by | Tagboat") {
@@ -328,7 +327,7 @@ func mergedByItself(s *scene) {
 	defer s.automatic("dev", "merge")()
 	p, digest := s.sick("crash2")
 	var back githubsim.PullView
-	s.within(patience, "it is rolled back", func() (err error) {
+	s.until("it is rolled back", func() (err error) {
 		if back, err = s.w.isRolledBack("dev", "payments", "1.6.0"); err == nil && back.Number < p.Number {
 			err = errors.New("only the first one is")
 		}

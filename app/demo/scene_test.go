@@ -53,13 +53,9 @@ func (s *scene) must(err error) {
 	}
 }
 
-// until waits until the world is as look wants it.
+// until waits until the world is as look wants it. How long that takes is nobody's promise
+// on a machine that plays two stories at a time, and works on other packages beside them.
 func (s *scene) until(what string, look func() error) {
-	s.Helper()
-	s.within(40*time.Second, what, look)
-}
-
-func (s *scene) within(patience time.Duration, what string, look func() error) {
 	s.Helper()
 	deadline := time.Now().Add(patience)
 	for {

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/registry/registrytest"
 	"github.com/tagboat/tagboat/internal/signature/signaturetest"
@@ -39,7 +38,7 @@ func (s *scene) newKey() *registrytest.Key {
 // mergedOnceSigned waits until the registry is asked again, and for all that follows.
 func (s *scene) mergedOnceSigned(app, tag, digest string) {
 	s.Helper()
-	s.within(100*time.Second, "it is merged", func() error {
+	s.until("it is merged", func() error {
 		_, err := s.w.isMerged("dev", app, tag)
 		return err
 	})
@@ -70,7 +69,7 @@ func signedByAnother(s *scene, release, other *registrytest.Key) {
 	s.must(err)
 	pull := s.opened("dev", "catalog", "2.3.1").Number
 	s.must(s.w.Registry.Sign(s.ctx, "catalog", digest, other))
-	s.within(100*time.Second, "the check says whose signature it is not", func() error {
+	s.until("the check says whose signature it is not", func() error {
 		return s.w.checkSays(pull, "Blocked by signature", "is not signed by key keys/release.pub, only otherwise", "it is not by this key")
 	})
 	s.says("bob", pull, "/override signature I know them", "confused", "Signature cannot be overridden by anybody.")
@@ -88,7 +87,7 @@ func copiedSignature(s *scene, release *registrytest.Key) {
 	digest := s.release("shop", "3.4.0")
 	pull := s.opened("dev", "shop", "3.4.0").Number
 	s.must(s.w.Registry.Refer(s.ctx, "shop", digest, bundle))
-	s.within(100*time.Second, "the check says what it is for", func() error {
+	s.until("the check says what it is for", func() error {
 		return s.w.checkSays(pull, "Blocked by signature", "not for this image")
 	})
 	s.must(s.w.Registry.Sign(s.ctx, "shop", digest, release))

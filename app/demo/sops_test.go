@@ -136,7 +136,7 @@ func withoutTheKey(s *scene, key *age.X25519Identity) {
 	s.w.Tagboat.Kill()
 	s.w.Tagboat.env = append(s.w.Tagboat.env, "TAGBOAT_SOPS_AGE_KEYS="+file)
 	s.must(s.w.Tagboat.Start(s.ctx))
-	s.within(100*time.Second, "it is merged", func() error {
+	s.until("it is merged", func() error {
 		_, err := s.w.isMerged("dev", "payments", "1.7.0")
 		return err
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/githubsim"
 	"github.com/tagboat/tagboat/internal/image"
@@ -310,7 +309,7 @@ func (s *story) repush(ctx context.Context) {
 
 // finish reads the end state.
 func (s *story) finish(ctx context.Context) Report {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	r := s.report
 	r.RestCallsPerPromotion = s.calls

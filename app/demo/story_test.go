@@ -21,6 +21,7 @@ func TestStory(t *testing.T) {
 			}
 		}
 	}
+	t.Logf("a promotion took %d REST calls", report.RestCallsPerPromotion)
 	if report.RestCallsPerPromotion == 0 || report.RestCallsPerPromotion > 15 {
 		t.Errorf("a promotion takes %d REST calls, want at most 15", report.RestCallsPerPromotion)
 	}

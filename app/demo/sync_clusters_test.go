@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -123,14 +122,14 @@ func restartedAPIServer(s *scene, f *front) {
 	restart := restartAt(patch("configmaps", true), false)
 	s.inGit("Restarted before the first write", grown(1))
 	restart()
-	s.within(2*time.Minute, "dev has the first commit", func() error { return s.has(grown(1)) })
+	s.until("dev has the first commit", func() error { return s.has(grown(1)) })
 
 	var writes atomic.Int32
 	writing := patch("configmaps", false)
 	restart = restartAt(func(r *http.Request) bool { return writing(r) && writes.Add(1) == 3 }, true)
 	s.inGit("Restarted among the writes", grown(2))
 	restart()
-	s.within(2*time.Minute, "dev has the second commit", func() error { return s.has(grown(2)) })
+	s.until("dev has the second commit", func() error { return s.has(grown(2)) })
 
 	var rolls atomic.Bool
 	rolling := patch("deployments", false)
@@ -142,7 +141,7 @@ func restartedAPIServer(s *scene, f *front) {
 	}, false)
 	digest := s.release("payments", "1.7.0")
 	restart()
-	s.within(2*time.Minute, "dev is healthy with 1.7.0", func() error {
+	s.until("dev is healthy with 1.7.0", func() error {
 		return s.w.none(s.ctx, `SELECT count(*) - 1 FROM target WHERE app = 'payments' AND env = 'dev' AND state = 'healthy' AND tag = '1.7.0'`)
 	})
 	s.done("dev", "payments", "1.7.0", digest)
@@ -167,7 +166,7 @@ func restartedAPIServer(s *scene, f *front) {
 func (s *scene) lookedAfter() {
 	s.Helper()
 	s.must(s.w.asOwner(s.ctx, `UPDATE target SET updated_at = now() - interval '1 hour' WHERE NOT gone`))
-	s.within(100*time.Second, "every target is looked at", func() error {
+	s.until("every target is looked at", func() error {
 		return s.w.none(s.ctx, `SELECT count(*) FROM target WHERE NOT gone AND updated_at < now() - interval '30 minutes'`)
 	})
 }
@@ -203,7 +202,7 @@ func emptyCluster(s *scene) {
 	}
 	lead(data)
 	s.w.planes[0] = plane // where byHand looks
-	s.within(3*time.Minute, "the new one has all that the old one has", func() error {
+	s.until("the new one has all that the old one has", func() error {
 		now, err := s.w.runningIn(s.ctx, "dev")
 		if err == nil && !maps.Equal(now, running) {
 			err = fmt.Errorf("it runs %v, not %v", now, running)
@@ -236,10 +235,21 @@ type mute struct {
 	cluster http.Handler
 	server  *httptest.Server
 	dead    atomic.Bool
+	closed  atomic.Bool
+}
+
+// close ends it, whoever watches through it and comes again, as a front does.
+func (m *mute) close() {
+	m.closed.Store(true)
+	m.server.CloseClientConnections()
+	m.server.Close()
 }
 
 // ServeHTTP passes a request on.
 func (m *mute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if m.closed.Load() {
+		panic(http.ErrAbortHandler)
+	}
 	if m.dead.Load() {
 		<-r.Context().Done() // until who asks has lost patience
 		panic(http.ErrAbortHandler)
@@ -257,10 +267,7 @@ func (m *mute) die() {
 func thirtyClusters(s *scene, f *front) {
 	m := &mute{cluster: f}
 	m.server = httptest.NewServer(m)
-	s.Cleanup(func() {
-		m.server.CloseClientConnections()
-		m.server.Close()
-	})
+	s.Cleanup(m.close)
 	ill := filepath.Join(s.w.dir, "ill.kubeconfig") // a comma would end it, and a story has some in its directory
 	s.must(os.WriteFile(ill, kubeconfig(m.server.URL), 0o600))
 	const dying = "c07"
@@ -284,15 +291,15 @@ func thirtyClusters(s *scene, f *front) {
 	all := func(want int, tag string) func() error {
 		return func() error { return s.w.healthyWith(s.ctx, "fleet", tag, want) }
 	}
-	s.within(3*time.Minute, "all thirty are healthy", all(30, "1.6.0"))
+	s.until("all thirty are healthy", all(30, "1.6.0"))
 
 	s.release("payments", "1.8.0")
 	p := s.asked("fleet", "edge", "1.8.0")
-	s.within(2*time.Minute, "all thirty have taken it in a dry run", func() error { return s.w.checkSays(p.Number, "Waiting for 1 approval") })
+	s.until("all thirty have taken it in a dry run", func() error { return s.w.checkSays(p.Number, "Waiting for 1 approval") })
 	m.die()
 	s.approve(p.Number, "bob")
 	s.merged("fleet", "edge", "1.8.0")
-	s.within(3*time.Minute, "all but the dead one are healthy with it", all(29, "1.8.0"))
+	s.until("all but the dead one are healthy with it", all(29, "1.8.0"))
 	for _, name := range names {
 		if name == dying {
 			s.must(s.w.runsIn(s.ctx, "staging", name, "payments", "1.6.0"))
@@ -300,7 +307,7 @@ func thirtyClusters(s *scene, f *front) {
 			s.must(s.w.runsIn(s.ctx, "staging", name, "payments", "1.8.0"))
 		}
 	}
-	s.within(2*time.Minute, "the dead one is named where it is told how they took it, and what to do", func() error {
+	s.until("the dead one is named where it is told how they took it, and what to do", func() error {
 		return errors.Join(
 			s.w.said(p.Number, "| ❌ | "+dying+" |", "failed: Cluster "+dying+" cannot be reached at http", "check that it is up and that Tagboat may connect to it. It is tried again by itself."),
 			s.w.deploymentIs(p.Number, "fleet/edge", "failure"),
@@ -308,7 +315,7 @@ func thirtyClusters(s *scene, f *front) {
 	})
 	const trying = `SELECT count(*) FROM sync a JOIN target t ON t.id = a.target_id WHERE t.env = 'fleet' AND t.cluster = $1
 		AND a.state = 'running' AND a.started_at < now() - interval '2 seconds'`
-	s.within(2*time.Minute, "it is tried again", func() error {
+	s.until("it is tried again", func() error {
 		n, err := s.w.count(s.ctx, trying, dying)
 		if err == nil && n == 0 {
 			err = errors.New("it is not")
@@ -322,8 +329,8 @@ func thirtyClusters(s *scene, f *front) {
 	s.checkSays(next.Number, "Waiting for upstream", "but is not healthy: "+dying+" is unreachable")
 
 	m.dead.Store(false)
-	s.within(2*time.Minute, "the dead one is back, and gets it by itself", all(30, "1.8.0"))
-	s.within(2*time.Minute, "it is healthy everywhere, and goes on to the next environment", func() error {
+	s.until("the dead one is back, and gets it by itself", all(30, "1.8.0"))
+	s.until("it is healthy everywhere, and goes on to the next environment", func() error {
 		_, err := s.w.isMerged("beyond", "edge", "1.8.0")
 		return errors.Join(err, s.w.deployed(p.Number, "fleet"))
 	})
@@ -331,7 +338,7 @@ func thirtyClusters(s *scene, f *front) {
 	if strings.Contains(fmt.Sprint(s.w.options.Log), "does not come to rest") {
 		s.Error("what is told of thirty clusters was taken for a circle")
 	}
-	s.within(2*time.Minute, "the next environment runs it", func() error { return s.w.runsIn(s.ctx, "staging", "beyond", "payments", "1.8.0") })
+	s.until("the next environment runs it", func() error { return s.w.runsIn(s.ctx, "staging", "beyond", "payments", "1.8.0") })
 }
 
 // healthyWith wants Tagboat to know of a number of clusters that are healthy with a version.

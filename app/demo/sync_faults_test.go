@@ -8,8 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -86,7 +86,7 @@ func killedWhileSyncing(s *scene, f *front) {
 			panic(http.ErrAbortHandler)
 		})
 		s.inGit(fmt.Sprint("Round ", i+1), round(i+1))
-		s.within(2*time.Minute, fmt.Sprintf("dev has round %d", i+1), func() error { return s.has(round(i + 1)) })
+		s.until(fmt.Sprintf("dev has round %d", i+1), func() error { return s.has(round(i + 1)) })
 		f.each(nil)
 		again.Wait()
 		s.must(untouched())
@@ -105,9 +105,9 @@ func awayForAWhile(s *scene, f *front) {
 	unreachable := func() error {
 		return s.w.none(s.ctx, `SELECT count(*) - 1 FROM target WHERE app = 'payments' AND env = 'dev' AND state = 'unreachable'`)
 	}
-	s.within(time.Minute, "the board says that it is away", unreachable)
+	s.until("the board says that it is away", unreachable)
 	f.each(nil)
-	s.within(90*time.Second, "the sync goes on by itself", func() error { return s.has(round(20)) })
+	s.until("the sync goes on by itself", func() error { return s.has(round(20)) })
 
 	// What somebody changes is heard of after the outage as before; and an outage does not
 	// end what was seen.
@@ -116,21 +116,21 @@ func awayForAWhile(s *scene, f *front) {
 	open := func() error {
 		return s.w.none(s.ctx, `SELECT count(*) - 1 FROM drift WHERE ended_at IS NULL AND comment_id <> 0`)
 	}
-	s.within(90*time.Second, "the change is told", open)
+	s.until("the change is told", open)
 	f.each(away)
 	longAgo := func() { s.must(s.w.asOwner(s.ctx, `UPDATE target SET updated_at = updated_at - interval '2 minutes'`)) } // nobody has looked for a while
 	longAgo()
-	s.within(2*time.Minute, "a look finds the cluster away", unreachable)
+	s.until("a look finds the cluster away", unreachable)
 	s.must(open())
 	f.each(nil)
-	s.within(2*time.Minute, "it is there again", func() error {
+	s.until("it is there again", func() error {
 		return s.w.none(s.ctx, `SELECT count(*) - 1 FROM target WHERE app = 'payments' AND env = 'dev' AND state = 'healthy'`)
 	})
 	s.must(open())
 	_, err = s.byHand(configMaps, s.w.Namespaces["dev"]).Patch(s.ctx, "moves-1", types.MergePatchType, []byte(`{"data": {"is": "round 20"}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
 	s.must(err)
 	longAgo() // who undoes a change is heard at the next look
-	s.within(2*time.Minute, "the change is over", func() error { return s.w.none(s.ctx, `SELECT count(*) FROM drift WHERE ended_at IS NULL`) })
+	s.until("the change is over", func() error { return s.w.none(s.ctx, `SELECT count(*) FROM drift WHERE ended_at IS NULL`) })
 }
 
 // unwellCluster has every other request fail, while a version is brought and things go.
@@ -159,12 +159,12 @@ func unwellCluster(s *scene, f *front) {
 	last, err := s.w.count(s.ctx, `SELECT coalesce(max(id), 0) FROM sync`)
 	s.must(err)
 	s.inGit("While it is unwell", round(30))
-	s.within(90*time.Second, "dev has what is in Git", func() error { return s.has(round(30)) })
+	s.until("dev has what is in Git", func() error { return s.has(round(30)) })
 	digest := s.release("payments", "1.8.0")
-	s.within(90*time.Second, "it is merged", func() error { _, err := s.w.isMerged("dev", "payments", "1.8.0"); return err })
-	s.within(90*time.Second, "it runs", func() error { return s.w.runs(s.ctx, "dev", "payments", Version{Tag: "1.8.0", Digest: digest}) })
+	s.until("it is merged", func() error { _, err := s.w.isMerged("dev", "payments", "1.8.0"); return err })
+	s.until("it runs", func() error { return s.w.runs(s.ctx, "dev", "payments", Version{Tag: "1.8.0", Digest: digest}) })
 	p := s.merged("dev", "payments", "1.8.0")
-	s.within(90*time.Second, "it is reported", func() error { return s.w.deploymentIs(p.Number, "dev", "success") })
+	s.until("it is reported", func() error { return s.w.deploymentIs(p.Number, "dev", "success") })
 	s.must(s.w.none(s.ctx, `SELECT count(*) FROM sync WHERE id > $1 AND state = 'failed'`, last))
 	p, err = s.w.GitHub.Pull(envRepo, p.Number)
 	s.must(err)
@@ -231,7 +231,8 @@ func changedByAdmission(s *scene, f *front) {
 	}
 	mu.Unlock()
 	s.must(s.w.none(s.ctx, `SELECT count(*) FROM drift WHERE ended_at IS NULL`))
-	s.must(s.has(wanted))
+	s.must(s.shows(wanted))
+	s.until("that is known, too", func() error { return s.has(wanted) })
 	s.must(s.byHand(bindings, "").Delete(s.ctx, "own-way", metav1.DeleteOptions{}))
 	s.must(s.byHand(policies, "").Delete(s.ctx, "own-way", metav1.DeleteOptions{}))
 	s.must(probe.Delete(s.ctx, "foreign-probe", metav1.DeleteOptions{}))
@@ -257,6 +258,8 @@ spec:
 		fmt.Fprintf(&after, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: later-%d, annotations: {tagboat.dev/wave: \"1\"}}\ndata: {is: new}\n", i)
 	}
 	s.inGit("Something slow", round(40), slow, after.String())
+	superseded, err := s.w.GitHub.Head(envRepo, "main")
+	s.must(err)
 	s.until("it is applied and waited for", func() error {
 		_, err := s.byHand(schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, s.w.Namespaces["dev"]).Get(s.ctx, "slow", metav1.GetOptions{})
 		return errors.Join(err, s.w.none(s.ctx, `SELECT count(*) - 1 FROM sync s JOIN target t ON t.id = s.target_id WHERE t.app = 'payments' AND t.env = 'dev' AND s.state = 'running'`))
@@ -264,18 +267,25 @@ spec:
 	s.inGit("Something else", round(51))
 	s.until("the newer one is brought", func() error { return s.has(round(51)) })
 	s.must(s.w.none(s.ctx, `SELECT count(*) - 1 FROM (SELECT s.state, s.message FROM sync s JOIN target t ON t.id = s.target_id
-		WHERE t.app = 'payments' AND t.env = 'dev' ORDER BY s.id DESC OFFSET 1 LIMIT 1) before WHERE state = 'interrupted' AND message LIKE 'A newer commit has come%'`))
+		WHERE t.app = 'payments' AND t.env = 'dev' AND s.commit_sha = $1 ORDER BY s.id DESC LIMIT 1) last WHERE state = 'interrupted' AND message LIKE 'A newer commit has come%'`, superseded))
 }
 
 func namespaceDeleted(s *scene) {
 	dev := s.w.Namespaces["dev"]
 	namespaces := schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 	s.must(s.byHand(namespaces, "").Delete(s.ctx, dev, metav1.DeleteOptions{}))
-	s.within(2*time.Minute, "it is told", func() error {
+	s.until("it is told", func() error {
 		return s.w.none(s.ctx, `SELECT count(*) - 3 FROM target WHERE env = 'dev' AND state = 'failed' AND message LIKE '%namespace%'`)
 	})
 	s.boardSays("namespace")
 	s.must(s.w.none(s.ctx, `SELECT count(*) FROM target WHERE env <> 'dev' AND state <> 'healthy'`))
+	s.until("it is gone", func() error {
+		_, err := s.byHand(namespaces, "").Get(s.ctx, dev, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return errors.Join(err, errors.New("it is being deleted"))
+	})
 	s.namespace("dev", dev)
-	s.within(3*time.Minute, "all is there again", func() error { return errors.Join(s.has(round(51)), s.w.allHealthy(s.ctx)) })
+	s.until("all is there again", func() error { return errors.Join(s.has(round(51)), s.w.allHealthy(s.ctx)) })
 }

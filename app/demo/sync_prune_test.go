@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -162,7 +161,7 @@ func preciousLeave(s *scene, p githubsim.PullView) {
 	s.says("alice", p.Number, "/status", "rocket", "PersistentVolumeClaim dev/data", "it holds data", "StatefulSet dev/ledger", "its pods hold data", "/prune-ok dev payments "+code)
 	s.until("the rest is gone", func() error { return is("data", "ledger", "foreign-kept") })
 	s.says("bob", p.Number, "/prune-ok dev payments "+code, "rocket", "of payments in dev goes from dev")
-	s.within(time.Minute, "these are gone, and what is kept stays", func() error { return is("foreign-kept") })
+	s.until("these are gone, and what is kept stays", func() error { return is("foreign-kept") })
 	s.nothingWaits()
 	s.says("alice", p.Number, "/status", "rocket", "kept, though not in Git any more: ConfigMap dev/foreign-kept", "its annotation tagboat.dev/prune: keep keeps it", "whoever may write to cluster dev")
 	s.boardSays("kept, though not in Git any more: ConfigMap dev/foreign-kept")

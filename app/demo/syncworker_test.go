@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // TestASyncWorker tells of a cluster that the server does not reach, and of processes
@@ -54,7 +53,7 @@ type syncWorker struct {
 
 func (s *scene) worker(cluster string) syncWorker {
 	s.Helper()
-	address, err := freeAddress()
+	address, err := s.w.keepAddress()
 	s.must(err)
 	p, f, dir := s.w.process(address), s.newFront(), s.TempDir()
 	door := filepath.Join(dir, "kubeconfig")
@@ -69,13 +68,13 @@ func nobodyBrings(s *scene) {
 	// For a while the server that had the cluster counts as one that may come back, and
 	// is waited for. Then nobody is there who could be asked, or could bring it.
 	var number int
-	s.within(3*time.Minute, "it is merged without asking dev", func() error {
+	s.until("it is merged without asking dev", func() error {
 		p, err := s.w.isMerged("dev", "payments", "1.7.0")
 		number = p.Number
 		return err
 	})
 	advice := []string{"No Tagboat process serves cluster dev since 20", "tagboat sync --clusters dev", "take the cluster out of tagboat.yaml"}
-	s.within(3*time.Minute, "the pull request and the board say that nobody serves dev", func() error {
+	s.until("the pull request and the board say that nobody serves dev", func() error {
 		err := s.w.said(number, append(advice, "1.7.0", "pending")...)
 		for _, part := range append(advice, "waiting") {
 			err = errors.Join(err, s.w.boardSays(s.ctx, part))
@@ -92,7 +91,7 @@ func nobodyBrings(s *scene) {
 }
 
 func workerBrings(s *scene, worker syncWorker, digest string) {
-	s.within(90*time.Second, "dev runs it", func() error {
+	s.until("dev runs it", func() error {
 		return s.w.runs(s.ctx, "dev", "payments", Version{Tag: "1.7.0", Digest: digest})
 	})
 	s.done("dev", "payments", "1.7.0", digest)
@@ -125,7 +124,7 @@ func otherGoesOn(s *scene, workers ...syncWorker) {
 	// dev was asked through a worker: the server does not reach it.
 	s.must(s.w.none(s.ctx, `SELECT count(*) - 1 FROM promotion p JOIN dry_run d ON d.promotion_id = p.id
 		WHERE p.pull_number = $1 AND d.cluster = 'dev' AND d.outcome = 'accepted'`, number))
-	s.within(90*time.Second, "the other one brings it", func() error {
+	s.until("the other one brings it", func() error {
 		return s.w.runs(s.ctx, "dev", "payments", Version{Tag: "1.8.0", Digest: digest})
 	})
 	s.done("dev", "payments", "1.8.0", digest)

@@ -14,7 +14,7 @@ import (
 // TestTraps tells of traps that other bots fell into. docs/traps.md has all that are
 // known, and the tests that cover them; here are those that no other story tells.
 func TestTraps(t *testing.T) {
-	s := newScene(t)
+	s := newScene(t, "TAGBOAT_GITHUB_POLL=0s") // what is done meanwhile nobody tells, and a poll would
 	digest := s.release("payments", "1.7.0")
 	s.runs("staging", "payments", "1.7.0", digest)
 	s.story("a push between the evaluation and the merge", pushedMeanwhile)

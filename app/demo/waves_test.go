@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 )
@@ -51,7 +50,7 @@ func (s *scene) namespace(env, name string) {
 // runsIn waits until a namespace of an environment's cluster runs a version.
 func (s *scene) runsIn(env, namespace, app, tag string) {
 	s.Helper()
-	s.within(90*time.Second, fmt.Sprintf("%s runs %s %s in namespace %s", env, app, tag, namespace), func() error {
+	s.until(fmt.Sprintf("%s runs %s %s in namespace %s", env, app, tag, namespace), func() error {
 		return s.w.runsIn(s.ctx, env, namespace, app, tag)
 	})
 }
@@ -87,7 +86,7 @@ func (s *scene) never(cluster, app, tag string) {
 // nobodyWaits waits until every cluster is healthy with what is in Git.
 func (s *scene) nobodyWaits() {
 	s.Helper()
-	s.within(90*time.Second, "nobody waits for an earlier wave", func() error {
+	s.until("nobody waits for an earlier wave", func() error {
 		return s.w.none(s.ctx, `SELECT count(*) FROM target WHERE NOT gone AND (held <> '' OR state <> 'healthy' OR got < want)`)
 	})
 }
@@ -142,7 +141,7 @@ func (s *scene) sicken(app, tag string, parts ...string) (number int) {
 	s.must(err)
 	s.says("alice", s.issue(), fmt.Sprintf("/promote dev %s %s", app, tag), "rocket")
 	p := s.merged("dev", app, tag)
-	s.within(100*time.Second, "the pull request tells of the trouble", func() error { return s.w.said(p.Number, append(parts, tag)...) })
+	s.until("the pull request tells of the trouble", func() error { return s.w.said(p.Number, append(parts, tag)...) })
 	return p.Number
 }
 

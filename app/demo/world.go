@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tagboat/tagboat/internal/child"
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/cluster/clustertest"
 	"github.com/tagboat/tagboat/internal/githubsim"
@@ -66,6 +66,9 @@ type World struct {
 	progress func(string)
 	close    sync.Once
 
+	addresses []*child.Address
+	registry  string // its address, from its first start on
+
 	reading sync.Mutex
 	memory  *store.Store // Tagboat's database, opened when it is first looked at
 }
@@ -92,7 +95,7 @@ func NewWorld(ctx context.Context, o Options) (_ *World, err error) {
 			w.Close()
 		}
 	}()
-	address, err := freeAddress()
+	address, err := w.keepAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -121,18 +124,23 @@ func (w *World) startParts(ctx context.Context, tagboat string) error {
 		}
 		return w.makeDatabase(starting)
 	})
-	group.Go(func() error { return w.startRegistry(starting, "", tagboat) })
+	group.Go(func() error { return w.startRegistry(starting, tagboat) })
 	group.Go(func() error { return w.startGitHub() })
 	group.Go(func() error { return w.startClusters(starting) })
 	return group.Wait()
 }
 
-// startRegistry starts the registry at an address, "" for any, with the images
+// startRegistry starts the registry, a second time at its address and with the images
 // that it held before.
-func (w *World) startRegistry(ctx context.Context, address, tagboat string) (err error) {
+func (w *World) startRegistry(ctx context.Context, tagboat string) (err error) {
+	if w.registry == "" {
+		if w.registry, err = w.keepAddress(); err != nil {
+			return err
+		}
+	}
 	w.progress("starting the registry")
 	w.Registry, err = registrytest.Start(ctx, registrytest.Options{
-		Dir: filepath.Join(w.dir, "registry"), Addr: address,
+		Dir: filepath.Join(w.dir, "registry"), Addr: w.registry,
 		Notify: []registrytest.Notify{{URL: tagboat + "/hooks/registry/distribution", Authorization: "Bearer " + w.secrets.registry}},
 	})
 	return err
@@ -247,6 +255,9 @@ func (w *World) Close() {
 		if w.Postgres != nil {
 			w.Postgres.Stop()
 		}
+		for _, a := range w.addresses {
+			a.Release()
+		}
 		_ = os.RemoveAll(w.dir)
 	})
 }
@@ -269,14 +280,15 @@ func (w *World) makeDatabase(ctx context.Context) error {
 	return w.asOwner(ctx, "CREATE ROLE "+databaseName+" LOGIN IN ROLE "+store.WriterRole)
 }
 
-// freeAddress finds a loopback address that nobody listens on.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// keepAddress finds a loopback address, and keeps it as long as the world lasts: a process
+// listens on it later, and again after its end.
+func (w *World) keepAddress() (string, error) {
+	a, err := child.KeepAddress()
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	w.addresses = append(w.addresses, a)
+	return a.String(), nil
 }
 
 // callback sends Tagboat what a CI sends after it pushed an image.

@@ -62,7 +62,7 @@ func TestAChildEndsWhenItsParentIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Close()
-	if err := r.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := r.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	out := bufio.NewReader(r)
@@ -125,7 +125,7 @@ func TestAChildOutlivesTheThreadThatAskedForIt(t *testing.T) {
 		thread <- syscall.Gettid()
 	}()
 	gone := fmt.Sprintf("/proc/self/task/%d", <-thread)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for _, err := os.Stat(gone); err == nil; _, err = os.Stat(gone) {
 		if time.Now().After(deadline) {
 			t.Fatal("the thread does not end")

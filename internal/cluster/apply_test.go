@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/tagboat/tagboat/internal/cluster"
@@ -272,11 +270,8 @@ func TestAQuotaThatOnlyAWriteMeets(t *testing.T) {
 	// Of services, because the cluster itself puts a ConfigMap into every namespace, at
 	// a time of its own.
 	s.mustApply("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {services: \"1\"}}\n")
-	quotas := schema.GroupVersionResource{Version: "v1", Resource: "resourcequotas"}
-	eventually(t, "the quota to be counted", func(context.Context) bool {
-		_, counted, _ := unstructured.NestedString(s.get(quotas, "few").Object, "status", "used", "services")
-		return counted
-	})
+	s.countedBy("few", "services", "1")
+	s.admits()
 	service := func(name string) string {
 		return fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {ports: [{port: 80}]}\n", name)
 	}

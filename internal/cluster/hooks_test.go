@@ -167,10 +167,10 @@ func TestAHookIsWaitedForByTheNextRun(t *testing.T) {
 // it died before it could say so. One that has failed has not.
 func TestAHookThatIsDoneAndGoneDoesNotRunTwice(t *testing.T) {
 	s := newSite(t)
-	brief := func(job string) string {
-		return strings.Replace(job, "spec: {template", "spec: {backoffLimit: 0, ttlSecondsAfterFinished: 3, template", 1)
+	brief := func(seconds int, job string) string {
+		return strings.Replace(job, "spec: {template", fmt.Sprintf("spec: {backoffLimit: 0, ttlSecondsAfterFinished: %d, template", seconds), 1)
 	}
-	set := []string{brief(job("migrate", payments+":1.6.0", before)), configMap("settings", "mode", "fast")}
+	set := []string{brief(3, job("migrate", payments+":1.6.0", before)), configMap("settings", "mode", "fast")}
 	s.mustApply(set...) // so that there is an older one, which must not count for the next
 	eventuallyGone(t, s, "migrate")
 
@@ -192,7 +192,7 @@ func TestAHookThatIsDoneAndGoneDoesNotRunTwice(t *testing.T) {
 		t.Errorf("the ledger has it as %s", got)
 	}
 
-	set[0] = brief(job("migrate", payments+":stuck", before))
+	set[0] = brief(10, job("migrate", payments+":stuck", before)) // that it has failed has to be seen
 	for range 2 {
 		failed := make(chan struct{})
 		go func() {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/fault"
@@ -84,12 +83,12 @@ func TestValuesThatWereEncryptedStayOutOfHealth(t *testing.T) {
 	echo := configMap("echo", "said", strings.Repeat("x", 280)+" refused "+hunter)
 	for _, hushed := range []bool{false, true} {
 		objects := decode(t, secret, echo)
-		o := cluster.WaitOptions{Timeout: time.Second, Rules: rules}
+		o := cluster.WaitOptions{Rules: rules}
 		if hushed {
 			o.Secret = objects[:1]
 		}
 		result := s.mustApply(secret, echo)
-		h := s.wait(result, o)
+		h := s.waitInVain(result, o)
 		said := fmt.Sprintf("%+v", h)
 		if h.Healthy || !strings.Contains(said, "Secret "+s.namespace+"/login: in progress; what it says of that is left out") || strings.Contains(said, "it holds") {
 			t.Errorf("hushed %v: of the Secret it says %s", hushed, said)

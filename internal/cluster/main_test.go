@@ -96,7 +96,7 @@ func (s *site) mustApply(yaml ...string) cluster.Result {
 func (s *site) wait(r cluster.Result, o cluster.WaitOptions) cluster.Health {
 	s.t.Helper()
 	if o.Timeout == 0 {
-		o.Timeout = 60 * time.Second
+		o.Timeout = 3 * time.Minute
 	}
 	o.Poll = 50 * time.Millisecond
 	health, err := s.cluster.Wait(s.t.Context(), r.Objects(), o)
@@ -104,6 +104,25 @@ func (s *site) wait(r cluster.Result, o cluster.WaitOptions) cluster.Health {
 		s.t.Fatal(err)
 	}
 	return health
+}
+
+// waitInVain waits for what does not get healthy until the time is up: a second, or as long
+// as the machine takes for one look.
+func (s *site) waitInVain(r cluster.Result, o cluster.WaitOptions) cluster.Health {
+	s.t.Helper()
+	for o.Timeout = time.Second; ; o.Timeout *= 2 {
+		began, looked := time.Now(), false
+		o.Progress = func(string) { looked = looked || time.Since(began) < o.Timeout }
+		health := s.wait(r, o)
+		switch {
+		case !health.TimeUp:
+			s.t.Fatalf("it ended before the time was up: %+v", health)
+		case looked:
+			return health
+		case o.Timeout > time.Minute:
+			s.t.Fatalf("no look came to its end within %s: %+v", o.Timeout, health)
+		}
+	}
 }
 
 func (s *site) mustBeHealthy(r cluster.Result) {
@@ -179,7 +198,7 @@ func (s *site) passOn(w http.ResponseWriter, r *http.Request) {
 // eventually polls until done says true.
 func eventually(t *testing.T, what string, done func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for !done(ctx) {
 		select {

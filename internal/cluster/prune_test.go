@@ -120,10 +120,9 @@ func TestAPruneStopsWhenToldTo(t *testing.T) {
 	s.mustApply(configMap("a", "a", "b"), configMap("b", "a", "b"), configMap("c", "a", "b"))
 	b := s.inventory()
 	newer := errors.New("a newer commit is there")
-	asked := make(chan bool, 10)
+	var asked atomic.Int32
 	pruned, err := s.cluster.Prune(t.Context(), cluster.Removal{Target: s.target(), Remove: b.inventory(), Ledger: b, Go: func(context.Context) error {
-		asked <- true
-		if len(asked) > 1 {
+		if asked.Add(1) > 1 {
 			return newer
 		}
 		return nil

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -131,11 +130,8 @@ func TestAQuotaIsMetAndTheRestFollows(t *testing.T) {
 	quota := func(n int) {
 		t.Helper()
 		s.applyAs("administrator", quotas, decode(t, fmt.Sprintf("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: few}\nspec: {hard: {services: \"%d\"}}\n", n))[0])
-		eventually(t, "the quota to be counted", func(context.Context) bool {
-			hard, _, _ := unstructured.NestedString(s.get(quotas, "few").Object, "status", "hard", "services")
-			_, counted, _ := unstructured.NestedString(s.get(quotas, "few").Object, "status", "used", "services")
-			return counted && hard == fmt.Sprint(n)
-		})
+		s.countedBy("few", "services", fmt.Sprint(n))
+		s.admits()
 	}
 	var set []string
 	for i := range 6 {

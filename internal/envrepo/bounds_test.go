@@ -18,7 +18,7 @@ import (
 // soon fails a test that took longer than any honest input could.
 func soon(t *testing.T, start time.Time) {
 	t.Helper()
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > 90*time.Second {
 		t.Errorf("took %v", took)
 	}
 }

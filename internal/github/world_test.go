@@ -55,7 +55,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, sim: sim, api: server.URL + "/api/v3/", hooks: newInbox(t, judge), tokens: map[string]string{}}
 
 	t.Cleanup(func() { // before the inbox closes
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := sim.WaitDeliveries(ctx); err != nil {
 			t.Errorf("webhooks are still under way: %v", err)
@@ -192,7 +192,7 @@ func (in *inbox) refusing(yes bool) {
 // await waits for an event of type E that ok accepts.
 func await[E github.Event](w *world, ok func(E) bool) E {
 	w.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		w.hooks.mu.Lock()
 		events, grown := w.hooks.events, w.hooks.grown

@@ -239,7 +239,7 @@ func (in *inbox) answer(code int) {
 // settle waits until all webhooks are delivered.
 func (w *world) settle() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	must(w.t, w.WaitDeliveries(ctx))
 }

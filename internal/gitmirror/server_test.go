@@ -37,6 +37,10 @@ func newServer(t *testing.T) *server {
 	s.git(s.bare, "config", "uploadpack.allowAnySHA1InWant", "true")
 	s.git("", "init", "-q", "-b", "main", s.clone)
 	s.git(s.clone, "remote", "add", "origin", s.bare)
+	// Newer git leaves its maintenance behind in the background, which would
+	// write into a directory while the test removes it.
+	s.git(s.bare, "config", "receive.autogc", "false")
+	s.git(s.clone, "config", "maintenance.auto", "false")
 
 	git, err := exec.LookPath("git")
 	if err != nil {

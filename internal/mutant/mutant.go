@@ -23,8 +23,8 @@ type Guard struct {
 }
 
 // patience is how long one mutant may take to be built and caught: seconds, but the
-// machine may be busy.
-const patience = 2 * time.Minute
+// machine may be busy: each links a program, two at a time.
+const patience = 10 * time.Minute
 
 // Caught wants the package's tests that match to pass as the code is, and some of them
 // to fail without any one of the guards. Several patterns are run one after the other,

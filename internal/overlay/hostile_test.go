@@ -39,7 +39,7 @@ func TestHostileFilesEndInBoundedTime(t *testing.T) {
 				began := time.Now()
 				_, err := overlay.SetImage(file, []byte(data), image.Ref{Name: "x", Tag: "2"})
 				took := time.Since(began)
-				if took > 20*time.Second {
+				if took > 2*time.Minute {
 					t.Errorf("%s took %v", file, took)
 				}
 				t.Logf("%s: %v, %.150v", file, took, err)

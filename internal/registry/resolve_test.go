@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -298,7 +297,7 @@ func TestNotificationsOfARealRegistry(t *testing.T) {
 	}
 	last := push(t, reg, "acme/payments", "1.7.1", registrytest.Content{Seed: "2"})
 
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		mu.Lock()
 		n := len(pushes)
@@ -310,7 +309,7 @@ func TestNotificationsOfARealRegistry(t *testing.T) {
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("after 20 s: %d events, pushes %v", events, pushes)
+			t.Fatalf("after two minutes: %d events, pushes %v", events, pushes)
 		}
 	}
 	mu.Lock()
@@ -391,12 +390,7 @@ func mustNotLeak(t *testing.T, err error) {
 
 func TestRegistryOutOfReach(t *testing.T) {
 	ctx := t.Context()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	_, err = client(l.Addr().String()).Resolve(ctx, payments, "1.7.0")
+	_, err := client("127.0.0.1:1").Resolve(ctx, payments, "1.7.0")
 	if !fault.Is(err, fault.Transient) || !strings.Contains(fault.HintOf(err), "registry.example.com could not be reached") {
 		t.Errorf("nobody listens: %v, %s, hint %q", err, fault.KindOf(err), fault.HintOf(err))
 	}

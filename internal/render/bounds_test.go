@@ -75,7 +75,7 @@ func TestBadInputCostsLittle(t *testing.T) {
 			if hint := fault.HintOf(err); !fault.Is(err, fault.Invalid) || !strings.HasPrefix(hint, c.want) || strings.Contains(hint, "\n") || len(hint) > 1000 {
 				t.Errorf("%v: %v", fault.KindOf(err), err)
 			}
-			if took := time.Since(start); took > 20*time.Second {
+			if took := time.Since(start); took > 90*time.Second {
 				t.Errorf("it took %s", took)
 			}
 			t.Logf("%s: %v", time.Since(start).Round(time.Millisecond), err)

@@ -69,6 +69,7 @@ func TestADeadlineIsTheBuildsOrTheTrees(t *testing.T) {
 	if _, err := p.Build(t.Context(), files, render.Source{Dir: "lie=all for ever"}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.HintOf(err), "it takes longer than 500ms to render") {
 		t.Errorf("it asks all the time: %v: %v", fault.KindOf(err), err)
 	}
+	p = mischievous(t, render.Options{Workers: 1, Timeout: 5 * time.Second}) // a child has to come to the tree within it
 	slow := stalling{tree(app), make(chan struct{}), make(chan struct{})}
 	go func() { <-slow.reached }()
 	_, err := p.Build(t.Context(), slow, render.Source{Dir: prod})

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -192,14 +191,7 @@ func TestAKeyServiceThatSaysNoOrNothing(t *testing.T) {
 			refused(t, open(t, sops.Config{KMS: []string{vault.URL + "/v1/sops", awsKey}}), o, fault.Transient, "does not answer")
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	away := fmt.Sprintf("http://%s", l.Addr())
-	if err := l.Close(); err != nil { // now nobody listens there
-		t.Fatal(err)
-	}
+	const away = "http://127.0.0.1:1" // where nobody ever listens
 	o := object(t, encrypted(t, "yaml", secretFile, dataOnly, sealed(hcvault.NewMasterKey(away, "sops", "prod"))))
 	refused(t, open(t, sops.Config{KMS: []string{away + "/v1/sops"}}), o, fault.Transient, "does not answer", "tried again by itself")
 	// Another key that it is encrypted for may do.

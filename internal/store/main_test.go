@@ -203,10 +203,10 @@ func (w *world) actions() (actions []string) {
 // until waits for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("still waiting after 30 s: %s", what)
+			t.Fatalf("still waiting after two minutes: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

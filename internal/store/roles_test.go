@@ -154,7 +154,7 @@ func (w *world) queueWorks() {
 	w.must(queue.Start(context.Background()))
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		w.Error("no job was worked on")
 	}
 	w.must(queue.StopAndCancel(context.Background()))

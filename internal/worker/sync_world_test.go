@@ -47,7 +47,7 @@ func newHarbour(t *testing.T, clusters ...string) *harbour {
 	pool := render.NewPool(render.Options{Workers: 1})
 	t.Cleanup(func() { must(t, pool.Close()) })
 	c := h.worker.Config
-	c.Render, c.Now, c.HealthTimeout, c.Installation, c.InventoryKey = render.NewCache(pool, renderingsKept), h.now, time.Minute, namespace, []byte("key")
+	c.Render, c.Now, c.HealthTimeout, c.Installation, c.InventoryKey = render.NewCache(pool, renderingsKept), h.now, 5*time.Minute, namespace, []byte("key")
 	c.Clusters = map[string]*cluster.Cluster{}
 	for _, name := range append(clusters, "prod") {
 		config := plane.Config(name)
@@ -133,7 +133,7 @@ func (h *harbour) ready(is bool) {
 // until waits for something.
 func (h *harbour) until(what string, is func() bool) {
 	h.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); {
+	for deadline := time.Now().Add(3 * time.Minute); !is(); {
 		if time.Now().After(deadline) {
 			h.Fatalf("it does not happen that %s", what)
 		}

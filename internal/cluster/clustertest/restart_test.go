@@ -97,7 +97,7 @@ func TestTheAPIServerComesBack(t *testing.T) {
 func await(t *testing.T, what string, look func(ctx context.Context) error) {
 	t.Helper()
 	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
 		last = look(ctx)
 		return last == nil, nil
 	})

@@ -44,8 +44,8 @@ type ControlPlane struct {
 }
 
 // startWithin is how long a control plane may take until pods can be made. It is
-// about 3 s on an idle machine.
-const startWithin = 90 * time.Second
+// about 3 s on an idle machine, and its parts have patience of their own.
+const startWithin = 5 * time.Minute
 
 // Start starts a control plane, building it first if it has to. The control
 // plane ends with Stop or with this process, however that ends.

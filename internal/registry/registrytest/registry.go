@@ -151,7 +151,7 @@ func (r *Registry) listen(addr string) (*os.File, error) {
 
 // ready waits until the registry answers.
 func (r *Registry) ready(ctx context.Context, log string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
 		if r.answers(ctx) {
@@ -211,8 +211,9 @@ func configuration(o Options) map[string]any {
 		endpoints = append(endpoints, map[string]any{
 			"name": fmt.Sprintf("endpoint-%d", i), "url": n.URL, "headers": headers,
 			// One failure, then a pause: events are delivered in order, and the
-			// default would hammer a receiver that is restarting.
-			"timeout": "5s", "threshold": 1, "backoff": "250ms",
+			// default would hammer a receiver that is restarting. One that is slow is
+			// not told twice.
+			"timeout": "30s", "threshold": 1, "backoff": "250ms",
 		})
 	}
 	return map[string]any{

@@ -25,7 +25,8 @@ func newCheckout(t *testing.T) checkout {
 
 func (c checkout) git(args ...string) {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), "git", append([]string{"-C", c.dir, "-c", "user.name=Acme", "-c", "user.email=acme@example.com"}, args...)...)
+	cmd := exec.CommandContext(c.t.Context(), "git", append([]string{"-C", c.dir, "-c", "maintenance.auto=false",
+		"-c", "user.name=Acme", "-c", "user.email=acme@example.com"}, args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		c.t.Fatalf("git %v: %v\n%s", args, err, out)
 	}

@@ -229,7 +229,7 @@ func TestTheSameRepoIsTheSameCommit(t *testing.T) {
 
 // TestAChartWithoutEndCostsAChildAndNoMore: templates are programs.
 func TestAChartWithoutEndCostsAChildAndNoMore(t *testing.T) {
-	pool := render.NewPool(render.Options{Workers: 1, Timeout: 5 * time.Second, MemoryLimit: 256 << 20})
+	pool := render.NewPool(render.Options{Workers: 1, Timeout: 10 * time.Second, MemoryLimit: 256 << 20})
 	t.Cleanup(func() {
 		if err := pool.Close(); err != nil {
 			t.Error(err)

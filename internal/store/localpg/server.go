@@ -118,7 +118,7 @@ func (s *Server) start(bin string, args []string) error {
 }
 
 func (s *Server) wait(ctx context.Context) error {
-	deadline := time.NewTimer(60 * time.Second)
+	deadline := time.NewTimer(3 * time.Minute)
 	defer deadline.Stop()
 	for {
 		conn, err := pgx.Connect(ctx, s.URL("postgres"))

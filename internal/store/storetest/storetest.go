@@ -2,13 +2,16 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tagboat/tagboat/internal/store"
 	"github.com/tagboat/tagboat/internal/store/localpg"
@@ -114,15 +117,30 @@ func create(t testing.TB, template string) string {
 	t.Helper()
 	server := started(t)
 	name := fmt.Sprintf("test%d", process.count.Add(1))
-	if err := server.CreateDatabase(context.Background(), name, template); err != nil {
+	if err := insist(func() error { return server.CreateDatabase(context.Background(), name, template) }); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := drop(server, name); err != nil {
+		if err := insist(func() error { return drop(server, name) }); err != nil {
 			t.Errorf("drop database %s: %v", name, err)
 		}
 	})
 	return name
+}
+
+// inUse is what PostgreSQL calls a database that somebody is connected to.
+const inUse = "55006"
+
+// insist does something to a database that nobody uses any more. PostgreSQL waits five
+// seconds for the sessions that it has ended, or that were closed, and on a busy machine
+// they may take longer to go.
+func insist(do func() error) error {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		err := do()
+		if used, ok := errors.AsType[*pgconn.PgError](err); !ok || used.Code != inUse || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 func drop(server *localpg.Server, name string) error {

@@ -93,11 +93,15 @@ func (p *processes) kill() {
 	}
 }
 
-// await polls done until it says nil, a process ends or a minute is over.
+// patience is how long a part may take to be there. It is a second or two, unless a dozen
+// others start on the same two cores.
+const patience = 3 * time.Minute
+
+// await polls done until it says nil, a process ends or patience is over.
 func (p *processes) await(ctx context.Context, what string, done func(context.Context) error) error {
-	deadline := time.After(time.Minute)
+	deadline := time.After(patience)
 	for {
-		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
+		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
 		err := done(attempt)
 		cancel()
 		if err == nil {
