@@ -71,7 +71,7 @@ func (q *Queries) Reached(ctx context.Context, arg ReachedParams) ([]string, err
 }
 
 const unreached = `-- name: Unreached :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations FROM target t WHERE NOT t.gone AND NOT EXISTS (SELECT FROM reach r WHERE r.cluster = t.cluster)
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, t.adoption, t.adoption_code FROM target t WHERE NOT t.gone AND NOT EXISTS (SELECT FROM reach r WHERE r.cluster = t.cluster)
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
 
@@ -125,6 +125,8 @@ func (q *Queries) Unreached(ctx context.Context) ([]Target, error) {
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}

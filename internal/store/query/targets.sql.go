@@ -134,7 +134,7 @@ func (q *Queries) InterruptSyncs(ctx context.Context, arg InterruptSyncsParams) 
 }
 
 const leftTargets = `-- name: LeftTargets :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations FROM target t JOIN env_repo r ON r.id = t.repo_id
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, t.adoption, t.adoption_code FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE t.gone AND (t.counted_at IS NULL OR t.counted_at < $1::timestamptz) AND r.presence IN ('installed', 'archived')
     AND EXISTS (SELECT FROM inventory i WHERE i.target_id = t.id) AND EXISTS (SELECT FROM reach h WHERE h.cluster = t.cluster)
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
@@ -191,6 +191,8 @@ func (q *Queries) LeftTargets(ctx context.Context, since time.Time) ([]Target, e
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -203,7 +205,7 @@ func (q *Queries) LeftTargets(ctx context.Context, since time.Time) ([]Target, e
 }
 
 const lockTargetsOfPair = `-- name: LockTargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
 `
 
 type LockTargetsOfPairParams struct {
@@ -262,6 +264,8 @@ func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairPa
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -274,7 +278,8 @@ func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairPa
 }
 
 const markTargetsGone = `-- name: MarkTargetsGone :execrows
-UPDATE target SET gone = true, updated_at = $1, drift = '{}', drift_code = '', drift_since = NULL, notes = '{}' WHERE repo_id = $2 AND NOT gone AND NOT (id = ANY ($3::bigint[]))
+UPDATE target SET gone = true, updated_at = $1, drift = '{}', drift_code = '', drift_since = NULL, notes = '{}',
+    adoption = '{}', adoption_code = '' WHERE repo_id = $2 AND NOT gone AND NOT (id = ANY ($3::bigint[]))
 `
 
 type MarkTargetsGoneParams struct {
@@ -381,10 +386,10 @@ UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, dig
     healthy_seen = CASE WHEN $6::text = 'healthy' AND NOT $8 THEN $9 ELSE healthy_seen END,
     violations = $11,
     held = $12, held_until = $13, ill = $14,
-    surplus = $15, surplus_code = $16, examined = greatest(examined, $17),
-    notes = $18, drift = $19, drift_code = $20, heals = $21,
-    drift_since = CASE WHEN $20::text = '' THEN NULL ELSE coalesce(drift_since, $9) END
-WHERE id = $22 AND fence = $23
+    surplus = $15, surplus_code = $16, adoption = $17, adoption_code = $18, examined = greatest(examined, $19),
+    notes = $20, drift = $21, drift_code = $22, heals = $23,
+    drift_since = CASE WHEN $22::text = '' THEN NULL ELSE coalesce(drift_since, $9) END
+WHERE id = $24 AND fence = $25
 `
 
 type SetTargetParams struct {
@@ -404,6 +409,8 @@ type SetTargetParams struct {
 	Ill          bool
 	Surplus      []byte
 	SurplusCode  string
+	Adoption     []byte
+	AdoptionCode string
 	Examined     int64
 	Notes        []string
 	Drift        []byte
@@ -433,6 +440,8 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) (int64, er
 		arg.Ill,
 		arg.Surplus,
 		arg.SurplusCode,
+		arg.Adoption,
+		arg.AdoptionCode,
 		arg.Examined,
 		arg.Notes,
 		arg.Drift,
@@ -495,7 +504,7 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 }
 
 const staleTargets = `-- name: StaleTargets :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations FROM target t JOIN env_repo r ON r.id = t.repo_id
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, t.adoption, t.adoption_code FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE NOT t.gone AND (t.updated_at < $1 OR t.held_until <= $2::timestamptz) AND r.presence IN ('installed', 'archived')
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
@@ -556,6 +565,8 @@ func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]T
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -621,7 +632,7 @@ func (q *Queries) SyncedTo(ctx context.Context, targetID int64) (SyncedToRow, er
 }
 
 const target = `-- name: Target :one
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE id = $1
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE id = $1
 `
 
 func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
@@ -667,12 +678,14 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 		&i.Heals,
 		&i.HealthySeen,
 		&i.Violations,
+		&i.Adoption,
+		&i.AdoptionCode,
 	)
 	return i, err
 }
 
 const targets = `-- name: Targets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
 `
 
 func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
@@ -724,6 +737,8 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -736,7 +751,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 }
 
 const targetsOfCluster = `-- name: TargetsOfCluster :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE cluster = $1 AND NOT gone ORDER BY repo_id, app, env
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE cluster = $1 AND NOT gone ORDER BY repo_id, app, env
 `
 
 func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Target, error) {
@@ -788,6 +803,8 @@ func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Targe
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -800,7 +817,7 @@ func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Targe
 }
 
 const targetsOfPair = `-- name: TargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
 `
 
 type TargetsOfPairParams struct {
@@ -858,6 +875,8 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -870,7 +889,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 }
 
 const targetsOfRepo = `-- name: TargetsOfRepo :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
 `
 
 func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, error) {
@@ -922,6 +941,8 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -943,7 +964,7 @@ ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch,
     steady_since = CASE WHEN target.gone THEN NULL ELSE target.steady_since END,
     held = CASE WHEN target.gone THEN '' ELSE target.held END,
     held_until = CASE WHEN target.gone THEN NULL ELSE target.held_until END
-RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations
+RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code
 `
 
 type UpsertTargetParams struct {
@@ -1010,6 +1031,8 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		&i.Heals,
 		&i.HealthySeen,
 		&i.Violations,
+		&i.Adoption,
+		&i.AdoptionCode,
 	)
 	return i, err
 }
