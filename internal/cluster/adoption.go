@@ -33,8 +33,8 @@ type Adoption struct {
 type Adoptee struct {
 	Object  string        `json:"object"` // "Deployment payments/api"
 	UID     string        `json:"uid"`
-	Changes []FieldChange `json:"changes"`        // what the apply would make of it
-	More    int           `json:"more,omitempty"` // changes that are left out
+	Changes []FieldChange `json:"changes,omitempty"` // what the apply would make of it
+	More    int           `json:"more,omitempty"`    // changes that are left out
 }
 
 // Unadopted is in the error of an apply that has to ask before it goes on.
@@ -54,15 +54,19 @@ func (p *plan) ask(ctx context.Context, changes []*change) error {
 	if p.run.Adopt == nil {
 		return nil
 	}
+	changes = slices.DeleteFunc(slices.Clone(changes), func(ch *change) bool {
+		return ch.would == nil || ch.after != nil || ch.asked || p.needsNoYes(ch)
+	})
+	if len(changes) == 0 {
+		return nil
+	}
+	hush := hushOf(p.run.Objects, p.run.Target.Secret)
 	var g errgroup.Group
 	g.SetLimit(p.c.inFlight)
 	found, errs := make([]*Adoptee, len(changes)), make([]error, len(changes))
 	for i, ch := range changes {
-		if ch.would == nil || ch.after != nil || ch.asked || p.ofSomebody(ch) {
-			continue
-		}
 		g.Go(func() error {
-			found[i], errs[i] = p.lookAt(ctx, ch)
+			found[i], errs[i] = p.lookAt(ctx, ch, hush)
 			return nil
 		})
 	}
@@ -72,10 +76,13 @@ func (p *plan) ask(ctx context.Context, changes []*change) error {
 	}
 	var stray Unadopted
 	for i, a := range found {
-		changes[i].asked = a == nil
-		if a != nil {
-			stray.Objects = append(stray.Objects, *a)
+		if changes[i].asked = a == nil; a == nil {
+			continue
 		}
+		if len(stray.Objects) >= maxDrifted { // nobody reads that far
+			a.Changes, a.More = nil, a.More+len(a.Changes)
+		}
+		stray.Objects = append(stray.Objects, *a)
 	}
 	if len(stray.Objects) == 0 {
 		return nil
@@ -87,10 +94,10 @@ func (p *plan) ask(ctx context.Context, changes []*change) error {
 	return fault.E(fault.Denied, p.c.hint("has %s already, which Tagboat has not made and would change: a person has to say yes to that first", what), &stray)
 }
 
-// ofSomebody reports whether it is known without another look that a change takes over
-// nothing: there is no such object, it is the target's or was another one's of ours; or
-// that it may. (A hook's Job never takes another one's place.)
-func (p *plan) ofSomebody(ch *change) bool {
+// needsNoYes reports whether it is known without another look that nobody has to be asked
+// about a change: there is no such object, it is the target's or comes from another one of
+// ours, or somebody has agreed. (A hook's Job never takes another one's place.)
+func (p *plan) needsNoYes(ch *change) bool {
 	if !ch.exists || ch.seen != nil || ch.hook || ch.former != "" {
 		return true
 	}
@@ -100,7 +107,7 @@ func (p *plan) ofSomebody(ch *change) bool {
 
 // lookAt reads an object that nobody may have, and tells what would become of it; nil
 // where nothing would, or where it turns out to be the target's.
-func (p *plan) lookAt(ctx context.Context, ch *change) (*Adoptee, error) {
+func (p *plan) lookAt(ctx context.Context, ch *change, hush []string) (*Adoptee, error) {
 	live, err := ch.whatIsThere(ctx)
 	if apierrors.IsNotFound(err) {
 		return nil, fault.Errorf(fault.Conflict, "%s in cluster %s has just been deleted; it is looked at again", name(ch.desired), p.c.name)
@@ -112,7 +119,7 @@ func (p *plan) lookAt(ctx context.Context, ch *change) (*Adoptee, error) {
 	if err != nil {
 		return nil, p.c.classify(err, action{"apply", ch.desired})
 	}
-	return p.adoptee(ctx, ch, live, tried)
+	return p.adoptee(ctx, ch, live, tried, hush)
 }
 
 func (p *plan) tryWhole(ctx context.Context, ch *change) (tried Object, err error) {
@@ -123,8 +130,9 @@ func (p *plan) tryWhole(ctx context.Context, ch *change) (tried Object, err erro
 	return tried, err
 }
 
-// adoptee compares a live object with what an apply would make of it.
-func (p *plan) adoptee(ctx context.Context, ch *change, live, tried Object) (*Adoptee, error) {
+// adoptee compares a live object with what an apply would make of it. hush are texts that
+// nobody may read.
+func (p *plan) adoptee(ctx context.Context, ch *change, live, tried Object, hush []string) (*Adoptee, error) {
 	if p.hasApplied(live) {
 		return nil, nil
 	}
@@ -147,7 +155,7 @@ func (p *plan) adoptee(ctx context.Context, ch *change, live, tried Object) (*Ad
 	if more := len(found) - maxChanges; more > 0 {
 		a.Changes, a.More = found[:maxChanges], more
 	}
-	hush := longestFirst(append(hushOf(p.run.Objects, p.run.Target.Secret), secretsOf([]Object{live})...))
+	hush = slices.Concat(secretsOf([]Object{live}), hush)
 	for i := range a.Changes {
 		a.Changes[i].discreet(ch.hushed || strings.HasSuffix(live.GetKind(), "Secret"), hush)
 	}

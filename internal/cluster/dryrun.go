@@ -238,10 +238,10 @@ func (p *plan) came(ctx context.Context, ch *comparison, err error, hush []strin
 
 // asksFirst says that an apply would ask before it changes an object; "" where it would not.
 func (p *plan) asksFirst(ctx context.Context, ch *comparison) string {
-	if p.run.Adopt == nil || p.ofSomebody(ch.change) {
+	if p.run.Adopt == nil || p.needsNoYes(ch.change) {
 		return ""
 	}
-	a, err := p.adoptee(ctx, ch.change, ch.live, ch.whole)
+	a, err := p.adoptee(ctx, ch.change, ch.live, ch.whole, nil) // only fields are named
 	if err != nil || a == nil {
 		return "" // what cannot be said now, the sync says
 	}

@@ -20,13 +20,14 @@ type adoption struct {
 	Objects []cluster.Adoptee `json:"objects"`
 }
 
-// adoptCode names exactly these objects, whatever would become of them: a newer commit
-// does not ask again.
+// adoptCode names exactly these objects, in whatever order and whatever would become of
+// them: a newer commit does not ask again.
 func adoptCode(objects []cluster.Adoptee) string {
 	var parts []string
 	for _, o := range objects {
-		parts = append(parts, o.Object, o.UID)
+		parts = append(parts, o.Object+" "+o.UID)
 	}
+	slices.Sort(parts)
 	return code(parts)
 }
 
