@@ -231,13 +231,14 @@ func TestWhatIsMadeInBetweenIsAskedFor(t *testing.T) {
 	p := s.proxied()
 	p.spoil = func(_ int, what string) spoiling {
 		if what == "WRITE configmaps" && s.get(configMaps, "settings") == nil {
-			s.made(kubectlApply, configMaps, configMap("settings", "mode", "slow"))
+			s.made(kubectlApply, configMaps, configMap("settings", "old", "key"))
 		}
 		return passed
 	}
 	_, err := p.door.Apply(t.Context(), s.asking(nil, configMap("settings", "mode", "fast")))
-	if asks := s.asks(err); len(asks) != 1 || mode(s.get(configMaps, "settings")) != "slow" {
-		t.Errorf("it asks %q, and has %v", asks, s.get(configMaps, "settings"))
+	want := []string{`ConfigMap settings: data.mode is removed and should be "fast"; data.old is "key" and should not be there, by kubectl-client-side-apply`}
+	if diff := cmp.Diff(want, s.asks(err)); diff != "" || mode(s.get(configMaps, "settings")) != "" {
+		t.Errorf("it has %v, and asks (-want +got)\n%s", s.get(configMaps, "settings"), diff)
 	}
 }
 

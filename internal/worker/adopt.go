@@ -113,7 +113,7 @@ func askToAdopt(app, env string, list []byte, code string) string {
 		}
 		var fields []string
 		for _, c := range o.Changes[:min(enoughFields, len(o.Changes))] {
-			fields = append(fields, c.String())
+			fields = append(fields, becoming(c))
 		}
 		if more := len(o.Changes) + o.More - len(fields); more > 0 {
 			fields = append(fields, fmt.Sprintf("%d more fields", more))
@@ -122,6 +122,19 @@ func askToAdopt(app, env string, list []byte, code string) string {
 	}
 	return fmt.Sprintf("/adopt %s %s %s takes over what is there already and was not made by Tagboat, exactly these, and makes them what they are in Git: %s. If they shall stay as they are, bring that to Git, or take them out of it.",
 		env, app, code, strings.Join(objects, ", "))
+}
+
+// becoming is what a field of an object becomes with an adoption.
+func becoming(c cluster.FieldChange) string {
+	switch {
+	case c.Want == c.Is: // masked, both of them
+		return c.Path + " becomes another one"
+	case c.Is == "":
+		return fmt.Sprintf("%s is not there and becomes %s", c.Path, c.Want)
+	case c.Want == "":
+		return fmt.Sprintf("%s is %s and goes", c.Path, c.Is)
+	}
+	return fmt.Sprintf("%s is %s and becomes %s", c.Path, c.Is, c.Want)
 }
 
 // adoptOK carries out /adopt <env> [app] <code>.
