@@ -84,7 +84,7 @@ func (r DryRun) lines(room int) (lines []string, of int) {
 		add(func() string { return "- ⏳ " + Code(r.Cluster) + ": " + sentence(r.Message) })
 		return lines, of
 	}
-	for _, outcome := range []string{TriedRefused, TriedUnclear, TriedNot} {
+	for _, outcome := range []string{TriedRefused, TriedUnclear, TriedNot, TriedChanged} {
 		for _, o := range r.Told {
 			if o.Outcome == outcome {
 				add(func() string { return o.line(r.Cluster) })
@@ -99,7 +99,7 @@ func (r DryRun) lines(room int) (lines []string, of int) {
 	return lines, of
 }
 
-var triedIcons = map[string]string{TriedRefused: "❌", TriedUnclear: "⏳", TriedNot: "ℹ️"}
+var triedIcons = map[string]string{TriedRefused: "❌", TriedUnclear: "⏳", TriedNot: "ℹ️", TriedChanged: "ℹ️"}
 
 func (o DryRunObject) line(cluster string) string {
 	line := fmt.Sprintf("- %s %s in %s, %s: %s", triedIcons[o.Outcome], Code(cutRunes(o.Object, maxReason)), Code(cluster), o.Outcome, sentence(o.Why))

@@ -15,6 +15,7 @@ func TestADryRunIsShown(t *testing.T) {
 	tried(&p, checklist.DryRun{
 		Cluster: "prod-eu", Counts: map[string]int{checklist.TriedChanged: 2, checklist.TriedRefused: 1, checklist.TriedNot: 1},
 		Told: []checklist.DryRunObject{
+			{Object: "ConfigMap prod/settings", Outcome: checklist.TriedChanged, Why: "it is there already, and was not made by Tagboat: the sync asks for /adopt before it changes data.mode"},
 			{Object: "ConfigMap new/settings", Outcome: checklist.TriedNot, Why: "namespaces new, which it needs, comes with it"},
 			{Object: "Deployment prod/web", Outcome: checklist.TriedRefused, Why: "spec.selector: field is immutable", Who: "whoever maintains the overlay"},
 		},
@@ -26,6 +27,7 @@ func TestADryRunIsShown(t *testing.T) {
 		"| `prod-us` | ? | ? | ? | ? | ? | ? |\n\n" +
 		"- ❌ `Deployment prod/web` in `prod-eu`, refused: spec.selector: field is immutable. Who can act: whoever maintains the overlay.\n" +
 		"- ℹ️ `ConfigMap new/settings` in `prod-eu`, not tried: namespaces new, which it needs, comes with it.\n" +
+		"- ℹ️ `ConfigMap prod/settings` in `prod-eu`, changed: it is there already, and was not made by Tagboat: the sync asks for /adopt before it changes data.mode.\n" +
 		"- 🗑️ `ConfigMap prod/old` is rendered no more: the sync deletes it in `prod-eu` when all else is healthy, unless a guard keeps it.\n" +
 		"- ⏳ `prod-us`: Cluster prod-us cannot be reached.\n"
 	body, err := checklist.RenderBody("", p)

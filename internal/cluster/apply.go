@@ -30,7 +30,8 @@ var ErrUnhealthy = errors.New("not healthy")
 // after each step, or when something goes wrong.
 //
 // Errors: Denied where another field manager or another target owns something,
-// where a permission is missing or admission says no; Invalid where the API
+// where a permission is missing or admission says no, or where a person has to be asked
+// (Unadopted); Invalid where the API
 // server refuses an object, or a hook or a wave does not succeed (ErrUnhealthy);
 // Conflict while an object or a namespace is still being deleted, or keeps changing;
 // Transient and RateLimited where a later try may do; what Run.Go and the ledger say.
@@ -104,7 +105,7 @@ func (p *plan) look(ctx context.Context) error {
 
 // carryOut tries everything, and writes the steps that are wanted.
 func (p *plan) carryOut(ctx context.Context, wanted func(step) bool) error {
-	if err := p.check(ctx); err != nil {
+	if err := p.tryAll(ctx); err != nil {
 		return err
 	}
 	if err := p.intend(ctx, wanted); err != nil {
@@ -119,6 +120,14 @@ func (p *plan) carryOut(ctx context.Context, wanted func(step) bool) error {
 		}
 	}
 	return p.leftOver(wanted)
+}
+
+// tryAll tries what was not tried yet, and asks where that takes a person's yes.
+func (p *plan) tryAll(ctx context.Context) error {
+	if err := p.check(ctx); err != nil {
+		return err
+	}
+	return p.ask(ctx, p.changes)
 }
 
 // steps are all that the changes take, in their order.
@@ -149,7 +158,7 @@ func (p *plan) takeStep(ctx context.Context, s step, wanted func(step) bool) err
 				return err
 			}
 		}
-		if err := p.check(ctx); err != nil { // what had to wait for these
+		if err := p.tryAll(ctx); err != nil { // what had to wait for these
 			return err
 		}
 		if err := p.intend(ctx, wanted); err != nil {

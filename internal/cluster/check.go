@@ -149,7 +149,7 @@ func (ch *change) body(uid types.UID, version string) []byte {
 // checkOne finds out, by a dry run that is not forced, whether an object can be
 // written, whether it is there, and who else has a part in it.
 func (p *plan) checkOne(ctx context.Context, ch *change) error {
-	ch.would, ch.exists, ch.force, ch.migration, ch.former, ch.recreate, ch.waitsFor = nil, false, false, nil, "", false, nil
+	ch.would, ch.exists, ch.force, ch.migration, ch.former, ch.recreate, ch.waitsFor, ch.asked = nil, false, false, nil, "", false, nil, false
 	if err := ch.sendAll(); err != nil {
 		return err
 	}

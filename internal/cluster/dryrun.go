@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -35,7 +36,7 @@ type Trial struct {
 type Tried struct {
 	Object  string  `json:"object"` // "Deployment payments/api"
 	Outcome Outcome `json:"outcome"`
-	Why     string  `json:"why,omitempty"` // of all that is not an apply's outcome
+	Why     string  `json:"why,omitempty"` // of all that is not an apply's outcome, and of what it would ask about first
 	Who     string  `json:"who,omitempty"` // can mend it
 }
 
@@ -82,7 +83,7 @@ func (c *Cluster) DryRun(ctx context.Context, r Run, before []Object) (trial Tri
 	}
 	hush := hushOf(slices.Concat(r.Objects, before), r.Target.Secret)
 	for i, co := range comparisons {
-		trial.Tried = append(trial.Tried, p.came(co, errs[i], hush))
+		trial.Tried = append(trial.Tried, p.came(ctx, co, errs[i], hush))
 	}
 	trial.Left, err = p.left(ctx, before)
 	return trial, err
@@ -203,7 +204,7 @@ func noAnswer(ctx context.Context, errs []error) error {
 }
 
 // came is what the dry run of one object came to.
-func (p *plan) came(ch *comparison, err error, hush []string) Tried {
+func (p *plan) came(ctx context.Context, ch *comparison, err error, hush []string) Tried {
 	t := Tried{Object: name(ch.desired)}
 	switch {
 	case meta.IsNoMatchError(err):
@@ -236,10 +237,26 @@ func (p *plan) came(ch *comparison, err error, hush []string) Tried {
 	case ch.migration == nil && ch.same(p.manager()):
 		t.Outcome = Unchanged
 	default:
-		t.Outcome = Configured
+		t.Outcome, t.Why = Configured, p.asksFirst(ctx, ch)
 	}
-	t.Why = told(t.Why, valueless(ch.desired, err), hush)
+	t.Why = told(t.Why, t.Outcome == Configured || valueless(ch.desired, err), hush)
 	return t
+}
+
+// asksFirst says that an apply would ask before it changes an object; "" where it would not.
+func (p *plan) asksFirst(ctx context.Context, ch *comparison) string {
+	if p.run.Adopt == nil || p.needsNoYes(ch.change) {
+		return ""
+	}
+	a, err := p.adoptee(ctx, ch.change, ch.live, ch.whole, nil) // only fields are named
+	if err != nil || a == nil {
+		return "" // what cannot be said now, the sync says
+	}
+	var fields []string
+	for _, c := range a.Changes {
+		fields = append(fields, c.Path)
+	}
+	return "it is there already, and was not made by Tagboat: the sync asks for /adopt before it changes " + strings.Join(fields, ", ")
 }
 
 // left names what was rendered before, is not among the changes, and is in the

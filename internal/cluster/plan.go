@@ -52,6 +52,7 @@ type change struct {
 	force     bool     // others' fields are taken
 	migration []byte   // JSON patch that gives us what somebody owned whose place we take
 	former    string   // field manager of the target that it is taken over from; "" of nobody
+	asked     bool     // as it was tried, it changes nothing that is nobody's, unless a person has agreed
 	recreate  bool     // it cannot be changed in place, and may be made anew
 	waitsFor  error    // why it cannot be tried yet
 	held      error    // why it is left out of this run, while everything else goes on; nil where it is not

@@ -22,6 +22,8 @@ type Run struct {
 	Force  Force
 	// Ignore says which fields may differ from the objects: they stay with whoever holds them.
 	Ignore []IgnoreRule
+	// Adopt has it ask before it takes over and changes what is nobody's; nil: it does not ask.
+	Adopt *Adoption
 	// Go is asked before every write, and now and then while something is waited for:
 	// nil to go on. Its error (a newer commit is there, the lease is lost) is what Apply
 	// returns then, and nothing more is written. nil to go on always.

@@ -126,6 +126,9 @@ func (p *plan) writeOne(ctx context.Context, ch *change) error {
 		if ch.waitsFor != nil {
 			return p.c.classify(ch.waitsFor, action{"apply", ch.desired})
 		}
+		if err := p.ask(ctx, []*change{ch}); err != nil { // somebody may have made it meanwhile
+			return err
+		}
 	}
 }
 

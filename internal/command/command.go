@@ -18,7 +18,7 @@ const MaxPerComment = 5
 const maxBody = 65536
 
 // Command is one of Promote, Rollback, Allow, Hold, Unhold, Freeze, Thaw, Retry, Override,
-// PruneOK, Explain, Status, Diff, Help, Unknown and Malformed.
+// PruneOK, Adopt, Explain, Status, Diff, Help, Unknown and Malformed.
 type Command interface {
 	// Source is the line that the person wrote, trimmed.
 	Source() string

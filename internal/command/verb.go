@@ -158,6 +158,16 @@ var Verbs = []Verb{
 		},
 	},
 	{
+		Verb: "adopt", Args: "<env> [app] <code>", min: 2, max: 3, last: "code",
+		Description: "Say yes to taking over what is in the clusters already and was not made by Tagboat, where what is in Git would change it. The code names exactly the objects that were shown; others have another one.",
+		Example:     "/adopt prod payments 3f9a2c", Kind: Moves, Least: Write,
+		Who: "write; where the environment names who may `override` or else `freeze`, only they",
+		build: func(line string, args []string) Command {
+			args = append(args, "")
+			return Adopt{Line: line, Env: args[0], First: args[1], Second: args[2]}
+		},
+	},
+	{
 		Verb: "explain", Args: "[env] [app]", max: 2,
 		Description: "Say what blocks this pull request, since when, who can unblock it and when it is looked at next; with names, what blocks an app in an environment, or what a change there would need.",
 		Example:     "/explain prod payments", Least: Read,

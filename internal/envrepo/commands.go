@@ -7,7 +7,10 @@ import (
 )
 
 // Narrowed are the comment commands that an environment can keep to some people.
-var Narrowed = []string{"promote", "rollback", "allow", "hold", "unhold", "freeze", "thaw", "retry", "prune-ok"}
+var Narrowed = []string{"promote", "rollback", "allow", "hold", "unhold", "freeze", "thaw", "retry", "prune-ok", "adopt"}
+
+// forGood are those whose effect no revert takes back.
+var forGood = []string{"prune-ok", "adopt"}
 
 // CommandRoles are the roles to which a command can be kept. Below the first, nobody
 // may use one anyway.
@@ -27,13 +30,13 @@ type Permission struct {
 // Keeps is to whom the environment keeps a command; false where it keeps it to nobody in
 // particular.
 //
-// What a yes to a deletion deletes, no revert brings back. So where commands does not say
-// who may say it, they may who break the glass there, by override, or else they who stop
+// What a yes to a deletion deletes, or one to taking over changes, no revert brings back. So
+// where commands does not say who may say it, they may who break the glass there, by override, or else they who stop
 // the environment: freeze of commands.
 func (e Environment) Keeps(verb string) (Permission, bool) {
 	p, kept := e.Commands[verb]
 	switch {
-	case kept || verb != "prune-ok":
+	case kept || !slices.Contains(forGood, verb):
 		return p, kept
 	case e.Override != nil:
 		return Permission{Teams: e.Override.Teams, Users: e.Override.Users}, true

@@ -8,7 +8,7 @@ import (
 	"github.com/tagboat/tagboat/internal/envrepo"
 )
 
-// What a yes to a deletion deletes, no revert brings back: where nothing is said of it, it
+// What a yes to a deletion deletes, or one to taking over changes, no revert brings back: where nothing is said of it, it
 // is for whom the environment trusts with as much.
 func TestToWhomAnEnvironmentKeepsACommand(t *testing.T) {
 	sre := envrepo.Permission{Teams: []string{"sre"}}
@@ -24,6 +24,7 @@ func TestToWhomAnEnvironmentKeepsACommand(t *testing.T) {
 		{"as it is said", "prune-ok", envrepo.Environment{Override: override, Commands: envrepo.Commands{"prune-ok": maintainers, "freeze": sre}}, &maintainers},
 		{"who breaks the glass", "prune-ok", envrepo.Environment{Override: override, Commands: envrepo.Commands{"freeze": sre}}, &breakers},
 		{"or else who freezes", "prune-ok", envrepo.Environment{Commands: envrepo.Commands{"freeze": sre}}, &sre},
+		{"a yes to taking over is as one to a deletion", "adopt", envrepo.Environment{Override: override, Commands: envrepo.Commands{"freeze": sre}}, &breakers},
 		{"what others may do says nothing", "prune-ok", envrepo.Environment{Commands: envrepo.Commands{"promote": maintainers}}, nil},
 		{"another command is no deletion", "unhold", envrepo.Environment{Override: override, Commands: envrepo.Commands{"freeze": sre}}, nil},
 	} {

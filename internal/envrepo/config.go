@@ -91,6 +91,7 @@ type Environment struct {
 	Commands   Commands    `yaml:"commands"`   // who may use which comment command; see Keeps for the others
 	Drift      string      `yaml:"drift"`      // report, heal or off; "" is report
 	Force      string      `yaml:"force"`      // whose fields a sync may take: ForcePeople; "" is nobody's
+	Adopt      string      `yaml:"adopt"`      // what is in a cluster already and nobody's: ask or always; "" is ask
 	Waves      []Wave      `yaml:"waves"`      // in which its clusters change one after the other; none: all at once
 	Metrics    []Metric    `yaml:"metrics"`    // that have to hold in each of its clusters for it to be healthy
 }
@@ -120,6 +121,13 @@ const (
 // ForcePeople lets a sync take back fields that people hold, by kubectl and the like.
 // Those of another deployer, of a controller or of another installation it never takes.
 const ForcePeople = "people"
+
+// What becomes of what a cluster has already, nobody deploys, and Git has otherwise: a person
+// is asked, or it is taken over as it comes.
+const (
+	AdoptAsk    = "ask"
+	AdoptAlways = "always"
+)
 
 // Follow makes an environment open its pull requests by itself, for new tags or
 // for what another environment runs. Exactly one of the fields is set.

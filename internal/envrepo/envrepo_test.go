@@ -281,6 +281,7 @@ func TestEveryMistakeIsNamedWithItsLineAndARemedy(t *testing.T) {
 		{"plural", head + "app: []\n", `unknown field "app"; write "apps"`},
 		{"environment nearly right", head + "  - {name: prod, clusters: [p], needs: [{env: deev}]}\n", `environment "deev" is not declared; write "dev"`},
 		{"drift", head + "  - {name: prod, clusters: [p], drift: repair}\n", `environments[1].drift is "repair"; write one of report, heal, off`},
+		{"adopt", head + "  - {name: prod, clusters: [p], adopt: never}\n", `environments[1].adopt is "never"; write one of ask, always`},
 		{"force", head + "  - {name: prod, clusters: [p], force: all}\n", `environments[1].force is "all"; write one of people`},
 		{"ignore everything", head + "  - {name: prod, clusters: [p]}\nignore:\n  - {app: payments}\n", `it ignores everything; name a kind, fields or managers, or write drift: off for an environment`},
 		{"ignore a field that is none", head + "  - {name: prod, clusters: [p]}\nignore:\n  - {fields: [spec..replicas]}\n", `"spec..replicas" is no path to a field; write spec.replicas`},

@@ -69,6 +69,9 @@ func (r *reader) environment(c *Config, i int, seen map[string]bool) {
 	if e.Force != "" {
 		r.oneOf(at+".force", e.Force, ForcePeople)
 	}
+	if e.Adopt != "" {
+		r.oneOf(at+".adopt", e.Adopt, AdoptAsk, AdoptAlways)
+	}
 	r.follow(c, e, at)
 	r.needs(c, e, at)
 	r.approvals(e, at)

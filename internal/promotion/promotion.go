@@ -84,7 +84,7 @@ type Target struct {
 	Healthy   bool
 	Ill       bool      // a rollout ended there, and is not healthy
 	Measuring bool      // it has it, and is not healthy before what is measured there is known and good
-	Held      bool      // it waits for an earlier wave
+	Held      bool      // it waits for an earlier wave, or for a person
 	Until     time.Time // when its turn comes if nothing happens; zero: something has to
 	Unserved  bool      // no process brings anything there for now
 }

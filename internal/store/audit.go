@@ -62,6 +62,7 @@ const (
 	ActionStranger      = "stranger's pull request checked"
 	ActionRetried       = "asked to look again"
 	ActionPruneApproved = "let be deleted"
+	ActionAdoptApproved = "let be taken over"
 	ActionDriftTold     = "drift told"
 	ActionDryRun        = "cluster asked by dry run"
 	ActionSignature     = "signature looked for"

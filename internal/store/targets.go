@@ -244,6 +244,13 @@ func (s *Store) StartSync(ctx context.Context, target int64, commit, tag, digest
 	return id, err
 }
 
+// RefuseSync ends an attempt that was refused before it had written anything.
+func (s *Store) RefuseSync(ctx context.Context, sync int64, message string) (err error) {
+	defer wrap(&err, "refuse sync %d", sync)
+	now := s.now()
+	return s.query.FinishSync(ctx, query.FinishSyncParams{ID: sync, State: "failed", Message: message, FinishedAt: &now})
+}
+
 // InterruptSync ends an attempt that was left for another one.
 func (s *Store) InterruptSync(ctx context.Context, sync int64, message string) (err error) {
 	defer wrap(&err, "interrupt sync %d", sync)
@@ -285,6 +292,8 @@ type Reached struct {
 	Violations           Violations
 	Surplus              []byte   // JSON: what waits for a yes before it is deleted; nil: nothing
 	SurplusCode          string   // names exactly that; "" where nothing waits
+	Adoption             []byte   // JSON: what waits for a yes before it is taken over; nil: nothing
+	AdoptionCode         string   // names exactly these objects; "" where nothing waits
 	Drift                []byte   // JSON: what differs from what was applied; nil: nothing
 	DriftCode            string   // names exactly that; "" where nothing differs
 	Heals                []byte   // JSON: what was taken back lately; nil: nothing
@@ -315,7 +324,7 @@ const Watched = 20 * time.Minute
 
 // moves reports whether whoever waits for a target has to look again.
 func (r Reached) moves(t Target) bool {
-	return r.Ailed || r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill || r.DriftCode != t.DriftCode || r.SurplusCode != t.SurplusCode || !slices.Equal(r.Notes, t.Notes)
+	return r.Ailed || r.State != t.State || r.Digest != t.Digest || r.Message != t.Message || r.RenderedHash != t.RenderedHash || r.Held != t.Held || r.Ill != t.Ill || r.DriftCode != t.DriftCode || r.SurplusCode != t.SurplusCode || r.AdoptionCode != t.AdoptionCode || !slices.Equal(r.Notes, t.Notes)
 }
 
 // After are the jobs that look at what a sync has changed something for.
@@ -381,6 +390,7 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 			ID: t.ID, Fence: t.Fence, Examined: t.Suspected, CommitSHA: r.Commit, RenderedHash: r.RenderedHash, Image: r.Image, Tag: r.Tag, Digest: r.Digest,
 			State: r.State, Message: r.Message, Held: r.Held, HeldUntil: instant(r.HeldUntil), Ill: r.Ill, At: now,
 			Surplus: object(r.Surplus), SurplusCode: r.SurplusCode, Drift: object(r.Drift), DriftCode: r.DriftCode, Heals: list(r.Heals), Notes: append([]string{}, r.Notes...),
+			Adoption: object(r.Adoption), AdoptionCode: r.AdoptionCode,
 			Unbroken: now.Add(-Watched), Unseen: r.Unseen, Remembers: r.Remembers, Violations: r.Violations,
 		}))
 	})
@@ -390,7 +400,8 @@ func (s *Store) FinishSync(ctx context.Context, t Target, sync int64, r Reached,
 // last one did, or at another commit, and a look that mended something. One that
 // finds everything as it was, or fails as it did before, adds nothing.
 func (s *Store) auditSync(ctx context.Context, q *query.Queries, t Target, sync int64, r Reached) error {
-	same := r.State == t.State && r.Message == t.Message && (sync == 0 || r.Commit == t.CommitSHA) && r.DriftCode == t.DriftCode && r.SurplusCode == t.SurplusCode
+	same := r.State == t.State && r.Message == t.Message && (sync == 0 || r.Commit == t.CommitSHA) && r.DriftCode == t.DriftCode && r.SurplusCode == t.SurplusCode &&
+		r.AdoptionCode == t.AdoptionCode
 	if same && r.Changed == 0 && len(r.Pruned) == 0 && len(r.Healed) == 0 {
 		return nil
 	}
@@ -401,6 +412,7 @@ func (s *Store) auditSync(ctx context.Context, q *query.Queries, t Target, sync 
 	return s.audit(ctx, q, Entry{Action: ActionSynced, Promotion: promotion, SHA: r.Commit, Inputs: Synced{
 		App: t.App, Env: t.Env, Cluster: t.Cluster, State: r.State, Message: r.Message, Tag: r.Tag, Digest: r.Digest,
 		Rendered: r.RenderedHash, Changed: r.Changed, Sync: sync, Pruned: r.Pruned, Healed: r.Healed, Drift: told(r.DriftCode, r.Drift), Surplus: told(r.SurplusCode, r.Surplus),
+		Adoption: told(r.AdoptionCode, r.Adoption),
 	}})
 }
 
@@ -421,6 +433,8 @@ type Synced struct {
 	Healed  []string        `json:"healed,omitempty"`  // objects of which a change was taken back
 	Drift   json.RawMessage `json:"drift,omitempty"`   // what differs from what was applied, and who has changed it
 	Surplus json.RawMessage `json:"surplus,omitempty"` // what waits for a yes before it is deleted
+
+	Adoption json.RawMessage `json:"adoption,omitempty"` // what waits for a yes before it is taken over
 }
 
 // told is JSON that has something to say.

@@ -83,7 +83,7 @@ type Cluster struct {
 	Version      *Version `json:"version"`      // what was brought to it last; null before the first time
 	Commit       string   `json:"commit"`       // of the env repo
 	Waits        string   `json:"waits"`        // for which earlier wave, to get what is in Git; "" when for none
-	Notes        []string `json:"notes"`        // what somebody has changed past Git, what waits to be deleted, what is kept: sentences
+	Notes        []string `json:"notes"`        // what somebody has changed past Git, what waits to be deleted or taken over, what is kept: sentences
 	HealthySince *Moment  `json:"healthySince"` // contiguously, with this digest
 	UpdatedAt    Moment   `json:"updatedAt"`    // when the state was written down
 }

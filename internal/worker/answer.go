@@ -204,6 +204,8 @@ func (w *Worker) obeyOne(ctx context.Context, s *speaker, cmd command.Command) (
 		return w.rollback(ctx, r, cmd)
 	case command.PruneOK:
 		return w.pruneOK(ctx, r, cmd)
+	case command.Adopt:
+		return w.adoptOK(ctx, r, cmd)
 	case command.Allow:
 		return w.allow(ctx, r, cmd)
 	}

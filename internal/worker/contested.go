@@ -2,12 +2,20 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tagboat/tagboat/internal/cluster"
 	"github.com/tagboat/tagboat/internal/envrepo"
 	"github.com/tagboat/tagboat/internal/fault"
 )
+
+// mayBeContested reports whether people may hold fields of what an attempt brings: it was
+// refused, and not to ask a person.
+func mayBeContested(err error) bool {
+	_, asks := errors.AsType[*cluster.Unadopted](err)
+	return fault.Is(err, fault.Denied) && !asks
+}
 
 // contested is for an attempt that was refused before it had written anything, as it is
 // while people hold fields of what it brings. Then what was brought last is looked at, as
@@ -38,6 +46,7 @@ func (w *Worker) contested(ctx context.Context, a *attempt, s *syncing, patience
 	}
 	s.examined = true
 	s.reached.Drift, s.reached.DriftCode, s.reached.Notes = found.Drift, found.DriftCode, found.Notes
+	s.reached.Adoption, s.reached.AdoptionCode = a.target.Adoption, a.target.AdoptionCode
 	s.reached.Surplus, s.reached.SurplusCode = a.target.Surplus, a.target.SurplusCode // waits for its yes still
 	if s.reached.RenderedHash != last.reached.RenderedHash {
 		return refused

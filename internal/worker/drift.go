@@ -68,7 +68,7 @@ func (w *Worker) findDrift(ctx context.Context, a *attempt, s *syncing, run clus
 		for _, o := range found.Objects {
 			back = append(back, o.ID)
 		}
-		run.Force = cluster.ForcePeople
+		run.Force, run.Adopt = cluster.ForcePeople, nil // whatever somebody has put in its place
 	}
 	s.reached.Heals, err = json.Marshal(heals)
 	if err == nil && code != "" && !heal {

@@ -239,7 +239,11 @@ func (w *Worker) dryRun(ctx context.Context, l *look, name string, manifests []b
 	if err != nil {
 		return cluster.Trial{}, err
 	}
-	return door.DryRun(ctx, cluster.Run{Target: target, Objects: plain, Force: forceOf(l.env), Ignore: ignored(l.base.config, l.pair)}, before)
+	adopt, err := w.adoptingFor(ctx, l, name)
+	if err != nil {
+		return cluster.Trial{}, err
+	}
+	return door.DryRun(ctx, cluster.Run{Target: target, Objects: plain, Force: forceOf(l.env), Ignore: ignored(l.base.config, l.pair), Adopt: adopt}, before)
 }
 
 // triedWords are the outcomes as people read them.

@@ -97,7 +97,10 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 	}
 	a.brings(s)
 	if turn.Waits() {
-		return w.keep(ctx, a, s, turn)
+		return w.keep(ctx, a, s, func(r *store.Reached) {
+			noAdoption(r) // it is asked for when its turn has come
+			r.Held, r.HeldUntil = turn.Why, turn.Until
+		})
 	}
 	there, err := w.hasStill(ctx, t)
 	if err != nil {
@@ -113,8 +116,11 @@ func (w *Worker) bring(ctx context.Context, a *attempt) error {
 	}
 	began := w.Now()
 	patience := patienceFor(t, s.reached.RenderedHash, w.HealthTimeout)
-	if err = w.apply(ctx, a, &s, patience); fault.Is(err, fault.Denied) && s.reached.Changed == 0 {
+	if err = w.apply(ctx, a, &s, patience); mayBeContested(err) && s.reached.Changed == 0 {
 		err = w.contested(ctx, a, &s, patience, err)
+	}
+	if stray, asks := errors.AsType[*cluster.Unadopted](err); asks && s.reached.Changed == 0 {
+		return w.awaitYes(ctx, a, s, id, stray)
 	}
 	w.Meter.Synced(t.Cluster, ending(ctx, s.reached.State, err), w.Now().Sub(began))
 	if err != nil {
@@ -146,32 +152,6 @@ func (w *Worker) hasStill(ctx context.Context, t store.Target) (bool, error) {
 	return len(last) == 1 && last[0].State == "healthy", err
 }
 
-// stays is what a target has that was brought nothing: what it had before.
-func stays(t store.Target) store.Reached {
-	return store.Reached{
-		Commit: t.CommitSHA, Image: t.Image, Tag: t.Tag, Digest: t.Digest, RenderedHash: t.RenderedHash,
-		Surplus: t.Surplus, SurplusCode: t.SurplusCode, Drift: t.Drift, DriftCode: t.DriftCode, Heals: t.Heals, Notes: standing(t.Notes), Violations: t.Violations,
-	}
-}
-
-// postponed begins the note of a target that could not be looked at for a reason that is
-// not its cluster's.
-const postponed = "It is looked at again by itself: "
-
-// standing are the notes that hold until somebody has looked.
-func standing(notes []string) []string {
-	return slices.DeleteFunc(slices.Clone(notes), func(note string) bool {
-		return strings.HasPrefix(note, postponed) || strings.HasPrefix(note, store.NobodyServes)
-	})
-}
-
-// known keeps what was found in the target's cluster before an attempt that did not come
-// to its end: nobody has looked whether that is still so.
-func (s *syncing) known(t store.Target) {
-	s.reached.Drift, s.reached.DriftCode, s.reached.Heals = t.Drift, t.DriftCode, t.Heals
-	s.reached.Surplus, s.reached.SurplusCode, s.reached.Notes = t.Surplus, t.SurplusCode, standing(t.Notes)
-}
-
 // lookAfter looks whether a target that has what it should have has it still, and is
 // healthy. Shortly after the last look (it was another overlay's commit that moved) it
 // is taken to be, unless somebody has seen a change. It is no attempt of its own,
@@ -180,6 +160,7 @@ func (w *Worker) lookAfter(ctx context.Context, a *attempt, s syncing) error {
 	t := a.target
 	is := s.reached
 	s.reached = stays(t)
+	noAdoption(&s.reached) // it has all that it should have
 	s.reached.Commit, s.reached.Image, s.reached.Tag, s.reached.Digest = is.Commit, is.Image, is.Tag, is.Digest
 	s.reached.State, s.reached.Message = t.State, t.Message
 	if t.State == store.TargetUnreachable || t.State == store.TargetUnknown || w.Now().Sub(t.UpdatedAt) > lookAgain/2 || t.Suspected != t.Examined || t.SurplusCode != "" {
@@ -339,12 +320,16 @@ func (w *Worker) apply(ctx context.Context, a *attempt, s *syncing, patience tim
 	s.heard = sync.OnceValue(func() error {
 		return show(store.TargetApplying, "Applying "+short(s.reached.Commit)+", then waiting until it is healthy.")
 	})
-	if a.target.State != store.TargetUnreachable {
+	switch {
+	case a.target.AdoptionCode != "": // until a yes has come, it is only looked whether there is one
+	case a.target.State != store.TargetUnreachable:
 		if err := s.heard(); err != nil {
 			return err
 		}
-	} else if err := show(a.target.State, a.target.Message); err != nil {
-		return err
+	default:
+		if err := show(a.target.State, a.target.Message); err != nil {
+			return err
+		}
 	}
 	return w.bringObjects(ctx, a, s, patience)
 }
@@ -403,10 +388,14 @@ func (w *Worker) run(ctx context.Context, a *attempt, s *syncing) (cluster.Run, 
 	if err != nil {
 		return cluster.Run{}, err
 	}
+	adopt, err := w.adopting(ctx, s.env, a.target.ID)
+	if err != nil {
+		return cluster.Run{}, err
+	}
 	inventory, err := w.inventory(ctx, s, a.target)
 	run := cluster.Run{
 		Target: target, Objects: objects, Inventory: inventory, Ledger: ledger{w.Store, a.target}, HashKey: w.InventoryKey,
-		Epoch: a.target.Fence, Commit: s.reached.Commit, Go: a.goOn, Patience: w.HealthTimeout, Force: forceOf(s.env), Ignore: ignored(s.base.config, s.pair),
+		Epoch: a.target.Fence, Commit: s.reached.Commit, Go: a.goOn, Patience: w.HealthTimeout, Force: forceOf(s.env), Ignore: ignored(s.base.config, s.pair), Adopt: adopt,
 	}
 	return run, err
 }

@@ -72,9 +72,8 @@ func (w *Worker) stand(ctx context.Context, s syncing, t store.Target) (promotio
 // for its turn: what mends it may be what it waits for.
 const glance = 5 * time.Second
 
-// keep leaves a target what it has until its turn comes: it looks after that, and writes
-// down what is waited for.
-func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion.Turn) error {
+// keep leaves a target what it has: it looks after that, and writes down what is waited for.
+func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, waits func(r *store.Reached)) error {
 	t := a.target
 	r := stays(t)
 	r.State, r.Message = t.State, t.Message
@@ -94,7 +93,7 @@ func (w *Worker) keep(ctx context.Context, a *attempt, s syncing, turn promotion
 			r.Unseen = false
 		}
 	}
-	r.Held, r.HeldUntil = turn.Why, turn.Until
+	waits(&r)
 	if err != nil {
 		return w.lookFailed(ctx, a, r, err)
 	}

@@ -65,3 +65,13 @@ DELETE FROM prune_yes WHERE target_id = @target_id AND code <> @code;
 
 -- name: PruneYes :one
 SELECT * FROM prune_yes WHERE target_id = @target_id AND code = @code;
+
+-- name: InsertAdoptYes :exec
+-- To every object of the list that waits.
+INSERT INTO adopt_yes (target_id, uid, code, actor_id, actor, url, command_id, said_at)
+SELECT t.id, jsonb_array_elements(t.adoption -> 'objects') ->> 'uid', @code::text, @actor_id::bigint, @actor::text, @url::text, sqlc.narg(command_id)::bigint, @said_at::timestamptz
+FROM target t WHERE t.id = @target_id
+ON CONFLICT DO NOTHING;
+
+-- name: AdoptYes :many
+SELECT uid FROM adopt_yes WHERE target_id = @target_id;

@@ -10,6 +10,30 @@ import (
 	"time"
 )
 
+const adoptYes = `-- name: AdoptYes :many
+SELECT uid FROM adopt_yes WHERE target_id = $1
+`
+
+func (q *Queries) AdoptYes(ctx context.Context, targetID int64) ([]string, error) {
+	rows, err := q.db.Query(ctx, adoptYes, targetID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var uid string
+		if err := rows.Scan(&uid); err != nil {
+			return nil, err
+		}
+		items = append(items, uid)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const dropLease = `-- name: DropLease :exec
 UPDATE target SET leased_by = '', leased_until = NULL WHERE id = $1 AND fence = $2
 `
@@ -86,6 +110,37 @@ func (q *Queries) HoldsFence(ctx context.Context, id int64) (int64, error) {
 	var fence int64
 	err := row.Scan(&fence)
 	return fence, err
+}
+
+const insertAdoptYes = `-- name: InsertAdoptYes :exec
+INSERT INTO adopt_yes (target_id, uid, code, actor_id, actor, url, command_id, said_at)
+SELECT t.id, jsonb_array_elements(t.adoption -> 'objects') ->> 'uid', $1::text, $2::bigint, $3::text, $4::text, $5::bigint, $6::timestamptz
+FROM target t WHERE t.id = $7
+ON CONFLICT DO NOTHING
+`
+
+type InsertAdoptYesParams struct {
+	Code      string
+	ActorID   int64
+	Actor     string
+	URL       string
+	CommandID *int64
+	SaidAt    time.Time
+	TargetID  int64
+}
+
+// To every object of the list that waits.
+func (q *Queries) InsertAdoptYes(ctx context.Context, arg InsertAdoptYesParams) error {
+	_, err := q.db.Exec(ctx, insertAdoptYes,
+		arg.Code,
+		arg.ActorID,
+		arg.Actor,
+		arg.URL,
+		arg.CommandID,
+		arg.SaidAt,
+		arg.TargetID,
+	)
+	return err
 }
 
 const insertPruneYes = `-- name: InsertPruneYes :exec

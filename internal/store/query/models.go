@@ -8,6 +8,17 @@ import (
 	"time"
 )
 
+type AdoptYe struct {
+	TargetID  int64
+	Uid       string
+	Code      string
+	ActorID   int64
+	Actor     string
+	URL       string
+	CommandID *int64
+	SaidAt    time.Time
+}
+
 type Artifact struct {
 	ID           int64
 	Image        string
@@ -489,6 +500,8 @@ type Target struct {
 	Heals        []byte
 	HealthySeen  *time.Time
 	Violations   Violations
+	Adoption     []byte
+	AdoptionCode string
 }
 
 type Tick struct {

@@ -98,7 +98,7 @@ func (q *Queries) Reached(ctx context.Context, arg ReachedParams) ([]string, err
 }
 
 const unreached = `-- name: Unreached :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, coalesce(h.seen_at, 'epoch')::timestamptz AS since
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, t.adoption, t.adoption_code, coalesce(h.seen_at, 'epoch')::timestamptz AS since
 FROM target t LEFT JOIN (SELECT r.cluster, max(r.seen_at) AS seen_at FROM reach r GROUP BY r.cluster) h ON h.cluster = t.cluster
 WHERE NOT t.gone AND (h.seen_at IS NULL OR h.seen_at < clock_timestamp() - make_interval(secs => $1::float8))
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
@@ -160,6 +160,8 @@ func (q *Queries) Unreached(ctx context.Context, seconds float64) ([]UnreachedRo
 			&i.Target.Heals,
 			&i.Target.HealthySeen,
 			&i.Target.Violations,
+			&i.Target.Adoption,
+			&i.Target.AdoptionCode,
 			&i.Since,
 		); err != nil {
 			return nil, err

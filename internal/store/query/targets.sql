@@ -13,7 +13,8 @@ RETURNING *;
 
 -- name: MarkTargetsGone :execrows
 -- What somebody has changed there is nobody's business any more.
-UPDATE target SET gone = true, updated_at = @at, drift = '{}', drift_code = '', drift_since = NULL, notes = '{}' WHERE repo_id = @repo_id AND NOT gone AND NOT (id = ANY (@keep::bigint[]));
+UPDATE target SET gone = true, updated_at = @at, drift = '{}', drift_code = '', drift_since = NULL, notes = '{}',
+    adoption = '{}', adoption_code = '' WHERE repo_id = @repo_id AND NOT gone AND NOT (id = ANY (@keep::bigint[]));
 
 -- name: RaiseTarget :exec
 UPDATE target SET want = want + 1 WHERE id = @id;
@@ -73,7 +74,8 @@ UPDATE target SET commit_sha = @commit_sha, rendered_hash = @rendered_hash, imag
     healthy_seen = CASE WHEN @state::text = 'healthy' AND NOT @unseen THEN @at ELSE healthy_seen END,
     violations = @violations,
     held = @held, held_until = @held_until, ill = @ill,
-    surplus = @surplus, surplus_code = @surplus_code, examined = CASE WHEN @unseen THEN examined ELSE greatest(examined, @examined) END,
+    surplus = @surplus, surplus_code = @surplus_code, adoption = @adoption, adoption_code = @adoption_code,
+    examined = CASE WHEN @unseen THEN examined ELSE greatest(examined, @examined) END,
     notes = @notes, drift = @drift, drift_code = @drift_code, heals = @heals,
     drift_since = CASE WHEN @drift_code::text = '' THEN NULL ELSE coalesce(drift_since, @at) END
 WHERE id = @id AND fence = @fence;

@@ -134,7 +134,7 @@ func (q *Queries) InterruptSyncs(ctx context.Context, arg InterruptSyncsParams) 
 }
 
 const leftTargets = `-- name: LeftTargets :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations FROM target t JOIN env_repo r ON r.id = t.repo_id
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, t.adoption, t.adoption_code FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE t.gone AND (t.counted_at IS NULL OR t.counted_at < $1::timestamptz) AND r.presence IN ('installed', 'archived')
     AND EXISTS (SELECT FROM inventory i WHERE i.target_id = t.id)
     AND EXISTS (SELECT FROM reach h WHERE h.cluster = t.cluster AND h.seen_at > clock_timestamp() - make_interval(secs => $2::float8))
@@ -197,6 +197,8 @@ func (q *Queries) LeftTargets(ctx context.Context, arg LeftTargetsParams) ([]Tar
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -209,7 +211,7 @@ func (q *Queries) LeftTargets(ctx context.Context, arg LeftTargetsParams) ([]Tar
 }
 
 const lockTargetsOfPair = `-- name: LockTargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY cluster COLLATE "C" FOR UPDATE
 `
 
 type LockTargetsOfPairParams struct {
@@ -268,6 +270,8 @@ func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairPa
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -280,7 +284,8 @@ func (q *Queries) LockTargetsOfPair(ctx context.Context, arg LockTargetsOfPairPa
 }
 
 const markTargetsGone = `-- name: MarkTargetsGone :execrows
-UPDATE target SET gone = true, updated_at = $1, drift = '{}', drift_code = '', drift_since = NULL, notes = '{}' WHERE repo_id = $2 AND NOT gone AND NOT (id = ANY ($3::bigint[]))
+UPDATE target SET gone = true, updated_at = $1, drift = '{}', drift_code = '', drift_since = NULL, notes = '{}',
+    adoption = '{}', adoption_code = '' WHERE repo_id = $2 AND NOT gone AND NOT (id = ANY ($3::bigint[]))
 `
 
 type MarkTargetsGoneParams struct {
@@ -389,10 +394,11 @@ UPDATE target SET commit_sha = $1, rendered_hash = $2, image = $3, tag = $4, dig
     healthy_seen = CASE WHEN $6::text = 'healthy' AND NOT $8 THEN $9 ELSE healthy_seen END,
     violations = $12,
     held = $13, held_until = $14, ill = $15,
-    surplus = $16, surplus_code = $17, examined = CASE WHEN $8 THEN examined ELSE greatest(examined, $18) END,
-    notes = $19, drift = $20, drift_code = $21, heals = $22,
-    drift_since = CASE WHEN $21::text = '' THEN NULL ELSE coalesce(drift_since, $9) END
-WHERE id = $23 AND fence = $24
+    surplus = $16, surplus_code = $17, adoption = $18, adoption_code = $19,
+    examined = CASE WHEN $8 THEN examined ELSE greatest(examined, $20) END,
+    notes = $21, drift = $22, drift_code = $23, heals = $24,
+    drift_since = CASE WHEN $23::text = '' THEN NULL ELSE coalesce(drift_since, $9) END
+WHERE id = $25 AND fence = $26
 `
 
 type SetTargetParams struct {
@@ -413,6 +419,8 @@ type SetTargetParams struct {
 	Ill          bool
 	Surplus      []byte
 	SurplusCode  string
+	Adoption     []byte
+	AdoptionCode string
 	Examined     int64
 	Notes        []string
 	Drift        []byte
@@ -444,6 +452,8 @@ func (q *Queries) SetTarget(ctx context.Context, arg SetTargetParams) (int64, er
 		arg.Ill,
 		arg.Surplus,
 		arg.SurplusCode,
+		arg.Adoption,
+		arg.AdoptionCode,
 		arg.Examined,
 		arg.Notes,
 		arg.Drift,
@@ -506,7 +516,7 @@ func (q *Queries) SettleTarget(ctx context.Context, arg SettleTargetParams) (int
 }
 
 const staleTargets = `-- name: StaleTargets :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations FROM target t JOIN env_repo r ON r.id = t.repo_id
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, t.adoption, t.adoption_code FROM target t JOIN env_repo r ON r.id = t.repo_id
 WHERE NOT t.gone AND (t.updated_at < $1 OR t.held_until <= $2::timestamptz) AND r.presence IN ('installed', 'archived')
 ORDER BY t.repo_id, t.app COLLATE "C", t.env COLLATE "C", t.cluster COLLATE "C"
 `
@@ -567,6 +577,8 @@ func (q *Queries) StaleTargets(ctx context.Context, arg StaleTargetsParams) ([]T
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -632,7 +644,7 @@ func (q *Queries) SyncedTo(ctx context.Context, targetID int64) (SyncedToRow, er
 }
 
 const target = `-- name: Target :one
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE id = $1
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE id = $1
 `
 
 func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
@@ -678,12 +690,14 @@ func (q *Queries) Target(ctx context.Context, id int64) (Target, error) {
 		&i.Heals,
 		&i.HealthySeen,
 		&i.Violations,
+		&i.Adoption,
+		&i.AdoptionCode,
 	)
 	return i, err
 }
 
 const targets = `-- name: Targets :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE NOT gone ORDER BY repo_id, app, env, cluster
 `
 
 func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
@@ -735,6 +749,8 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -747,7 +763,7 @@ func (q *Queries) Targets(ctx context.Context) ([]Target, error) {
 }
 
 const targetsOfCluster = `-- name: TargetsOfCluster :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE cluster = $1 AND NOT gone ORDER BY repo_id, app, env
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE cluster = $1 AND NOT gone ORDER BY repo_id, app, env
 `
 
 func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Target, error) {
@@ -799,6 +815,8 @@ func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Targe
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -811,7 +829,7 @@ func (q *Queries) TargetsOfCluster(ctx context.Context, cluster string) ([]Targe
 }
 
 const targetsOfPair = `-- name: TargetsOfPair :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE repo_id = $1 AND app = $2 AND env = $3 AND NOT gone ORDER BY wave, cluster
 `
 
 type TargetsOfPairParams struct {
@@ -869,6 +887,8 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -881,7 +901,7 @@ func (q *Queries) TargetsOfPair(ctx context.Context, arg TargetsOfPairParams) ([
 }
 
 const targetsOfRepo = `-- name: TargetsOfRepo :many
-SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
+SELECT id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code FROM target WHERE repo_id = $1 AND NOT gone ORDER BY app, env, cluster
 `
 
 func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, error) {
@@ -933,6 +953,8 @@ func (q *Queries) TargetsOfRepo(ctx context.Context, repoID int64) ([]Target, er
 			&i.Heals,
 			&i.HealthySeen,
 			&i.Violations,
+			&i.Adoption,
+			&i.AdoptionCode,
 		); err != nil {
 			return nil, err
 		}
@@ -954,7 +976,7 @@ ON CONFLICT (repo_id, app, env, cluster) DO UPDATE SET branch = excluded.branch,
     steady_since = CASE WHEN target.gone THEN NULL ELSE target.steady_since END,
     held = CASE WHEN target.gone THEN '' ELSE target.held END,
     held_until = CASE WHEN target.gone THEN NULL ELSE target.held_until END
-RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations
+RETURNING id, repo_id, app, env, cluster, branch, position, gone, want, got, commit_sha, rendered_hash, image, tag, digest, state, message, healthy_since, updated_at, ill, wave, held, held_until, steady_since, fence, leased_by, leased_until, counted_at, suspected, examined, surplus, surplus_code, drift, drift_code, drift_since, notes, heals, healthy_seen, violations, adoption, adoption_code
 `
 
 type UpsertTargetParams struct {
@@ -1021,6 +1043,8 @@ func (q *Queries) UpsertTarget(ctx context.Context, arg UpsertTargetParams) (Tar
 		&i.Heals,
 		&i.HealthySeen,
 		&i.Violations,
+		&i.Adoption,
+		&i.AdoptionCode,
 	)
 	return i, err
 }

@@ -146,7 +146,7 @@ func (q *Queries) PromotionsOfPair(ctx context.Context, arg PromotionsOfPairPara
 }
 
 const running = `-- name: Running :many
-SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, m.merged_at, coalesce(m.pull_number, 0)::integer AS pull_number
+SELECT t.id, t.repo_id, t.app, t.env, t.cluster, t.branch, t.position, t.gone, t.want, t.got, t.commit_sha, t.rendered_hash, t.image, t.tag, t.digest, t.state, t.message, t.healthy_since, t.updated_at, t.ill, t.wave, t.held, t.held_until, t.steady_since, t.fence, t.leased_by, t.leased_until, t.counted_at, t.suspected, t.examined, t.surplus, t.surplus_code, t.drift, t.drift_code, t.drift_since, t.notes, t.heals, t.healthy_seen, t.violations, t.adoption, t.adoption_code, m.merged_at, coalesce(m.pull_number, 0)::integer AS pull_number
 FROM target t
 LEFT JOIN promotion m ON m.id = (
     SELECT p.id FROM promotion p JOIN artifact a ON a.id = p.artifact_id
@@ -213,6 +213,8 @@ func (q *Queries) Running(ctx context.Context, repoID int64) ([]RunningRow, erro
 			&i.Target.Heals,
 			&i.Target.HealthySeen,
 			&i.Target.Violations,
+			&i.Target.Adoption,
+			&i.Target.AdoptionCode,
 			&i.MergedAt,
 			&i.PullNumber,
 		); err != nil {
