@@ -72,7 +72,8 @@ func TestALookAtManyObjects(t *testing.T) {
 	if health.Healthy || !strings.Contains(health.Reason, "settings-3: it is gone") || !strings.Contains(health.Reason, "web-4: it is gone") || strings.Contains(health.Reason, "web-0") {
 		t.Errorf("got %q", health.Reason)
 	}
-	p.expect("two are gone, and one has no label", map[string]int{"LIST configmaps": 1, "LIST services": 1, "LIST deployments": 1, "GET configmaps": 1, "GET services": 2})
+	p.expect("two are gone, and one has no label", map[string]int{"LIST configmaps": 1, "LIST services": 1, "LIST deployments": 1, "GET configmaps": 1, "GET services": 2,
+		"GET namespaces": 1}) // whether it takes what is gone with it
 }
 
 // A sync that changes one object of many makes three requests beside the LIST of each kind:
