@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -167,7 +168,7 @@ func (p *plan) checkOne(ctx context.Context, ch *change) error {
 	case err == nil:
 		err = p.adopt(ctx, ch, would)
 	case isFieldConflict(err):
-		would, err = p.contest(ctx, ch, err, changesMind)
+		would, err = p.contest(ctx, ch, err, stirs)
 	}
 	if apierrors.IsNotFound(err) && p.comes(err) || p.awaitsDefinition(ch, err) {
 		ch.waitsFor = err
@@ -241,6 +242,13 @@ func (p *plan) migrate(ch *change, live Metadata) (err error) {
 	return nil
 }
 
+// stirs is how often an object may change while it is found out who holds what of it, and
+// calms the pause after each: a rollout writes its status several times a second.
+const (
+	stirs = 10
+	calms = 100 * time.Millisecond
+)
+
 // contest decides about a conflict of fields. The server compares values, so those who
 // hold the same value as we set are not in it. looks is how often it may be found that
 // the object has changed meanwhile.
@@ -284,7 +292,7 @@ func (p *plan) contest(ctx context.Context, ch *change, cause error, looks int) 
 		return would, err
 	}
 	// Who agreed, or was a person, when it was read may not be any more.
-	if looks == 1 {
+	if looks == 1 || !pause(ctx, calms) {
 		return nil, fault.Errorf(fault.Conflict, "%s in cluster %s has just been changed; it is looked at again", name(ch.desired), p.c.name)
 	}
 	ch.force, ch.migration = false, nil
