@@ -77,10 +77,12 @@ func (w *Worker) awaitYes(ctx context.Context, a *attempt, s syncing, sync int64
 	if err := w.Store.RefuseSync(ctx, sync, why); err != nil {
 		return err
 	}
+	verb, _ := command.VerbOf("adopt")
+	who := verb.Speakers(nameOf(s.repo), rulesOf(s.base.config, verb, s.was.Env)...)
 	return w.keep(ctx, a, s, func(r *store.Reached) {
 		noAdoption(r)
 		r.Held, r.Adoption, r.AdoptionCode = why, list, code
-		r.Notes = append(r.Notes, askToAdopt(s.was.App, s.was.Env, list, code))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s Who may say it: %s.", askToAdopt(s.was.App, s.was.Env, list, code), who))
 	})
 }
 

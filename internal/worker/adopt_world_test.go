@@ -64,7 +64,7 @@ func TestALiveNamespaceIsTakenOverAfterAYes(t *testing.T) {
 	if is.State == store.TargetHealthy || is.State == store.TargetFailed || code == "" || !strings.Contains(is.Held, "waits for /adopt prod payments "+code) || len(is.Notes) != 1 || is.RenderedHash != "" {
 		t.Fatalf("it is %s (%s), waits for %q, and says %q", is.State, is.Message, is.Held, is.Notes)
 	}
-	for _, part := range []string{"/adopt prod payments " + code, "Deployment " + h.namespace + "/payments (", "spec.replicas is 0 and becomes 1", `image is "payments:by-hand" and becomes "registry.example.com/payments:1.0.0"`} {
+	for _, part := range []string{"/adopt prod payments " + code, "Deployment " + h.namespace + "/payments (", "spec.replicas is 0 and becomes 1", "Who may say it: people with write permission on ", "only bob and carol", `image is "payments:by-hand" and becomes "registry.example.com/payments:1.0.0"`} {
 		if !strings.Contains(is.Notes[0], part) {
 			t.Errorf("it does not say “%s”: %s", part, is.Notes[0])
 		}
