@@ -41,7 +41,7 @@ func (m meter) nothingMeasured(s *scene) {
 	const reason = "The metric errors is not known: Prometheus main has no data for it."
 	s.until("the pull request says what is waited for", func() error { return s.w.said(p.Number, "1.7.0", "syncing", reason) })
 	s.boardSays(reason)
-	s.says("alice", s.issue(), "/promote staging payments", "confused", "staging has nothing healthy to take from dev", reason)
+	s.says("alice", s.issue(), "/promote staging payments", "confused", "staging has nothing healthy to take from dev", strings.TrimSuffix(reason, "."))
 	s.must(s.w.none(s.ctx, `SELECT count(*) FROM promotion WHERE env = 'staging' AND artifact_id IN (SELECT id FROM artifact WHERE tag = '1.7.0')`))
 
 	m.errors("payments", prometheustest.Vector("0.001"))
