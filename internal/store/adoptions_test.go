@@ -14,7 +14,7 @@ func TestAYesToTakingOver(t *testing.T) {
 	target := w.target("prod", "eu")
 	waits := store.Reached{State: store.TargetHealthy, Adoption: []byte(`{"objects":[{"uid":"one"},{"uid":"two"}]}`), AdoptionCode: "aaaa"}
 	w.must(w.store.FinishSync(w.ctx, target, 0, waits, after))
-	yes := store.NewAdoptYes{Repo: w.repo.ID, App: "payments", Env: "prod", Code: "bbbb", By: alice}
+	yes := store.Yes{Repo: w.repo.ID, App: "payments", Env: "prod", Code: "bbbb", By: alice}
 	if agreed, err := w.store.ApproveAdoption(w.ctx, yes, syncing); err != nil || len(agreed) != 0 {
 		t.Errorf("a yes to no list: %+v, %v", agreed, err)
 	}

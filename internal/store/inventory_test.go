@@ -233,7 +233,7 @@ func TestAYesEndsWithItsList(t *testing.T) {
 			t.Errorf("somebody has said yes to %s: %v, %v", code, got, err)
 		}
 	}
-	yes := store.NewPruneYes{Repo: w.repo.ID, App: "payments", Env: "prod", Code: "aaaa", By: alice}
+	yes := store.Yes{Repo: w.repo.ID, App: "payments", Env: "prod", Code: "aaaa", By: alice}
 	look("aaaa")
 	other := yes
 	other.Code = "bbbb"

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -13,50 +14,20 @@ import (
 // PruneYes is a person's yes to the deletion of a list.
 type PruneYes = query.PruneYe
 
-// NewPruneYes is one that was just said.
-type NewPruneYes struct {
-	Repo     int64
-	App, Env string
-	Code     string // of the list
-	By       Actor
-	URL      string // of the comment
-	Command  int64  // that says it
-}
-
 // ApprovePrune writes down that what the code names may be deleted, in every cluster of
 // the app in the environment that shows exactly that list, and has those looked at. It
 // returns them.
-func (s *Store) ApprovePrune(ctx context.Context, n NewPruneYes, sync func(t Target) river.JobArgs) (agreed []Target, err error) {
-	defer wrap(&err, "let %s in %s be pruned", n.App, n.Env)
-	err = s.tx(ctx, func(tx pgx.Tx, q *query.Queries) error {
-		targets, err := q.LockTargetsOfPair(ctx, query.LockTargetsOfPairParams{RepoID: n.Repo, App: n.App, Env: n.Env})
-		if err != nil {
-			return err
-		}
-		delivery, err := deliveryOf(ctx, q, n.Command)
-		if err != nil {
-			return err
-		}
-		now := s.now()
-		for _, t := range targets {
-			if t.SurplusCode == "" || t.SurplusCode != n.Code {
-				continue
-			}
-			agreed = append(agreed, t)
-			if err := q.InsertPruneYes(ctx, query.InsertPruneYesParams{
-				TargetID: t.ID, Code: n.Code, ActorID: n.By.ID, Actor: n.By.Login, URL: n.URL, CommandID: reference(n.Command), SaidAt: now,
-			}); err != nil {
-				return err
-			}
-			if err := s.audit(ctx, q, Entry{Actor: n.By, Action: ActionPruneApproved, Delivery: delivery, Inputs: map[string]any{
-				"app": n.App, "env": n.Env, "cluster": t.Cluster, "code": n.Code, "list": string(t.Surplus), "comment": n.URL,
-			}}); err != nil {
-				return err
-			}
-		}
-		return s.want(ctx, tx, q, agreed, sync)
-	})
-	return agreed, err
+func (s *Store) ApprovePrune(ctx context.Context, y Yes, sync func(t Target) river.JobArgs) (agreed []Target, err error) {
+	defer wrap(&err, "let %s in %s be pruned", y.App, y.Env)
+	return s.agree(ctx, y, question{
+		action: ActionPruneApproved,
+		waits:  func(t Target) ([]byte, string) { return t.Surplus, t.SurplusCode },
+		write: func(ctx context.Context, q *query.Queries, t Target, now time.Time) error {
+			return q.InsertPruneYes(ctx, query.InsertPruneYesParams{
+				TargetID: t.ID, Code: y.Code, ActorID: y.By.ID, Actor: y.By.Login, URL: y.URL, CommandID: reference(y.Command), SaidAt: now,
+			})
+		},
+	}, sync)
 }
 
 // PruneApproved is the yes that was said to a target's list; false where nobody has.

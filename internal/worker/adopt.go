@@ -77,12 +77,11 @@ func (w *Worker) awaitYes(ctx context.Context, a *attempt, s syncing, sync int64
 	if err := w.Store.RefuseSync(ctx, sync, why); err != nil {
 		return err
 	}
-	verb, _ := command.VerbOf("adopt")
-	who := verb.Speakers(nameOf(s.repo), rulesOf(s.base.config, verb, s.was.Env)...)
+	ask := s.withSpeakers(askToAdopt(s.was.App, s.was.Env, list, code), "adopt")
 	return w.keep(ctx, a, s, func(r *store.Reached) {
 		noAdoption(r)
 		r.Held, r.Adoption, r.AdoptionCode = why, list, code
-		r.Notes = append(r.Notes, fmt.Sprintf("%s Who may say it: %s.", askToAdopt(s.was.App, s.was.Env, list, code), who))
+		r.Notes = append(r.Notes, ask)
 	})
 }
 
@@ -142,38 +141,23 @@ func becoming(c cluster.FieldChange) string {
 // adoptOK carries out /adopt <env> [app] <code>.
 func (w *Worker) adoptOK(ctx context.Context, r request, cmd command.Adopt) (string, error) {
 	app, code := cmd.Resolve()
-	if app == "" {
-		app = r.app // of the pull request
+	yes, err := r.yesTo(cmd.Verb(), cmd.Env, app, code)
+	if err != nil {
+		return "", err
 	}
-	if app == "" {
-		return "", fault.Errorf(fault.Invalid, "Which app? Write /adopt %s <app> %s.", cmd.Env, code)
-	}
-	agreed, err := w.Store.ApproveAdoption(ctx, store.NewAdoptYes{
-		Repo: r.repo.ID, App: app, Env: cmd.Env, Code: code, By: store.Actor{ID: r.command.AuthorID, Login: r.command.Author},
-		URL: fmt.Sprintf("%s/%s#%d", r.command.Owner, r.command.Repo, r.command.Number), Command: r.command.ID,
-	}, syncJob)
+	agreed, err := w.Store.ApproveAdoption(ctx, yes, syncJob)
 	if err != nil {
 		return "", err
 	}
 	if len(agreed) > 0 {
-		var clusters []string
-		for _, t := range agreed {
-			clusters = append(clusters, t.Cluster)
-		}
-		return fmt.Sprintf("What %s names is taken over for %s in %s with the next attempt, a moment from now.", checklist.Code(code), checklist.Escape(inPlain(app, cmd.Env)), checklist.Escape(strings.Join(clusters, ", "))), nil
+		return fmt.Sprintf("What %s names is taken over for %s in %s with the next attempt, a moment from now.", checklist.Code(code), checklist.Escape(inPlain(yes.App, cmd.Env)), checklist.Escape(clustersOf(agreed))), nil
 	}
-	targets, err := w.Store.TargetsOfPair(ctx, r.repo.ID, app, cmd.Env)
+	lists, err := w.stillWaiting(ctx, yes, func(t store.Target) string { return askToAdopt(t.App, t.Env, t.Adoption, t.AdoptionCode) })
 	if err != nil {
 		return "", err
 	}
-	var lists []string
-	for _, t := range targets {
-		if words := askToAdopt(t.App, t.Env, t.Adoption, t.AdoptionCode); words != "" {
-			lists = append(lists, fmt.Sprintf("in %s, %s", t.Cluster, words))
-		}
-	}
 	if len(lists) == 0 {
-		return "", fault.Errorf(fault.NotFound, "Nothing waits for a yes to be taken over for %s.", inPlain(app, cmd.Env))
+		return "", fault.Errorf(fault.NotFound, "Nothing waits for a yes to be taken over for %s.", inPlain(yes.App, cmd.Env))
 	}
 	return "", fault.Errorf(fault.NotFound, "%s names no objects that wait now: there may be others since. These do: %s", code, strings.Join(lists, " And "))
 }

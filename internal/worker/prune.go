@@ -126,9 +126,7 @@ func (w *Worker) agreed(ctx context.Context, a *attempt, s *syncing, inventory [
 			}
 		}
 		s.reached.SurplusCode = code
-		verb, _ := command.VerbOf("prune-ok")
-		s.reached.Notes = append(s.reached.Notes, fmt.Sprintf("%s Who may say it: %s.", waiting(s.was.App, s.was.Env, s.reached.Surplus, code),
-			verb.Speakers(nameOf(s.repo), rulesOf(s.base.config, verb, s.was.Env)...)))
+		s.reached.Notes = append(s.reached.Notes, s.withSpeakers(waiting(s.was.App, s.was.Env, s.reached.Surplus, code), "prune-ok"))
 		return left, nil
 	}
 	approved := map[cluster.ID]bool{}
@@ -185,38 +183,23 @@ func waiting(app, env string, list []byte, code string) string {
 // pruneOK carries out /prune-ok <env> [app] <code>.
 func (w *Worker) pruneOK(ctx context.Context, r request, cmd command.PruneOK) (string, error) {
 	app, code := cmd.Resolve()
-	if app == "" {
-		app = r.app // of the pull request
+	yes, err := r.yesTo(cmd.Verb(), cmd.Env, app, code)
+	if err != nil {
+		return "", err
 	}
-	if app == "" {
-		return "", fault.Errorf(fault.Invalid, "Which app? Write /prune-ok %s <app> %s.", cmd.Env, code)
-	}
-	agreed, err := w.Store.ApprovePrune(ctx, store.NewPruneYes{
-		Repo: r.repo.ID, App: app, Env: cmd.Env, Code: code, By: store.Actor{ID: r.command.AuthorID, Login: r.command.Author},
-		URL: fmt.Sprintf("%s/%s#%d", r.command.Owner, r.command.Repo, r.command.Number), Command: r.command.ID,
-	}, syncJob)
+	agreed, err := w.Store.ApprovePrune(ctx, yes, syncJob)
 	if err != nil {
 		return "", err
 	}
 	if len(agreed) > 0 {
-		var clusters []string
-		for _, t := range agreed {
-			clusters = append(clusters, t.Cluster)
-		}
-		return fmt.Sprintf("The list %s of %s goes from %s with the next look, a moment from now.", checklist.Code(code), checklist.Escape(inPlain(app, cmd.Env)), checklist.Escape(strings.Join(clusters, ", "))), nil
+		return fmt.Sprintf("The list %s of %s goes from %s with the next look, a moment from now.", checklist.Code(code), checklist.Escape(inPlain(yes.App, cmd.Env)), checklist.Escape(clustersOf(agreed))), nil
 	}
-	targets, err := w.Store.TargetsOfPair(ctx, r.repo.ID, app, cmd.Env)
+	lists, err := w.stillWaiting(ctx, yes, func(t store.Target) string { return waiting(t.App, t.Env, t.Surplus, t.SurplusCode) })
 	if err != nil {
 		return "", err
 	}
-	var lists []string
-	for _, t := range targets {
-		if words := waiting(t.App, t.Env, t.Surplus, t.SurplusCode); words != "" {
-			lists = append(lists, fmt.Sprintf("in %s, %s", t.Cluster, words))
-		}
-	}
 	if len(lists) == 0 {
-		return "", fault.Errorf(fault.NotFound, "Nothing of %s waits for a yes to be deleted.", inPlain(app, cmd.Env))
+		return "", fault.Errorf(fault.NotFound, "Nothing of %s waits for a yes to be deleted.", inPlain(yes.App, cmd.Env))
 	}
 	return "", fault.Errorf(fault.NotFound, "%s names no list that waits now: there may be another one since. These do: %s", code, strings.Join(lists, " And "))
 }
